@@ -1,0 +1,1 @@
+"""Pure code (stdlib, numpy, scipy): boxes, frames, scenes, matching, the completion grammar."""

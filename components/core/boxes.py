@@ -1,0 +1,64 @@
+"""Boxes: float32 (N, 4), columns x1 y1 x2 y2, in original-image pixels; N may be 0."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Boxes: TypeAlias = NDArray[np.float32]
+Matrix: TypeAlias = NDArray[np.float64]
+
+
+def as_boxes(values: ArrayLike) -> Boxes:
+    """A read-only float32 (N, 4) copy of `values`; [] gives (0, 4).
+
+    Raises ValueError where the shape is not (N, 4) or a number is not finite.
+    The order of corners is not checked: raw annotations keep their defects until validation.
+    """
+    boxes = np.array(values, dtype=np.float32)
+    if boxes.size == 0:
+        boxes = boxes.reshape(0, 4)
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise ValueError(f"boxes have shape {boxes.shape}, want (N, 4): x1 y1 x2 y2")
+    if not np.isfinite(boxes).all():
+        raise ValueError(f"boxes hold a number that is not finite: {boxes[~np.isfinite(boxes).all(axis=1)][0]}")
+    boxes.setflags(write=False)
+    return boxes
+
+
+def areas(boxes: Boxes) -> Matrix:
+    """Area of each box in px², float64 (N,); an inverted box has area 0."""
+    sides = np.clip(boxes[:, 2:].astype(np.float64) - boxes[:, :2], 0, None)
+    return sides[:, 0] * sides[:, 1]
+
+
+def intersections(a: Boxes, b: Boxes) -> Matrix:
+    """Overlap of every pair in px², float64 (len(a), len(b))."""
+    a64, b64 = a.astype(np.float64), b.astype(np.float64)
+    top_left = np.maximum(a64[:, None, :2], b64[None, :, :2])
+    bottom_right = np.minimum(a64[:, None, 2:], b64[None, :, 2:])
+    sides = np.clip(bottom_right - top_left, 0, None)
+    return sides[..., 0] * sides[..., 1]
+
+
+def iou(a: Boxes, b: Boxes) -> Matrix:
+    """Intersection over union of every pair, float64 (len(a), len(b)), in [0, 1]."""
+    overlap = intersections(a, b)
+    union = areas(a)[:, None] + areas(b)[None, :] - overlap
+    # two zero-area boxes score 0, not NaN: one NaN would poison the group's advantages
+    return np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
+
+
+def ioa(a: Boxes, regions: Boxes) -> Matrix:
+    """Intersection over the area of `a`, float64 (len(a), len(regions)), in [0, 1]."""
+    overlap = intersections(a, regions)
+    own = np.broadcast_to(areas(a)[:, None], overlap.shape)
+    return np.divide(overlap, own, out=np.zeros_like(overlap), where=own > 0)
+
+
+def clip(boxes: Boxes, width_px: int, height_px: int) -> Boxes:
+    """The boxes cut to [0, width] x [0, height]; one that lies outside gets zero area."""
+    limits = np.array([width_px, height_px, width_px, height_px], dtype=np.float32)
+    return as_boxes(np.clip(boxes, 0, limits))

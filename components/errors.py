@@ -1,0 +1,48 @@
+"""Everything that can go wrong by a user's hand, as one tree.
+
+    LookoutError               one sentence for the user, exit code 1
+    ├── ParamsError            params.yaml: a mistyped, missing or out-of-range key
+    ├── SourceError            a dataset on disk is not what its format says
+    ├── DataError              a file between stages is missing, broken or of another schema version
+    ├── QualityError           validation found what must not reach training
+    ├── ModelError             a model folder lacks something or cannot be loaded
+    ├── TrainingError          a training cannot start, or ended before its work was done
+    └── RegistryError          the registry or a lineage does not hold what was asked for
+
+A message says what, where, got, wanted and the likely cause, in one sentence.
+Whatever is not in this tree is a defect of ours and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+
+class LookoutError(Exception):
+    """A failure that the user can mend; its text is all that the command line shows."""
+
+
+class ParamsError(LookoutError):
+    """params.yaml has a mistyped, missing or out-of-range key."""
+
+
+class SourceError(LookoutError):
+    """A dataset on disk is not what its format says."""
+
+
+class DataError(LookoutError):
+    """A file between stages is missing, broken or of another schema version."""
+
+
+class QualityError(LookoutError):
+    """Validation found what must not reach training."""
+
+
+class ModelError(LookoutError):
+    """A model folder lacks something or cannot be loaded."""
+
+
+class TrainingError(LookoutError):
+    """A training cannot start, or ended before its work was done."""
+
+
+class RegistryError(LookoutError):
+    """The registry or a lineage does not hold what was asked for."""

@@ -1,0 +1,26 @@
+"""What must be one per machine, not per worktree: MLflow's store, resume checkpoints, the training lock."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+
+def lookout_home() -> Path:
+    """LOOKOUT_HOME, or `.lookout/` of the main checkout (also seen from its worktrees); made if missing."""
+    home = os.environ.get("LOOKOUT_HOME")
+    folder = Path(home) if home else _main_checkout() / ".lookout"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder.resolve()
+
+
+def _main_checkout() -> Path:
+    command = ["git", "rev-parse", "--path-format=absolute", "--git-common-dir"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    return Path(answer.stdout.strip()).parent if answer.returncode == 0 else Path.cwd()
+
+
+def mlflow_uri() -> str:
+    """MLFLOW_TRACKING_URI, or the sqlite file under the home."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{lookout_home() / 'mlflow.db'}"

@@ -1,0 +1,348 @@
+"""A section of params.yaml -> a frozen, strict model. A mistyped key fails and names itself.
+
+Every number that defines the algorithm stands in params.yaml; what each one is
+and where it comes from stands here, beside its type, and in docs/paper_values.md.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from components.errors import ParamsError
+
+PARAMS_FILE = Path("params.yaml")
+
+
+class StrictModel(BaseModel):
+    """No unknown keys, no silent conversions ("3" is not 3), no change after reading."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class StageParams(StrictModel):
+    """The section of params.yaml that one stage reads."""
+
+    section: ClassVar[str]
+
+
+# --- data ---------------------------------------------------------------------------------------
+
+
+class SplitSizes(StrictModel):
+    train: int = Field(ge=1)
+    val: int = Field(ge=1)
+    test: int = Field(ge=1)
+
+
+class SyntheticParams(StrictModel):
+    """One drawn crowd: `synthetic.<name>`."""
+
+    seed: int
+    root: str
+    images: SplitSizes
+    width_px: int = Field(ge=32)
+    height_px: int = Field(ge=32)
+    people_median: float = Field(gt=0)
+    """Median of the lognormal number of people an image."""
+    people_sigma: float = Field(ge=0)
+    people_min: int = Field(ge=0)
+    people_max: int = Field(ge=1)
+    person_height_frac: float = Field(gt=0, le=1)
+    """Typical height of a person as a share of the image's height."""
+    person_height_sigma: float = Field(ge=0)
+    min_person_height_px: float = Field(ge=2)
+    cluster_people: float = Field(ge=1)
+    """Mean people in a cluster: the more, the more they overlap."""
+    max_pair_iou: float = Field(gt=0, le=1)
+    """A person who would overlap another by more than this is drawn elsewhere; 1 = never moved."""
+    ignore_frac: float = Field(ge=0, le=1)
+    """Share of people who are marked to be ignored."""
+    noise: float = Field(ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _bounds(self) -> SyntheticParams:
+        if self.people_min > self.people_max:
+            raise ValueError(f"people_min {self.people_min} is above people_max {self.people_max}")
+        return self
+
+
+class DatasetParams(StrictModel):
+    """One dataset: `datasets.<name>`."""
+
+    format: str
+    root: str
+    annotations: dict[Literal["train", "val", "test"], str]
+    """Annotation file of each split, relative to the root."""
+    role: Literal["train", "eval", "both"]
+    licence: str
+
+
+class ValidateParams(StageParams):
+    section: ClassVar[str] = "validate"
+    max_quarantined_frac: float = Field(ge=0, le=1)
+    """Share of images that may be refused singly before the stage stops; 0 = none."""
+    max_outside_frac: float = Field(ge=0, le=1)
+    """Share of boxes that may leave the image before a warning (CrowdHuman: 0.22 by design)."""
+    max_people: int = Field(ge=1)
+    min_mean_people: float = Field(ge=0)
+    max_mean_people: float = Field(gt=0)
+
+
+class PromptParams(StageParams):
+    section: ClassVar[str] = "prompts"
+    template: str
+    """Text file with the user's message; its digest is in the lineage."""
+    labels: list[str] = Field(min_length=1)
+    frame: Literal["resized", "relative_1000"]
+    max_completion_tokens: int = Field(ge=8)
+    """An image whose gold answer is longer is refused, with a count."""
+    look_iou: float = Field(gt=0, lt=1)
+    """People whose boxes overlap by this much belong to one look box of the gold answer."""
+    max_samples: SplitSizes
+    """At most so many samples a split; the first in a seeded shuffle."""
+    seed: int
+
+
+# --- models -------------------------------------------------------------------------------------
+
+
+class TextConfigParams(StrictModel):
+    hidden_size: int
+    layers: int
+    heads: int
+    key_value_heads: int
+    intermediate_size: int
+
+
+class VisionConfigParams(StrictModel):
+    hidden_size: int
+    depth: int
+    heads: int
+    intermediate_size: int
+    patch_size: int
+    window_px: int
+
+
+class BuildParams(StrictModel):
+    """A policy built from nothing: vocabulary, processor, random weights."""
+
+    seed: int
+    text: TextConfigParams
+    vision: VisionConfigParams
+    max_number: int
+    """Numbers below this are one token each."""
+    min_pixels: int
+    max_pixels: int
+    max_length: int
+
+
+class PretrainedParams(StrictModel):
+    """A published checkpoint: a local folder, or a repository with its revision."""
+
+    path: str
+    revision: str | None
+    min_pixels: int
+    max_pixels: int
+
+
+class BaseParams(StageParams):
+    section: ClassVar[str] = "base"
+    build: BuildParams | None = None
+    pretrained: PretrainedParams | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> BaseParams:
+        if (self.build is None) == (self.pretrained is None):
+            raise ValueError("want exactly one of base.build and base.pretrained")
+        return self
+
+
+class LoraParams(StrictModel):
+    r: int = Field(ge=1)
+    alpha: int = Field(ge=1)
+    dropout: float = Field(ge=0, lt=1)
+    target_modules: list[str] | str
+
+
+class LaunchParams(StrictModel):
+    processes: int = Field(ge=1)
+    deepspeed: Literal["none", "zero2", "zero3"]
+    threads: int = Field(ge=1)
+    """CPU threads of each process; one is faster than two for the tiny policy."""
+
+
+class TrainerParams(StageParams):
+    """What SFT and GRPO share. Names are TRL's (transformers.TrainingArguments)."""
+
+    seed: int
+    max_steps: int = Field(ge=0)
+    """0 passes the starting weights through."""
+    per_device_train_batch_size: int = Field(ge=1)
+    gradient_accumulation_steps: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    lr_scheduler_type: str
+    warmup_steps: int = Field(ge=0)
+    adam_beta2: float = Field(gt=0, lt=1)
+    weight_decay: float = Field(ge=0)
+    max_grad_norm: float = Field(gt=0)
+    bf16: bool
+    gradient_checkpointing: bool
+    logging_steps: int = Field(ge=1)
+    save_steps: int = Field(ge=1)
+    freeze_vision: bool
+    lora: LoraParams | None
+    launch: LaunchParams
+
+
+class SftParams(TrainerParams):
+    section: ClassVar[str] = "sft"
+
+
+class GrpoParams(TrainerParams):
+    section: ClassVar[str] = "grpo"
+    num_generations: int = Field(ge=2)
+    max_completion_length: int = Field(ge=8)
+    temperature: float = Field(gt=0)
+    top_p: float = Field(gt=0, le=1)
+    beta: float = Field(ge=0)
+    epsilon: float = Field(gt=0)
+    epsilon_high: float = Field(gt=0)
+    num_iterations: int = Field(ge=1)
+    loss_type: str
+    scale_rewards: Literal["group", "batch", "none"]
+    multi_objective_aggregation: Literal["sum_then_normalize", "normalize_then_sum"]
+    importance_sampling_level: Literal["token", "sequence"]
+    mask_truncated_completions: bool
+    kept_rollout_groups: int = Field(ge=0)
+    """Groups of completions kept in rollouts.parquet, spread over the run."""
+
+
+class LookingParams(StrictModel):
+    grid: int = Field(ge=2)
+    reading: Literal["map", "instances"]
+
+
+class PrecisionRecallParams(StrictModel):
+    tau: float = Field(gt=0, le=1)
+    precision_weight: float = Field(ge=0, le=1)
+    mean: Literal["harmonic", "arithmetic"]
+    quality: Literal["iou", "hit"]
+    matching: Literal["optimal", "greedy"]
+
+
+class RewardsParams(StageParams):
+    section: ClassVar[str] = "rewards"
+    weights: dict[Literal["reasoning", "looking", "precision_recall"], float]
+    looking: LookingParams
+    precision_recall: PrecisionRecallParams
+
+    @model_validator(mode="after")
+    def _some_weight(self) -> RewardsParams:
+        if not self.weights or min(self.weights.values()) < 0 or sum(self.weights.values()) <= 0:
+            raise ValueError(f"rewards.weights {self.weights}: want no negative weight and one above 0")
+        return self
+
+
+# --- evaluation and registration ----------------------------------------------------------------
+
+
+class PredictParams(StageParams):
+    section: ClassVar[str] = "predict"
+    batch_size: int = Field(ge=1)
+    max_new_tokens: int = Field(ge=8)
+    threads: int = Field(ge=1)
+    bf16: bool
+
+
+class ScoreParams(StageParams):
+    section: ClassVar[str] = "score"
+    min_iou: float = Field(gt=0, le=1)
+    confidence: Literal["constant", "logprob"]
+    bootstrap_samples: int = Field(ge=0)
+    seed: int
+
+
+class ReportParams(StageParams):
+    section: ClassVar[str] = "report"
+    gallery_images: int = Field(ge=1)
+
+
+class RegisterParams(StageParams):
+    section: ClassVar[str] = "register"
+    model_name: str
+    alias: str
+
+
+class Params(StrictModel):
+    """The whole of params.yaml."""
+
+    profile: str
+    synthetic: dict[str, SyntheticParams]
+    datasets: dict[str, DatasetParams] = Field(min_length=1)
+    validate_: ValidateParams = Field(alias="validate")
+    prompts: PromptParams
+    base: BaseParams
+    sft: SftParams
+    grpo: GrpoParams
+    rewards: RewardsParams
+    predict: PredictParams
+    score: ScoreParams
+    report: ReportParams
+    register_: RegisterParams = Field(alias="register")
+
+
+Section = TypeVar("Section", bound=StageParams)
+
+
+def load_raw(path: Path = PARAMS_FILE) -> dict[str, Any]:
+    """params.yaml as plain values. Raises ParamsError where it is missing or no mapping."""
+    try:
+        values = YAML(typ="safe", pure=True).load(path.read_text())  # YAML 1.2: PyYAML reads 2e-06 as text
+    except FileNotFoundError:
+        raise ParamsError(f"{path} is not there; `lookout compose tiny` writes the default profile") from None
+    except YAMLError as error:
+        raise ParamsError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise ParamsError(f"{path} holds {type(values).__name__}, want a mapping of sections")
+    return values
+
+
+def load_section(model: type[Section], path: Path = PARAMS_FILE) -> Section:
+    """One stage's section of params.yaml. Raises ParamsError that names the key."""
+    values = load_raw(path)
+    if model.section not in values:
+        raise ParamsError(f"{path}: the section {model.section}: is missing; it holds {', '.join(sorted(values))}")
+    return _checked(model, values[model.section], path, model.section)
+
+
+def load_params(path: Path = PARAMS_FILE) -> Params:
+    """The whole of params.yaml, checked. Raises ParamsError that names the key."""
+    return _checked(Params, load_raw(path), path, "")
+
+
+Model = TypeVar("Model", bound=StrictModel)
+
+
+def _checked(model: type[Model], values: Any, path: Path, prefix: str) -> Model:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise ParamsError(f"{path}: {_sentence(error, prefix)}") from None
+
+
+def _sentence(error: ValidationError, prefix: str) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in ([prefix] if prefix else []) + list(first["loc"]))
+    if first["type"] == "extra_forbidden":
+        text = f"{key} is not a parameter; is it mistyped?"
+    elif first["type"] == "missing":
+        text = f"{key} is missing"
+    else:
+        text = f"{key} is {first['input']!r}: {first['msg'].removeprefix('Value error, ')}"
+    others = error.error_count() - 1
+    return text + (f" (and {others} more)" if others else "")

@@ -1,0 +1,84 @@
+"""Parquet tables between stages. Every file names its schema and version in its metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.errors import DataError
+from components.store.atomic import atomic_file
+
+_KEY = b"lookout.schema"
+
+
+@dataclass(frozen=True, slots=True)
+class TableSchema:
+    """A table's name, version and columns. A change of columns raises the version."""
+
+    name: str
+    version: int
+    columns: pa.Schema
+
+    @property
+    def tag(self) -> str:
+        return f"{self.name}/{self.version}"
+
+
+class TableWriter:
+    """Appends batches of rows; memory does not grow with their number."""
+
+    def __init__(self, schema: TableSchema, writer: pq.ParquetWriter) -> None:
+        self._schema, self._writer = schema, writer
+        self.rows = 0
+
+    def write(self, rows: list[dict[str, Any]]) -> None:
+        if rows:
+            self._writer.write_table(pa.Table.from_pylist(rows, schema=self._schema.columns))
+            self.rows += len(rows)
+
+
+@contextmanager
+def open_table_writer(target: Path, schema: TableSchema) -> Iterator[TableWriter]:
+    """Streams rows into `target`, which appears whole or not at all."""
+    columns = schema.columns.with_metadata({_KEY: schema.tag.encode()})
+    with atomic_file(target) as partial, pq.ParquetWriter(partial, columns, compression="zstd") as writer:
+        yield TableWriter(schema, writer)
+
+
+def write_table(target: Path, schema: TableSchema, rows: Iterable[dict[str, Any]]) -> None:
+    """Writes all `rows` at once."""
+    with open_table_writer(target, schema) as writer:
+        writer.write(list(rows))
+
+
+def check_version(path: Path, schema: TableSchema) -> pq.ParquetFile:
+    """Opens a table and holds its schema tag against `schema`. Raises DataError with one sentence."""
+    if not path.exists():
+        raise DataError(f"{path} is not there: the stage that writes it has not run (dvc repro runs it)")
+    try:
+        file = pq.ParquetFile(path)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path} is not a readable Parquet file ({error}); remove it and run dvc repro") from error
+    found = (file.schema_arrow.metadata or {}).get(_KEY, b"none").decode()
+    if found != schema.tag:
+        raise DataError(
+            f"{path} has schema {found}, this version of Lookout reads {schema.tag}; run dvc repro to write it again"
+        )
+    return file
+
+
+def read_table(path: Path, schema: TableSchema) -> pa.Table:
+    """The whole table. Raises DataError where it is missing, unreadable or of another version."""
+    return check_version(path, schema).read()
+
+
+def read_rows(path: Path, schema: TableSchema, batch_rows: int = 1024) -> Iterator[dict[str, Any]]:
+    """The rows one by one, as dicts, in batches that keep memory flat."""
+    for batch in check_version(path, schema).iter_batches(batch_size=batch_rows):
+        yield from batch.to_pylist()
