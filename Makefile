@@ -1,0 +1,56 @@
+# make demo: the whole pipeline from nothing; make test: the tests. Each sets up what it needs.
+SHELL := /bin/bash
+VENV ?= .venv
+PROFILE ?= tiny
+BIN := $(abspath $(VENV))/bin
+RUN := PATH="$(BIN):$$PATH" PYTHONPATH=. DVC_NO_ANALYTICS=1
+# the first Python that is 3.11 or 3.12 and runs; PYTHON=... chooses another
+PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
+  $$p -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null && echo $$p && break; done)
+# a profile other than the committed one is composed in a clone, so that this checkout stays clean
+SCRATCH := .lookout/demo-$(PROFILE)
+
+.PHONY: help setup demo test test-slow drill check format deps clean-scratch
+
+help:
+	@echo "make demo [PROFILE=smoke] | test | test-slow | drill | check | format | deps"
+
+setup: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or 3.12 found; install one or say make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: setup
+ifeq ($(PROFILE),tiny)
+	$(RUN) dvc repro
+	$(RUN) python -m components.cli summary
+else
+	rm -rf $(SCRATCH) && git clone --quiet . $(SCRATCH)
+	cd $(SCRATCH) && $(RUN) python -m components.cli compose $(PROFILE) && $(RUN) dvc repro && $(RUN) python -m components.cli summary
+endif
+
+test: setup
+	$(RUN) pytest -n 2
+
+test-slow: setup
+	$(RUN) pytest -m slow
+
+drill: setup
+	$(RUN) pytest -m drill
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(RUN) pyright
+	$(RUN) lint-imports
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# writes each stage's code dependencies (the import closure of its module) into dvc.yaml
+deps: setup
+	$(RUN) python -m components.code_deps --write
