@@ -1,0 +1,255 @@
+"""The grammar of a completion: <think>, <look>, <answer>, once each, in this order.
+
+Parsing is total: any text gives an Answer or a ParseFailure, never an exception, in linear time.
+An unreadable answer is never the same thing as an empty one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+import numpy as np
+
+from components.core.boxes import Boxes, areas, as_boxes, clip
+from components.core.frames import ImageView
+
+FailureReason = Literal[
+    "empty", "structure", "blank_think", "truncated", "bad_json", "bad_shape", "bad_number", "bad_box"
+]
+BLOCKS = ("think", "look", "answer")
+_TAG = re.compile(r"</?(?:think|look|answer)>")
+# a string or a bracket; a string that never closes takes the rest of the text, or the scan would be quadratic
+_MARK = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+_ORDER = [tag for block in BLOCKS for tag in (f"<{block}>", f"</{block}>")]
+_EMPTY = as_boxes([])
+# a JSON number of more digits is no coordinate; int() of a million digits would take quadratic time
+_MAX_DIGITS = 40
+# deeper lists than the grammar's are refused before json.loads sees them: its recursion is bounded
+_MAX_DEPTH = 32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """A parsed completion. Boxes are original pixels, clipped to the image; spans are where each item stands."""
+
+    think: str
+    look: Boxes  # (L, 4)
+    boxes: Boxes  # (N, 4)
+    labels: tuple[str, ...]  # N
+    spans: tuple[tuple[int, int], ...] = ()  # N, character ranges in the text
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ParseFailure:
+    """Why a completion cannot be read, and where. A truncated one carries the boxes that were complete."""
+
+    reason: FailureReason
+    offset: int
+    salvaged: Boxes = field(default_factory=lambda: _EMPTY)  # (N, 4)
+    salvaged_labels: tuple[str, ...] = ()
+    salvaged_spans: tuple[tuple[int, int], ...] = ()
+
+
+Parsed = Answer | ParseFailure
+
+
+class _Bad(Exception):  # noqa: N818  (control flow inside this file, never raised out of parse)
+    def __init__(self, reason: FailureReason, offset: int) -> None:
+        self.reason: FailureReason = reason
+        self.offset = offset
+
+
+def parse(text: str, view: ImageView) -> Parsed:
+    """The completion as boxes in original pixels, or the reason why it cannot be read.
+
+    One box that is empty or inverted after clipping to the image makes the whole completion a failure.
+    """
+    try:
+        return _parse(text, view)
+    except _Bad as bad:
+        if bad.reason == "truncated":
+            boxes, labels, spans = _salvage(text, view)
+            return ParseFailure("truncated", bad.offset, boxes, labels, spans)
+        return ParseFailure(bad.reason, bad.offset)
+
+
+def _parse(text: str, view: ImageView) -> Answer:
+    think, look, answer = _blocks(text)
+    if not text[think[0] : think[1]].strip():
+        raise _Bad("blank_think", think[0])
+    look_boxes = [_numbers(item, look[0]) for item in _json_list(text, look)]
+    items = [_item(item, answer[0]) for item in _json_list(text, answer)]
+    boxes = _to_image([box for box, _ in items], view, answer[0])
+    spans = tuple(_item_spans(text, *answer))
+    return Answer(
+        think=text[think[0] : think[1]].strip(),
+        look=_to_image(look_boxes, view, look[0]),
+        boxes=boxes,
+        labels=tuple(label for _, label in items),
+        spans=spans if len(spans) == len(boxes) else (),
+    )
+
+
+def _blocks(text: str) -> list[tuple[int, int]]:
+    """Inner character range of each block. The tags stand once each, in order, white space around them only."""
+    if not text.strip():
+        raise _Bad("empty", 0)
+    tags = list(_TAG.finditer(text))
+    in_order = [tag.group() for tag in tags] == _ORDER[: len(tags)]
+    if len(tags) < len(_ORDER):
+        if in_order and len(tags) % 2 and _outside_is_blank(text, tags):
+            raise _Bad("truncated", len(text))
+        raise _Bad("structure", tags[0].start() if tags else 0)
+    if not in_order:
+        wrong = next(i for i, tag in enumerate(tags) if i >= len(_ORDER) or tag.group() != _ORDER[i])
+        raise _Bad("structure", tags[wrong].start())
+    if not _outside_is_blank(text, tags):
+        raise _Bad("structure", 0)
+    return [(tags[i].end(), tags[i + 1].start()) for i in (0, 2, 4)]
+
+
+def _outside_is_blank(text: str, tags: Sequence[re.Match[str]]) -> bool:
+    gaps = [text[: tags[0].start()]]
+    gaps += [text[tags[i].end() : tags[i + 1].start()] for i in range(1, len(tags) - 1, 2)]
+    if len(tags) % 2 == 0:
+        gaps.append(text[tags[-1].end() :])
+    return not any(gap.strip() for gap in gaps)
+
+
+def _json_list(text: str, span: tuple[int, int]) -> list[Any]:
+    start, end = span
+    value = _loads(text[start:end], start)
+    if not isinstance(value, list):
+        raise _Bad("bad_shape", start)
+    return cast("list[Any]", value)
+
+
+def _loads(body: str, offset: int) -> Any:
+    _check_depth(body, offset)
+    try:
+        return json.loads(body, parse_int=_integer, parse_float=_decimal, parse_constant=_constant)
+    except _BadNumberError:
+        raise _Bad("bad_number", offset) from None
+    except json.JSONDecodeError as error:
+        raise _Bad("bad_json", offset + error.pos) from None
+
+
+def _check_depth(body: str, offset: int) -> None:
+    depth = 0
+    for mark in _MARK.finditer(body):
+        if mark.group() in "[{":
+            depth += 1
+        elif mark.group() in "]}":
+            depth -= 1
+        if depth > _MAX_DEPTH:
+            raise _Bad("bad_shape", offset + mark.start())
+
+
+class _BadNumberError(ValueError):
+    """NaN, Infinity, or more digits than any coordinate has."""
+
+
+def _integer(digits: str) -> float:
+    return _decimal(digits)
+
+
+def _decimal(digits: str) -> float:
+    value = float(digits) if len(digits) <= _MAX_DIGITS else math.inf
+    if not abs(value) < float(np.finfo(np.float32).max):
+        raise _BadNumberError(digits[:_MAX_DIGITS])
+    return value
+
+
+def _constant(name: str) -> float:
+    raise _BadNumberError(name)
+
+
+def _numbers(value: Any, offset: int) -> list[float]:
+    """Four numbers. Booleans are none: JSON's true is an int to Python."""
+    if not isinstance(value, list) or len(cast("list[Any]", value)) != 4:
+        raise _Bad("bad_shape", offset)
+    numbers = cast("list[Any]", value)
+    if not all(isinstance(number, float) for number in numbers):
+        raise _Bad("bad_number", offset)
+    return cast("list[float]", numbers)
+
+
+def _item(value: Any, offset: int) -> tuple[list[float], str]:
+    if not isinstance(value, dict):
+        raise _Bad("bad_shape", offset)
+    item = cast("dict[str, Any]", value)
+    if "bbox_2d" not in item or not isinstance(item.get("label"), str):
+        raise _Bad("bad_shape", offset)
+    return _numbers(item["bbox_2d"], offset), item["label"]
+
+
+def _to_image(boxes: list[list[float]], view: ImageView, offset: int) -> Boxes:
+    try:
+        clipped = clip(view.to_original(as_boxes(boxes)), view.width_px, view.height_px)
+    except ValueError:  # a product of a huge number and the scale that float32 cannot hold
+        raise _Bad("bad_number", offset) from None
+    if len(clipped) and not (areas(clipped) > 0).all():
+        raise _Bad("bad_box", offset)
+    return clipped
+
+
+def _item_spans(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    """Character ranges of the objects directly inside the answer's list, complete ones only."""
+    spans: list[tuple[int, int]] = []
+    depth, opened = 0, start
+    for mark in _MARK.finditer(text[start:end]):
+        if mark.group() in "[{":
+            depth += 1
+            if depth == 2 and mark.group() == "{":
+                opened = start + mark.start()
+        elif mark.group() in "]}":
+            if depth == 2 and mark.group() == "}":
+                spans.append((opened, start + mark.end()))
+            depth -= 1
+    return spans
+
+
+def _salvage(text: str, view: ImageView) -> tuple[Boxes, tuple[str, ...], tuple[tuple[int, int], ...]]:
+    """The complete, valid items of an answer that the token limit cut."""
+    opening = text.find("<answer>")
+    if opening < 0:
+        return _EMPTY, (), ()
+    boxes: list[Boxes] = []
+    labels: list[str] = []
+    spans: list[tuple[int, int]] = []
+    for start, end in _item_spans(text, opening + len("<answer>"), len(text)):
+        try:
+            box, label = _item(_loads(text[start:end], start), start)
+            boxes.append(_to_image([box], view, start))
+        except _Bad:
+            continue  # an item that is complete but wrong is not salvaged
+        labels.append(label)
+        spans.append((start, end))
+    return as_boxes(np.concatenate(boxes) if boxes else []), tuple(labels), tuple(spans)
+
+
+def render(think: str, look: Boxes, boxes: Boxes, labels: Sequence[str], view: ImageView) -> str:
+    """The gold text for boxes in original pixels, as the model is to write it.
+
+    Integers in the model's frame, rounded outward, so that a narrow person never becomes a bad box.
+    """
+    look_text = ",".join(_box_text(box) for box in _outward(look, view))
+    answers = zip(_outward(boxes, view), labels, strict=True)
+    items = ",".join(f'{{"bbox_2d":{_box_text(box)},"label":{json.dumps(label)}}}' for box, label in answers)
+    return f"<think>{think}</think><look>[{look_text}]</look><answer>[{items}]</answer>"
+
+
+def _outward(boxes: Boxes, view: ImageView) -> list[list[int]]:
+    shown = view.from_original(boxes).astype(np.float64)
+    # float32 scaling leaves 12.000001 where 12 is meant: a thousandth is no pixel
+    low, high = np.floor(shown[:, :2] + 1e-3), np.ceil(shown[:, 2:] - 1e-3)
+    return np.concatenate([np.maximum(low, 0), high], axis=1).astype(int).tolist()
+
+
+def _box_text(box: Sequence[int]) -> str:
+    return "[" + ",".join(str(number) for number in box) + "]"
