@@ -6,7 +6,8 @@ import errno
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 from components.errors import LookoutError
 
@@ -17,6 +18,16 @@ TELEMETRY_OFF = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "HF_HUB_DISABLE_TELEMETRY": "1",
 }
+
+
+Item = TypeVar("Item")
+
+
+def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:
+    """The items, with a progress bar on a terminal; a log gets no bar."""
+    from tqdm import tqdm
+
+    return iter(tqdm(items, desc=what, total=total, disable=not sys.stderr.isatty()))
 
 
 def run_stage(main: Callable[[], None]) -> None:

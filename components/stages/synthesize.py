@@ -1,0 +1,38 @@
+"""synthesize: a drawn crowd in CrowdHuman's own layout, deterministic by its seed."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+from pathlib import Path
+
+from components.errors import ParamsError
+from components.params import SyntheticParams, load_params
+from components.sources.synthetic import write_crowd
+from components.stages import run_stage
+from components.store.atomic import atomic_folder
+
+log = logging.getLogger("lookout.synthesize")
+
+
+def run(out: Path, params: SyntheticParams) -> None:
+    """Draws the dataset and puts it in place as a whole."""
+    with atomic_folder(out) as folder:
+        people = write_crowd(folder, params, workers=os.cpu_count() or 1)
+    images = params.images.model_dump()
+    log.info("drew %s images with %s people into %s", images, people, out)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--name", required=True, help="key in the section synthetic: of params.yaml")
+    name = parser.parse_args().name
+    synthetic = load_params().synthetic
+    if name not in synthetic:
+        raise ParamsError(f"params.yaml has no synthetic.{name}; it has {sorted(synthetic)}")
+    run(Path(synthetic[name].root), synthetic[name])
+
+
+if __name__ == "__main__":
+    run_stage(main)
