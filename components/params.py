@@ -134,8 +134,10 @@ class BuildParams(StrictModel):
     seed: int
     text: TextConfigParams
     vision: VisionConfigParams
-    max_number: int
-    """Numbers below this are one token each."""
+    max_number: int = Field(ge=10)
+    """Numbers from 0 to this are one token each, and one with a comma behind."""
+    pieces: list[str]
+    """Literal strings that are one token each; every other text goes byte by byte."""
     min_pixels: int
     max_pixels: int
     max_length: int

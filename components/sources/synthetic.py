@@ -78,7 +78,7 @@ def _place(random: np.random.Generator, params: SyntheticParams) -> list[Person]
 def _cluster(random: np.random.Generator, params: SyntheticParams) -> tuple[float, float, float]:
     """Centre x, centre y, typical height of a cluster, in pixels."""
     height = params.person_height_frac * params.height_px * random.lognormal(0, params.person_height_sigma)
-    return random.uniform(0.05, 0.95) * params.width_px, random.uniform(0.3, 0.8) * params.height_px, height
+    return random.uniform(0.15, 0.85) * params.width_px, random.uniform(0.35, 0.75) * params.height_px, height
 
 
 def _person(random: np.random.Generator, cluster: tuple[float, float, float], params: SyntheticParams) -> Person:

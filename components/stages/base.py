@@ -1,0 +1,29 @@
+"""base: the starting policy, built from params or taken from a pinned revision of a published checkpoint."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from components.params import BaseParams, load_section
+from components.stages import run_stage
+from components.store.atomic import atomic_folder
+
+log = logging.getLogger("lookout.base")
+
+
+def run(out: Path, params: BaseParams) -> None:
+    """Writes the model folder with the digest of each of its files."""
+    from components.training.base_model import write_base
+
+    with atomic_folder(out) as folder:
+        parameters = write_base(folder, params)
+    log.info("the base policy has %.2f million parameters: %s", parameters / 1e6, out)
+
+
+def main() -> None:
+    run(Path("models/base"), load_section(BaseParams))
+
+
+if __name__ == "__main__":
+    run_stage(main)
