@@ -1,0 +1,23 @@
+"""sft: the supervised cold start on the gold answers; also the baseline that GRPO is held against."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from components.params import SftParams, load_section
+from components.stages import run_stage
+
+
+def main() -> None:
+    params = load_section(SftParams)
+    from components.training.launch import launch_processes
+
+    if not launch_processes("sft", params.launch):
+        from components.training.sft import train_sft
+
+        prompts = Path("data/prompts/sft.parquet")
+        train_sft(Path("models/base"), prompts, Path("models/sft"), Path("reports/training/sft"), params)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,54 @@
+"""Resume points of one exact run. They live under LOOKOUT_HOME: DVC removes a stage's outputs before it runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from components.code_deps import code_deps
+from components.home import lookout_home
+from components.store.atomic import canonical_json
+from components.training.policy import file_sha256, weights_sha256
+
+LIBRARIES = ("torch", "transformers", "trl", "accelerate", "peft", "deepspeed", "numpy")
+
+
+def run_fingerprint(stage: str, start: Path, prompts: Path, params: dict[str, Any]) -> str:
+    """SHA-256 over everything that decides the run: weights, prompts, params, code, libraries."""
+    decides = {
+        "stage": stage,
+        "starting_weights": weights_sha256(start),
+        "prompts": file_sha256(prompts),
+        "params": params,
+        "code": {path: file_sha256(Path(path)) for path in code_deps(stage)},
+        "libraries": {name: version(name) for name in LIBRARIES},
+    }
+    return hashlib.sha256(canonical_json(decides).encode()).hexdigest()
+
+
+def checkpoint_folder(stage: str, fingerprint: str) -> Path:
+    """Where this run and no other keeps its resume points."""
+    return lookout_home() / "checkpoints" / f"{stage}-{fingerprint[:16]}"
+
+
+def last_whole_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint that was written to its end, None where there is none.
+
+    The trainer writes trainer_state.json last: a folder without a readable one was cut by a kill.
+    """
+    found = [path for path in folder.glob("checkpoint-*") if path.name.removeprefix("checkpoint-").isdigit()]
+    for path in sorted(found, key=lambda path: int(path.name.removeprefix("checkpoint-")), reverse=True):
+        if _whole(path):
+            return path
+    return None
+
+
+def _whole(checkpoint: Path) -> bool:
+    try:
+        state = json.loads((checkpoint / "trainer_state.json").read_text())
+    except (OSError, json.JSONDecodeError):
+        return False
+    return isinstance(state, dict) and "global_step" in state

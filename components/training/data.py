@@ -1,0 +1,40 @@
+"""prompts/*.parquet as a Hugging Face dataset whose images are opened when a row is read, never before."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from datasets import Dataset
+from PIL import Image, ImageOps
+
+from components.errors import DataError
+from components.store.schemas import PROMPTS
+from components.store.tables import read_table
+
+
+def load_prompts(path: Path) -> Dataset:
+    """The rows with a column `image` (PIL, RGB, upright) on top. Raises DataError as the store's readers do."""
+    table: pa.Table = read_table(path, PROMPTS).replace_schema_metadata(None)
+    return Dataset(table).with_transform(_with_images)
+
+
+def _with_images(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    images = [open_image(Path(path), sha) for path, sha in zip(batch["image_path"], batch["image_sha256"], strict=True)]
+    return batch | {"image": images}
+
+
+def open_image(path: Path, sha256: str | None = None) -> Image.Image:
+    """The image upright in RGB. Raises DataError where it is missing or its bytes are not those of the prompts."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}); `dvc pull` or `dvc repro` brings it back") from error
+    found = hashlib.sha256(content).hexdigest()
+    if sha256 is not None and found != sha256:
+        raise DataError(f"{path} has SHA-256 {found[:12]}, the prompts were made from {sha256[:12]}; run dvc repro")
+    with Image.open(io.BytesIO(content)) as image:
+        return ImageOps.exif_transpose(image).convert("RGB")

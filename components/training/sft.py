@@ -1,0 +1,34 @@
+"""SFT: the cold start on gold answers, by TRL's SFTTrainer, loss on the completion only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from components.params import SftParams
+from components.training.data import load_prompts
+from components.training.trainer_run import check_starts_from_policy, lora_config, train_policy
+
+COLUMNS = {
+    name: name for name in ("loss", "mean_token_accuracy", "entropy", "grad_norm", "learning_rate")
+}  # curves.csv -> the trainer's log
+
+
+def train_sft(start: Path, prompts: Path, out: Path, reports: Path, params: SftParams) -> None:
+    """models/base + prompts -> models/sft with its curves. Raises DataError, ModelError or TrainingError."""
+    check_starts_from_policy(start)
+    dataset = load_prompts(prompts).select_columns(["prompt", "completion", "image_path", "image_sha256"])
+
+    def make_trainer(model: Any, processor: Any, arguments: dict[str, Any]) -> Any:
+        from trl import SFTConfig, SFTTrainer
+
+        config = SFTConfig(**arguments, max_length=None, completion_only_loss=True, packing=False)
+        return SFTTrainer(
+            model=model,
+            args=config,
+            train_dataset=dataset,
+            processing_class=processor,
+            peft_config=lora_config(params.lora),
+        )
+
+    train_policy("sft", start, prompts, out, reports, params, {}, COLUMNS, make_trainer)

@@ -1,0 +1,204 @@
+"""What sft and grpo share: arguments, resuming, and the publication of weights, curves and a summary."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import shutil
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from components.errors import TrainingError
+from components.params import LoraParams, TrainerParams
+from components.store.atomic import atomic_file, atomic_folder, write_json
+from components.training.checkpoints import checkpoint_folder, last_whole_checkpoint, run_fingerprint
+from components.training.launch import deepspeed_config
+from components.training.lock import training_lock
+from components.training.policy import load_model, save_policy, weights_sha256
+from components.training.processor import load_processor
+
+log = logging.getLogger("lookout.training")
+TrainerFactory = Callable[[Any, Any, dict[str, Any]], Any]
+"""(model, processor, the shared arguments) -> a TRL trainer."""
+
+
+def train_policy(
+    stage: str,
+    start: Path,
+    prompts: Path,
+    out: Path,
+    reports: Path,
+    params: TrainerParams,
+    extra: dict[str, Any],
+    columns: dict[str, str],
+    make_trainer: TrainerFactory,
+) -> Any:
+    """Trains from `start` to `out`, from the last whole checkpoint of this exact run where there is one.
+
+    `extra` is what decides the run beside params; `columns` maps the curves' columns to the trainer's log keys.
+    Returns the trainer. Raises TrainingError where another training runs on this machine.
+    """
+    fingerprint = run_fingerprint(stage, start, prompts, params.model_dump() | extra)
+    folder = checkpoint_folder(stage, fingerprint)
+    torch.set_num_threads(params.launch.threads)
+    with training_lock(stage):
+        processor = load_processor(start)
+        checkpoint = last_whole_checkpoint(folder)
+        # the trainer's own resuming leaves a Qwen2.5-VL at its starting weights: its keys do not match the
+        # checkpoint's, so the weights come from the checkpoint's folder and only the rest from the trainer
+        model = load_model(checkpoint or start)
+        trainer = make_trainer(_prepared(model, params), processor, _arguments(folder, params))
+        trainer.add_callback(ProgressCallback(stage))
+        if params.max_steps:
+            log.info("%s: %s", stage, f"resumes from {checkpoint.name}" if checkpoint else "starts")
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        if trainer.accelerator.is_main_process:
+            _publish(trainer, processor, out)
+            curves = _curves(trainer.state.log_history, columns)
+            with atomic_folder(reports) as report:
+                _write_csv(report / "curves.csv", ["step", *columns], curves)
+                write_json(
+                    report / "summary.json",
+                    {
+                        "schema": "training/1",
+                        "stage": stage,
+                        "steps": trainer.state.global_step,
+                        "fingerprint": fingerprint,
+                        "starting_weights_sha256": weights_sha256(start),
+                        "weights_sha256": weights_sha256(out),
+                        "warnings": collapse_warnings(curves),
+                    },
+                )
+        trainer.accelerator.wait_for_everyone()
+    return trainer
+
+
+def forget_checkpoints(stage: str, fingerprint: str) -> None:
+    """Removes the resume points of a run whose outputs are in place."""
+    shutil.rmtree(checkpoint_folder(stage, fingerprint), ignore_errors=True)
+
+
+def _prepared(model: Any, params: TrainerParams) -> Any:
+    if params.freeze_vision:
+        for weight in model.model.visual.parameters():
+            weight.requires_grad_(False)
+    model.generation_config.do_sample = False  # how it is published; the trainer samples by its own settings
+    return model
+
+
+def _arguments(folder: Path, params: TrainerParams) -> dict[str, Any]:
+    """TrainingArguments that both trainers take, under their own names."""
+    own = {"freeze_vision", "lora", "launch"}
+    shared = {name: value for name, value in params.model_dump().items() if name in TrainerParams.model_fields}
+    return {name: value for name, value in shared.items() if name not in own} | {
+        "output_dir": str(folder),
+        "use_cpu": not torch.cuda.is_available(),
+        "deepspeed": deepspeed_config(params.launch),
+        "save_strategy": "steps",
+        "save_total_limit": 2,
+        "report_to": [],
+        "disable_tqdm": not sys.stderr.isatty(),
+        "remove_unused_columns": False,
+        "dataloader_num_workers": 0,
+        "logging_nan_inf_filter": False,
+        "max_steps": max(1, params.max_steps),
+    }
+
+
+def lora_config(params: LoraParams | None) -> Any:
+    """peft's configuration, None for full training."""
+    if params is None:
+        return None
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=params.r,
+        lora_alpha=params.alpha,
+        lora_dropout=params.dropout,
+        target_modules=params.target_modules,
+        task_type="CAUSAL_LM",
+    )
+
+
+def _publish(trainer: Any, processor: Any, out: Path) -> None:
+    """A whole model folder without any resume state; adapters are merged into the weights."""
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    merged = model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
+    with atomic_folder(out) as folder:
+        save_policy(merged, processor, folder)
+
+
+def _curves(history: Sequence[dict[str, Any]], columns: dict[str, str]) -> list[dict[str, Any]]:
+    """One row a logged step; a column that was not logged stays blank."""
+    rows = [entry for entry in history if "loss" in entry]
+    return [{"step": row["step"]} | {column: row.get(key, "") for column, key in columns.items()} for row in rows]
+
+
+def _write_csv(path: Path, columns: list[str], rows: list[dict[str, Any]]) -> None:
+    with atomic_file(path) as partial, partial.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def collapse_warnings(curves: Sequence[dict[str, Any]]) -> list[str]:
+    """Signs that a policy games its rewards or has died, read off the last tenth of its curves."""
+    last = curves[-max(1, len(curves) // 10) :]
+    warnings: list[str] = []
+    if _mean(last, "reward_reasoning", 0) > 0.9 and _mean(last, "reward_precision_recall", 1) < 0.05:
+        warnings.append("the format reward is high while the accuracy reward is near zero")
+    if _mean(last, "clipped_ratio", 0) > 0.5:
+        warnings.append("more than half of the completions hit the length limit")
+    if _mean(last, "entropy", 1) < 0.005:
+        warnings.append("the policy's entropy is near zero: its completions no longer differ")
+    for warning in warnings:
+        log.warning(warning)
+    return warnings
+
+
+def _mean(rows: Sequence[dict[str, Any]], column: str, default: float) -> float:
+    values = [float(row[column]) for row in rows if row.get(column, "") != ""]
+    return sum(values) / len(values) if values else default
+
+
+class ProgressCallback(TrainerCallback):
+    """A line in the log every twentieth of the run: step, loss or reward, time left."""
+
+    def __init__(self, stage: str) -> None:
+        self._stage, self._begun, self._first = stage, 0.0, 0
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._begun, self._first = time.monotonic(), state.global_step
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if not state.is_world_process_zero or not logs or "loss" not in logs:
+            return
+        every = max(args.logging_steps, state.max_steps // 20 // args.logging_steps * args.logging_steps)
+        if state.global_step % every and state.global_step != state.max_steps:
+            return
+        done = state.global_step - self._first
+        left = (time.monotonic() - self._begun) / max(1, done) * (state.max_steps - state.global_step)
+        shown = {name: logs[name] for name in ("loss", "reward", "mean_token_accuracy") if name in logs}
+        numbers = ", ".join(f"{name} {float(value):.4f}" for name, value in shown.items())
+        log.info("%s step %d of %d: %s, %.0f s left", self._stage, state.global_step, state.max_steps, numbers, left)
+
+
+def check_starts_from_policy(start: Path) -> None:
+    """Raises TrainingError where the stage before has left no model."""
+    if not start.is_dir():
+        raise TrainingError(f"{start} is not there: the stage that writes it has not run (dvc repro runs it)")
