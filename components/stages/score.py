@@ -1,0 +1,173 @@
+"""score: raw completions -> parsed answers -> metrics, a row an image, and the curves to plot."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import logging
+import math
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from components.core.boxes import as_boxes
+from components.core.completion import Answer, Parsed, ParseFailure, parse
+from components.core.frames import ImageView
+from components.core.scene import Truth
+from components.errors import DataError
+from components.metrics import METRICS
+from components.metrics.coco import precision_recall_curve
+from components.metrics.counting import count_errors
+from components.metrics.detection import Detections, ImageCounts, count_image, f1_by_iou, f1_interval, pooled
+from components.params import ScoreParams, load_section
+from components.stages import run_stage
+from components.store.atomic import atomic_file, write_json
+from components.store.schemas import DETECTIONS, PER_IMAGE, PROMPTS
+from components.store.tables import read_rows, write_table
+
+log = logging.getLogger("lookout.score")
+Row = dict[str, Any]
+NOTHING = Detections(as_boxes([]), (), np.zeros(0))
+
+
+def run(model: str, prompts: Path, completions: Path, out: Path, params: ScoreParams) -> dict[str, Any]:
+    """Writes metrics.json, per_image.parquet, detections.parquet and plots/. Raises DataError on a mismatch."""
+    samples = list(read_rows(prompts, PROMPTS))
+    lines = read_completions(completions)
+    if [line["sample_id"] for line in lines] != [sample["sample_id"] for sample in samples]:
+        raise DataError(f"{completions} does not answer the samples of {prompts} in their order; run predict again")
+    truths = [truth_of_sample(sample) for sample in samples]
+    answers = [parse(line["text"], view_of_sample(sample)) for line, sample in zip(lines, samples, strict=True)]
+    paired = list(zip(answers, lines, strict=True))
+    found = [_detections(answer, line, params, salvage=False) for answer, line in paired]
+    counts = [count_image(one, truth, params.min_iou) for one, truth in zip(found, truths, strict=True)]
+    rescued = [_detections(answer, line, params, salvage=True) for answer, line in paired]
+    by_iou = f1_by_iou(found, truths)
+    salvaged = [count_image(one, truth, params.min_iou) for one, truth in zip(rescued, truths, strict=True)]
+    metrics = _metrics(model, answers, counts, params) | {
+        name: metric(found, truths) for name, metric in METRICS.items()
+    }
+    values = [value for value in by_iou.values() if value is not None]
+    metrics["detection"]["mean_f1"] = float(np.mean(values)) if values else None
+    metrics["salvaged"] = pooled(salvaged)
+    _write_tables(out, samples, answers, found, counts)
+    _write_csv(out / "plots" / "f1_by_iou.csv", ["iou", "f1"], list(by_iou.items()))
+    curve = precision_recall_curve(found, truths).round(6).tolist()
+    _write_csv(out / "plots" / "pr_curve.csv", ["recall", "precision"], curve)
+    write_json(out / "metrics.json", metrics)
+    return metrics
+
+
+def read_completions(path: Path) -> list[Row]:
+    """The lines of completions.jsonl. Raises DataError where one is not of this schema."""
+    if not path.exists():
+        raise DataError(f"{path} is not there: predict has not run (dvc repro runs it)")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for number, line in enumerate(lines, start=1):
+        if line.get("schema") != "completions/1":
+            raise DataError(f"{path}:{number} has schema {line.get('schema')}, want completions/1; run predict again")
+    return lines
+
+
+def truth_of_sample(sample: Row) -> Truth:
+    """The truth that rides along with a prompt."""
+    return Truth(
+        boxes=as_boxes(sample["truth_boxes"]),
+        labels=tuple(sample["truth_labels"]),
+        ignore=as_boxes(sample["ignore_boxes"]),
+        width_px=sample["width_px"],
+        height_px=sample["height_px"],
+    )
+
+
+def view_of_sample(sample: Row) -> ImageView:
+    """The frame in which the model speaks about this sample."""
+    size = (sample["model_width_px"], sample["model_height_px"])
+    return ImageView(sample["width_px"], sample["height_px"], sample["frame"], size)
+
+
+def _detections(answer: Parsed, line: Row, params: ScoreParams, salvage: bool) -> Detections:
+    if isinstance(answer, Answer):
+        boxes, labels, spans = answer.boxes, answer.labels, answer.spans
+    elif salvage:
+        boxes, labels, spans = answer.salvaged, answer.salvaged_labels, answer.salvaged_spans
+    else:
+        return NOTHING
+    if params.confidence == "constant":
+        return Detections(boxes, labels, np.ones(len(boxes)))
+    return Detections(boxes, labels, np.array([_confidence(span, line["answer_tokens"]) for span in spans]))
+
+
+def _confidence(span: tuple[int, int], tokens: Sequence[Sequence[float]]) -> float:
+    """exp(mean log-probability) of the tokens that share a character with the box's text, in (0, 1]."""
+    inside = [logprob for start, end, logprob in tokens if start < span[1] and end > span[0]]
+    return math.exp(sum(inside) / len(inside)) if inside else 1.0
+
+
+def _metrics(model: str, answers: list[Parsed], counts: list[ImageCounts], params: ScoreParams) -> dict[str, Any]:
+    failures = Counter(answer.reason for answer in answers if isinstance(answer, ParseFailure))
+    interval = f1_interval(counts, params.bootstrap_samples, params.seed)
+    return {
+        "schema": "metrics/1",
+        "model": model,
+        "images": len(answers),
+        "format_rate": 1 - sum(failures.values()) / len(answers),
+        "failures": dict(failures),
+        "confidence": params.confidence,
+        "detection": pooled(counts) | {"f1_interval": list(interval) if interval else None},
+        "counting": count_errors([count.predicted for count in counts], [count.truth for count in counts]),
+    }
+
+
+def _write_tables(
+    out: Path, samples: list[Row], answers: list[Parsed], found: list[Detections], counts: list[ImageCounts]
+) -> None:
+    places = [{key: sample[key] for key in ("sample_id", "scene_id", "source")} for sample in samples]
+    boxes = [
+        place | {"order": order, "label": label, "score": float(score)} | _corners(box)
+        for place, one in zip(places, found, strict=True)
+        for order, (box, label, score) in enumerate(zip(one.boxes, one.labels, one.scores, strict=True))
+    ]
+    write_table(out / "detections.parquet", DETECTIONS, boxes)
+    images = [
+        place
+        | {
+            "failure": answer.reason if isinstance(answer, ParseFailure) else None,
+            "truth_count": count.truth,
+            "predicted_count": count.predicted,
+            "matched_count": count.matched,
+            "matched_iou_sum": count.iou_sum,
+            "look_boxes": answer.look.tolist() if isinstance(answer, Answer) else [],
+            "think": answer.think if isinstance(answer, Answer) else None,
+        }
+        for place, answer, count in zip(places, answers, counts, strict=True)
+    ]
+    write_table(out / "per_image.parquet", PER_IMAGE, images)
+
+
+def _corners(box: Any) -> dict[str, float]:
+    return {name: float(value) for name, value in zip(("x1", "y1", "x2", "y2"), box, strict=True)}
+
+
+def _write_csv(path: Path, header: list[str], rows: Sequence[Sequence[Any]]) -> None:
+    with atomic_file(path) as partial, partial.open("w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([header, *rows])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", required=True, help="base, sft or grpo")
+    model = parser.parse_args().model
+    completions = Path("data/predictions") / model / "completions.jsonl"
+    out = Path("reports/scores") / model
+    metrics = run(model, Path("data/prompts/test.parquet"), completions, out, load_section(ScoreParams))
+    found = metrics["detection"]
+    log.info("%s: format rate %.3f, F1 %s, AP50 %s", model, metrics["format_rate"], found["f1"], metrics["coco"]["AP50"])
+
+
+if __name__ == "__main__":
+    run_stage(main)
