@@ -239,12 +239,16 @@ class PrecisionRecallParams(StrictModel):
 
 class RewardsParams(StageParams):
     section: ClassVar[str] = "rewards"
-    weights: dict[Literal["reasoning", "looking", "precision_recall"], float]
+    weights: dict[str, float]
+    """Weight of each reward by name; the total is the plain weighted sum of what is scored."""
     looking: LookingParams
     precision_recall: PrecisionRecallParams
 
     @model_validator(mode="after")
     def _some_weight(self) -> RewardsParams:
+        unknown = set(self.weights) - {"reasoning", "looking", "precision_recall"}
+        if unknown:
+            raise ValueError(f"rewards.weights has unknown rewards {sorted(unknown)}")
         if not self.weights or min(self.weights.values()) < 0 or sum(self.weights.values()) <= 0:
             raise ValueError(f"rewards.weights {self.weights}: want no negative weight and one above 0")
         return self

@@ -27,7 +27,7 @@ def coco_metrics(
     if not any(len(one.boxes) for one in detections):
         # pycocotools cannot load an empty list of results; nothing found is a result: 0
         people = any(len(truth.boxes) for truth in truths)
-        return {name: 0.0 if people else None for name in names}
+        return dict.fromkeys(names, 0.0 if people else None)
     stats = evaluate(detections, truths, max_dets).stats
     return {name: None if value < 0 else float(value) for name, value in zip(names, stats[: len(names)], strict=True)}
 

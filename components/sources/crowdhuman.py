@@ -40,7 +40,11 @@ def _json(line: bytes, where: str) -> dict[str, Any]:
         value = json.loads(line)
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SourceError(f"{where}: the line is not JSON ({error}); is the file cut or damaged?") from None
-    if not isinstance(value, dict) or not isinstance(value.get("ID"), str) or not isinstance(value.get("gtboxes"), list):
+    if (
+        not isinstance(value, dict)
+        or not isinstance(value.get("ID"), str)
+        or not isinstance(value.get("gtboxes"), list)
+    ):
         raise SourceError(f"{where}: want an object with ID (text) and gtboxes (list); is this an .odgt of CrowdHuman?")
     return value
 

@@ -34,7 +34,8 @@ def run_stage(main: Callable[[], None]) -> None:
     """Runs a stage's main: logs to stderr; a LookoutError or a full disk is one sentence and exit code 1."""
     for name, value in TELEMETRY_OFF.items():
         os.environ.setdefault(name, value)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("lookout").setLevel(logging.INFO)
     try:
         main()
     except LookoutError as error:

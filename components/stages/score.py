@@ -166,7 +166,9 @@ def main() -> None:
     out = Path("reports/scores") / model
     metrics = run(model, Path("data/prompts/test.parquet"), completions, out, load_section(ScoreParams))
     found = metrics["detection"]
-    log.info("%s: format rate %.3f, F1 %s, AP50 %s", model, metrics["format_rate"], found["f1"], metrics["coco"]["AP50"])
+    log.info(
+        "%s: format rate %.3f, F1 %s, AP50 %s", model, metrics["format_rate"], found["f1"], metrics["coco"]["AP50"]
+    )
 
 
 if __name__ == "__main__":

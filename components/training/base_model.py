@@ -52,7 +52,9 @@ def _checkpoint_folder(params: PretrainedParams) -> Path:
     try:
         return Path(snapshot_download(params.path, revision=params.revision, allow_patterns=patterns))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise ModelError(f"{params.path} at {params.revision} cannot be fetched: {' '.join(str(error).split())}") from error
+        raise ModelError(
+            f"{params.path} at {params.revision} cannot be fetched: {' '.join(str(error).split())}"
+        ) from error
 
 
 def _copy_checkpoint(source: Path, folder: Path) -> None:

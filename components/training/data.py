@@ -32,7 +32,9 @@ def open_image(path: Path, sha256: str | None = None) -> Image.Image:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}); `dvc pull` or `dvc repro` brings it back") from error
+        raise DataError(
+            f"{path} cannot be read ({error.strerror}); `dvc pull` or `dvc repro` brings it back"
+        ) from error
     found = hashlib.sha256(content).hexdigest()
     if sha256 is not None and found != sha256:
         raise DataError(f"{path} has SHA-256 {found[:12]}, the prompts were made from {sha256[:12]}; run dvc repro")

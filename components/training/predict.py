@@ -30,7 +30,9 @@ def predict_file(model_folder: Path, prompts: Path, out: Path, params: PredictPa
     policy = Policy(model_folder, params)
     with atomic_file(out) as partial, partial.open("w") as file:
         for batch in progress(_batches(dataset, params.batch_size), "predict"):
-            for sample_id, line in zip(batch["sample_id"], policy.complete(batch["image"], batch["prompt"]), strict=True):
+            for sample_id, line in zip(
+                batch["sample_id"], policy.complete(batch["image"], batch["prompt"]), strict=True
+            ):
                 file.write(json.dumps({"schema": SCHEMA, "sample_id": sample_id} | line, ensure_ascii=False) + "\n")
     return len(dataset)
 

@@ -13,7 +13,8 @@ from components.params import BuildParams
 from components.training.processor import Qwen2_5_VLProcessor
 
 SPECIAL = [
-    "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"
+    "<|endoftext|>", "<|im_start|>", "<|im_end|>",
+    "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>",
 ]  # fmt: skip
 MERGE_SIZE = 2
 CHAT_TEMPLATE = (
@@ -32,7 +33,9 @@ def build_tokenizer(params: BuildParams) -> PreTrainedTokenizerFast:
     tokenizer = Tokenizer(models.BPE(vocab={char: i for i, char in enumerate(alphabet)}, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.decoder = decoders.ByteLevel()
-    numbers = [f"{n}{comma}" for n in range(params.max_number + 1) for comma in ("", ",") if f"{n}{comma}" not in alphabet]
+    numbers = [
+        f"{n}{comma}" for n in range(params.max_number + 1) for comma in ("", ",") if f"{n}{comma}" not in alphabet
+    ]
     literal = [*params.pieces, *numbers]
     tokenizer.add_special_tokens([AddedToken(text, special=True, normalized=False) for text in SPECIAL])
     tokenizer.add_tokens([AddedToken(text, special=False, normalized=False) for text in literal])

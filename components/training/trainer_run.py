@@ -38,11 +38,12 @@ def train_policy(
     extra: dict[str, Any],
     columns: dict[str, str],
     make_trainer: TrainerFactory,
-) -> Any:
+    finish: Callable[[Path], None] | None = None,
+) -> None:
     """Trains from `start` to `out`, from the last whole checkpoint of this exact run where there is one.
 
     `extra` is what decides the run beside params; `columns` maps the curves' columns to the trainer's log keys.
-    Returns the trainer. Raises TrainingError where another training runs on this machine.
+    `finish` adds to the folder of reports. Raises TrainingError where another training runs on this machine.
     """
     fingerprint = run_fingerprint(stage, start, prompts, params.model_dump() | extra)
     folder = checkpoint_folder(stage, fingerprint)
@@ -63,6 +64,8 @@ def train_policy(
             curves = _curves(trainer.state.log_history, columns)
             with atomic_folder(reports) as report:
                 _write_csv(report / "curves.csv", ["step", *columns], curves)
+                if finish:
+                    finish(report)
                 write_json(
                     report / "summary.json",
                     {
@@ -75,13 +78,8 @@ def train_policy(
                         "warnings": collapse_warnings(curves),
                     },
                 )
+            shutil.rmtree(folder, ignore_errors=True)  # the outputs are in place
         trainer.accelerator.wait_for_everyone()
-    return trainer
-
-
-def forget_checkpoints(stage: str, fingerprint: str) -> None:
-    """Removes the resume points of a run whose outputs are in place."""
-    shutil.rmtree(checkpoint_folder(stage, fingerprint), ignore_errors=True)
 
 
 def _prepared(model: Any, params: TrainerParams) -> Any:

@@ -1,0 +1,91 @@
+"""Great Expectations' pages made fit for offline reading, and a plain page in front of them."""
+
+from __future__ import annotations
+
+import html
+import re
+import shutil
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+_REMOTE = re.compile(
+    r"<script[^>]*\bsrc=[\"'](?:https?:)?//[^>]*>\s*</script>|<link[^>]*\bhref=[\"'](?:https?:)?//[^>]*>", re.DOTALL
+)
+_SCRIPT = re.compile(r"<script\b.*?</script>", re.DOTALL)
+_REMOTE_IMAGE = re.compile(r"<img[^>]*\bsrc=[\"'](?:https?:)?//[^>]*>")
+DOCS = "data_docs"
+
+
+def write_offline_docs(site: Path, out: Path, content: dict[str, Any], quarantine: list[dict[str, Any]]) -> None:
+    """`out`/index.html in plain words, and `out`/data_docs/ with the pages of Great Expectations."""
+    style = resources.files("components.quality").joinpath("page.css").read_text()
+    docs_style = resources.files("components.quality").joinpath("data_docs.css").read_text()
+    shutil.copytree(site, out / DOCS, dirs_exist_ok=True)
+    for page in (out / DOCS).rglob("*.html"):
+        page.write_text(offline(page.read_text(), docs_style))
+    (out / "index.html").write_text(summary_page(content, quarantine, style))
+
+
+def offline(page: str, style: str) -> str:
+    """The page without anything from elsewhere: no remote scripts, styles or pictures; our own style instead."""
+    for pattern in (_REMOTE, _SCRIPT, _REMOTE_IMAGE):
+        page = pattern.sub("", page)
+    return page.replace("</head>", f"<style>{style}</style></head>", 1)
+
+
+def summary_page(content: dict[str, Any], quarantine: list[dict[str, Any]], style: str) -> str:
+    """One page that somebody who has never seen Great Expectations understands."""
+    name = html.escape(content["dataset"])
+    verdict = "fit for training" if content["success"] else "stopped: errors below"
+    mark = "good" if content["success"] else "bad"
+    counts = "".join(
+        f"<tr><th>{_words(key)}</th><td>{_value(value)}</td></tr>" for key, value in content["counts"].items()
+    )
+    checks = "".join(_check_row(check) for check in sorted(content["checks"], key=_worst_first))
+    refused = "".join(
+        f"<tr><td>{html.escape(row['image_path'])}</td><td>{html.escape(row['reason'])}</td>"
+        f"<td>{html.escape(row['annotation'])}</td></tr>"
+        for row in quarantine
+    )
+    refused_table = f"<table><tr><th>image</th><th>reason</th><th>annotation</th></tr>{refused}</table>"
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
+<title>Validation of {name}</title><style>{style}</style></head><body><main>
+<h1>Validation of {name} <span class="{mark}">{verdict}</span></h1>
+<p>Every check below ran on the dataset as it was downloaded. An <b>error</b> stops the pipeline, a <b>warning</b>
+shows. Pages of Great Expectations: <a href="{DOCS}/index.html">Data Docs</a>.</p>
+<h2>What was read</h2><table class="counts">{counts}</table>
+<h2>Checks</h2><table><tr><th></th><th>what is expected</th><th>column</th><th>limits</th><th>observed</th>
+<th>against it</th><th>first offender</th></tr>{checks}</table>
+<h2>Refused one by one ({len(quarantine)})</h2>{refused_table if quarantine else "<p>No image was refused.</p>"}
+</main></body></html>
+"""
+
+
+def _worst_first(check: dict[str, Any]) -> tuple[bool, bool, str, str]:
+    return check["success"], check["severity"] != "critical", check["table"], check["column"]
+
+
+def _check_row(check: dict[str, Any]) -> str:
+    kind = "error" if check["severity"] == "critical" else "warning"
+    mark = '<span class="good">holds</span>' if check["success"] else f'<span class="bad">{kind}</span>'
+    limits = ", ".join(f"{_words(key)} {_value(value)}" for key, value in sorted(check["limits"].items()))
+    observed = "" if check["observed"] is None else _value(check["observed"])
+    return (
+        f"<tr><td>{mark}</td><td>{html.escape(check['note'])}</td>"
+        f"<td><code>{check['table']}.{html.escape(check['column'])}</code></td><td>{limits}</td><td>{observed}</td>"
+        f"<td class='number'>{check['unexpected_count'] or ''}</td><td>{html.escape(check['first'] or '')}</td></tr>"
+    )
+
+
+def _words(key: str) -> str:
+    return html.escape(key.replace("_", " "))
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{_words(str(key))} {_value(part)}" for key, part in value.items())
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return html.escape(str(value))

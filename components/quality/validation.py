@@ -1,0 +1,138 @@
+"""Runs the suites, and tells what came out: findings for the pipeline, Data Docs for people."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from components.params import ValidateParams
+from components.quality.data_docs import write_offline_docs
+from components.quality.expectations import WHERE, box_checks, load_tables, scene_checks
+
+log = logging.getLogger("lookout.validate")
+SHOWN = ("type", "column", "severity", "observed", "limits", "unexpected_count", "note", "first")
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What came out: the content of validation.json, and the rows of quarantine.parquet."""
+
+    content: dict[str, Any]
+    quarantine: list[dict[str, Any]]
+
+    @property
+    def errors(self) -> list[dict[str, Any]]:
+        return [check for check in self.content["checks"] if not check["success"] and check["severity"] == "critical"]
+
+    @property
+    def sentence(self) -> str:
+        """The first error in words: the check, the count, the first offender."""
+        first = self.errors[0]
+        more = f" (and {len(self.errors) - 1} more checks)" if len(self.errors) > 1 else ""
+        offender = f", the first is {first['first']}" if first["first"] else f", observed {first['observed']}"
+        return (
+            f"{first['table']}.{first['column']}: {first['note']}: {first['unexpected_count']} do not{offender}{more}"
+        )
+
+
+def validate_dataset(name: str, interim: Path, docs: Path, params: ValidateParams) -> Validation:
+    """Checks one dataset and writes its pages into `docs`."""
+    scenes, boxes = load_tables(interim)
+    with tempfile.TemporaryDirectory() as project:
+        context = _context(Path(project))
+        checks = _run(context, f"{name}_scenes", scenes, scene_checks(params), "scenes")
+        checks += _run(context, f"{name}_boxes", boxes, box_checks(params), "boxes")
+        content = {"schema": "validation/1", "dataset": name, "counts": _counts(scenes, boxes), "checks": checks}
+        quarantine = _quarantine(scenes)
+        content["quarantined"] = len(quarantine)
+        content["quarantined_frac"] = len(quarantine) / max(1, len(scenes))
+        content["success"] = not any(not check["success"] and check["severity"] == "critical" for check in checks)
+        site = Path(project) / "gx" / "uncommitted" / "data_docs" / "local_site"
+        write_offline_docs(site, docs, content, quarantine)
+    return Validation(content, quarantine)
+
+
+def _context(project: Path) -> Any:
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    import great_expectations as gx
+
+    context = gx.get_context(mode="file", project_root_dir=str(project))
+    context.variables.progress_bars = {"globally": False}
+    return context
+
+
+def _run(context: Any, name: str, table: pd.DataFrame, expectations: list[Any], kind: str) -> list[dict[str, Any]]:
+    import great_expectations as gx
+
+    asset = context.data_sources.add_pandas(name).add_dataframe_asset(kind)
+    suite = context.suites.add(gx.ExpectationSuite(name=name))
+    for expectation in expectations:
+        suite.add_expectation(expectation)
+    definition = gx.ValidationDefinition(name=name, data=asset.add_batch_definition_whole_dataframe("all"), suite=suite)
+    checkpoint = gx.Checkpoint(
+        name=name,
+        validation_definitions=[context.validation_definitions.add(definition)],
+        actions=[gx.checkpoint.UpdateDataDocsAction(name="docs")],
+        result_format={"result_format": "SUMMARY", "unexpected_index_column_names": [WHERE]},
+    )
+    outcome = context.checkpoints.add(checkpoint).run(batch_parameters={"dataframe": table})
+    (result,) = outcome.run_results.values()
+    return sorted((_check(one, kind) for one in result.results), key=lambda check: (check["column"], check["type"]))
+
+
+def _check(result: Any, table: str) -> dict[str, Any]:
+    config, found = result.expectation_config, result.result
+    limits = {key: value for key, value in config.kwargs.items() if key not in {"batch_id", "column"}}
+    return {
+        "table": table,
+        "type": config.type,
+        "column": config.kwargs.get("column", "rows"),
+        "severity": str(getattr(config.severity, "value", config.severity)),
+        "note": config.notes,
+        "limits": limits,
+        "success": bool(result.success),
+        "observed": _number(found.get("observed_value")),
+        "unexpected_count": int(found.get("unexpected_count") or 0),
+        "unexpected_frac": _number((found.get("unexpected_percent") or 0.0) / 100),
+        "first": _first(found),
+    }
+
+
+def _first(found: dict[str, Any]) -> str | None:
+    rows = found.get("partial_unexpected_index_list") or []
+    if not rows:
+        return None
+    where = rows[0].get(WHERE)
+    others = [str(value) for key, value in rows[0].items() if key != WHERE]
+    return f"{where}: {', '.join(others)}"
+
+
+def _number(value: Any) -> Any:
+    return None if value is None else round(float(value), 6)
+
+
+def _counts(scenes: pd.DataFrame, boxes: pd.DataFrame) -> dict[str, Any]:
+    ignored = boxes["ignore"]
+    return {
+        "images": len(scenes),
+        "images_by_split": {split: int(count) for split, count in scenes["split"].value_counts().sort_index().items()},
+        "images_without_people": int((scenes["people"] == 0).sum()),
+        "people": int((~ignored).sum()),
+        "ignored_boxes": int(ignored.sum()),
+        "boxes_that_leave_the_image": int(boxes["leaves_image"].sum()),
+        "mean_people": _number(scenes["people"].mean()),
+        "max_people": int(scenes["people"].max()) if len(scenes) else 0,
+    }
+
+
+def _quarantine(scenes: pd.DataFrame) -> list[dict[str, Any]]:
+    bad = scenes[scenes["image_defect"].notna()]
+    columns = {"scene_id": "scene_id", "split": "split", "image_path": "image_path", "image_defect": "reason"}
+    rows = bad.rename(columns=columns)[[*columns.values(), "annotation"]]
+    return rows.to_dict("records")

@@ -1,0 +1,23 @@
+"""grpo: reinforcement learning on the cold start, with the three rewards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from components.params import GrpoParams, RewardsParams, load_section
+from components.stages import run_stage
+
+
+def main() -> None:
+    params, rewards = load_section(GrpoParams), load_section(RewardsParams)
+    from components.training.launch import launch_processes
+
+    if not launch_processes("grpo", params.launch):
+        from components.training.grpo import train_grpo
+
+        reports = Path("reports/training/grpo")
+        train_grpo(Path("models/sft"), Path("data/prompts/grpo.parquet"), Path("models/grpo"), reports, params, rewards)
+
+
+if __name__ == "__main__":
+    run_stage(main)

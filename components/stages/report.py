@@ -1,0 +1,38 @@
+"""report: one offline page with the numbers, the curves and the images; and a contact sheet."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from components.params import ReportParams, load_params
+from components.report.evaluation import MODELS, Inputs, evaluation_page, pictures_of
+from components.report.gallery import SHEET_COLUMNS, contact_sheet
+from components.stages import run_stage
+from components.store.atomic import atomic_folder
+
+log = logging.getLogger("lookout.report")
+SHEET_ROWS = 3
+
+
+def run(inputs: Inputs, out: Path, values: dict[str, Any], params: ReportParams) -> None:
+    """Writes report.html and contact_sheet.png: the same inputs give the same bytes."""
+    with atomic_folder(out) as folder:
+        page = evaluation_page(inputs, values, params.gallery_images)
+        (folder / "report.html").write_text(page)
+        pictures = sorted(pictures_of(MODELS[-1], inputs), key=lambda picture: picture.sample_id)
+        (folder / "contact_sheet.png").write_bytes(contact_sheet(pictures[: SHEET_COLUMNS * SHEET_ROWS]))
+    log.info("wrote %s (%.1f MB)", out / "report.html", (out / "report.html").stat().st_size / 1e6)
+
+
+def main() -> None:
+    params = load_params()
+    reports = Path("reports")
+    inputs = Inputs(reports / "scores", reports / "training", Path("data/prompts/test.parquet"), Path("data/validated"))
+    values = params.model_dump(mode="json", by_alias=True)
+    run(inputs, reports / "evaluation", {key: values[key] for key in ("profile", "base", "rewards")}, params.report)
+
+
+if __name__ == "__main__":
+    run_stage(main)

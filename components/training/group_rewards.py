@@ -1,0 +1,176 @@
+"""TRL's reward call -> whole groups -> our rewards -> back.
+
+TRL hands a function the rows of its own process and no group id. So rows are gathered from all processes,
+put together by sample_id and their order in the gathered batch, scored as whole groups, and handed back.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from components.core.boxes import as_boxes
+from components.core.completion import Parsed, ParseFailure, parse
+from components.core.frames import ImageView
+from components.core.scene import Truth
+from components.errors import TrainingError
+from components.params import RewardsParams
+from components.rewards import make_rewards, weighted_total
+from components.rewards.looking import disagreement_map
+from components.store.atomic import atomic_file
+
+log = logging.getLogger("lookout.grpo")
+Row = dict[str, Any]
+COLUMNS = (
+    "sample_id", "truth_boxes", "truth_labels", "ignore_boxes",
+    "width_px", "height_px", "frame", "model_width_px", "model_height_px",
+)  # fmt: skip
+
+
+class GroupRewards:
+    """One reward function a reward for TRL; all are computed by the first that is called on a batch."""
+
+    def __init__(self, params: RewardsParams, num_generations: int) -> None:
+        self._params, self._size = params, num_generations
+        self._rewards = make_rewards(params)
+        self._completions: object = None
+        self._scores: dict[str, list[float | None]] = {}
+        self.groups: list[list[Row]] = []
+        """The last batch's groups, a row a completion, with rewards (rank 0's share carries advantages later)."""
+        self.local: slice = slice(0, 0)
+
+    @property
+    def weights(self) -> list[float]:
+        return [weight for weight, _ in self._rewards.values()]
+
+    def functions(self) -> list[Callable[..., list[float | None]]]:
+        """What TRL calls, named as its logs shall name them."""
+        return [self._function(name) for name in self._rewards]
+
+    def _function(self, name: str) -> Callable[..., list[float | None]]:
+        def reward(completions: list[Any], completion_ids: list[list[int]], **columns: Any) -> list[float | None]:
+            if completions is not self._completions:
+                self._score(completions, completion_ids, columns)
+                self._completions = completions
+            return self._scores[name]
+
+        reward.__name__ = name
+        return reward
+
+    def _score(self, completions: list[Any], completion_ids: list[list[int]], columns: dict[str, Any]) -> None:
+        rows = [
+            {"text": _text(completion), "token_count": len(ids)} | {key: columns[key][i] for key in COLUMNS}
+            for i, (completion, ids) in enumerate(zip(completions, completion_ids, strict=True))
+        ]
+        gathered, self.local = _gather(rows)
+        self.groups = whole_groups(gathered, self._size)
+        for group in self.groups:
+            score_group(group, self._params)
+        mine = gathered[self.local]
+        self._scores = {name: [row["rewards"][name] for row in mine] for name in self._rewards}
+
+
+def whole_groups(rows: list[Row], size: int) -> list[list[Row]]:
+    """Rows of one sample, `size` at a time in their order. Raises TrainingError where a group is not whole."""
+    by_sample: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        by_sample[row["sample_id"]].append(row)
+    groups: list[list[Row]] = []
+    for sample_id, members in by_sample.items():
+        if len(members) % size:
+            raise TrainingError(f"{sample_id} has {len(members)} completions in a batch, want groups of {size}")
+        groups += [members[start : start + size] for start in range(0, len(members), size)]
+    return groups
+
+
+def score_group(group: list[Row], params: RewardsParams) -> None:
+    """Adds to each row its rewards (None = not scored), total, failure and index; the map to the first one."""
+    first = group[0]
+    view = ImageView(
+        first["width_px"], first["height_px"], first["frame"], (first["model_width_px"], first["model_height_px"])
+    )
+    truth = Truth(
+        boxes=as_boxes(first["truth_boxes"]),
+        labels=tuple(first["truth_labels"]),
+        ignore=as_boxes(first["ignore_boxes"]),
+        width_px=first["width_px"],
+        height_px=first["height_px"],
+    )
+    answers: list[Parsed] = [parse(row["text"], view) for row in group]
+    rewards = make_rewards(params)
+    scores = {name: reward(answers, truth) for name, (_, reward) in rewards.items()}
+    totals = weighted_total(scores, {name: weight for name, (weight, _) in rewards.items()})
+    for index, (row, answer) in enumerate(zip(group, answers, strict=True)):
+        row["index_in_group"] = index
+        row["rewards"] = {name: _or_none(float(score[index])) for name, score in scores.items()}
+        row["total"] = float(totals[index])
+        row["failure"] = answer.reason if isinstance(answer, ParseFailure) else None
+    first["disagreement"] = disagreement_map(answers, truth, params.looking.grid)
+
+
+def _or_none(value: float) -> float | None:
+    return None if np.isnan(value) else value
+
+
+def _text(completion: Any) -> str:
+    return completion if isinstance(completion, str) else completion[0]["content"]
+
+
+def _gather(rows: list[Row]) -> tuple[list[Row], slice]:
+    """Every process's rows in rank order, and where this process's own stand."""
+    from accelerate.utils import gather_object
+    from torch import distributed
+
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return rows, slice(0, len(rows))
+    parts = gather_object([rows])
+    start = sum(len(part) for part in parts[: distributed.get_rank()])
+    return [row for part in parts for row in part], slice(start, start + len(rows))
+
+
+class RolloutKeeper:
+    """Keeps one group at steps spread over the run, each in a file of its own beside the resume points.
+
+    A run that is killed and goes on thus ends with the same rollouts as one that is not.
+    """
+
+    def __init__(self, folder: Path, kept_groups: int, max_steps: int) -> None:
+        self._folder = folder
+        self._steps = {round(step) for step in np.linspace(0, max(0, max_steps - 1), kept_groups)}
+
+    def keep(self, step: int, group: list[Row]) -> None:
+        if step not in self._steps:
+            return
+        rows = [_plain(row) for row in group]
+        with atomic_file(self._folder / f"{step:08d}.json") as partial:
+            partial.write_text(json.dumps(rows))
+
+    def rows(self) -> list[Row]:
+        """Every kept rollout as rollouts.parquet has it."""
+        files = sorted(self._folder.glob("*.json"))
+        return [_stored(row, int(file.stem)) for file in files for row in json.loads(file.read_text())]
+
+
+def _plain(row: Row) -> Row:
+    kept = ("sample_id", "index_in_group", "text", "token_count", "failure", "rewards", "total")
+    picture = row.get("disagreement")
+    return {key: row[key] for key in kept} | {
+        "advantage": row.get("advantage"),
+        "disagreement": None if picture is None else picture.tobytes().hex(),
+    }
+
+
+def _stored(row: Row, step: int) -> Row:
+    picture = row.pop("disagreement")
+    return row | {
+        "step": step,
+        "group_id": f"{row['sample_id']}#{step}",
+        "rewards": list(row["rewards"].items()),
+        "disagreement": None if picture is None else bytes.fromhex(picture),
+    }

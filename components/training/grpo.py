@@ -1,0 +1,106 @@
+"""GRPO with the three rewards, by TRL's GRPOTrainer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from trl import GRPOConfig, GRPOTrainer
+
+from components.errors import TrainingError
+from components.params import GrpoParams, RewardsParams, TrainerParams
+from components.store.schemas import ROLLOUTS
+from components.store.tables import write_table
+from components.training.data import load_prompts
+from components.training.group_rewards import COLUMNS as REWARD_COLUMNS
+from components.training.group_rewards import GroupRewards, RolloutKeeper
+from components.training.trainer_run import check_starts_from_policy, lora_config, train_policy
+
+CURVES = {
+    "reward_total": "reward",
+    "kl": "kl",
+    "entropy": "entropy",
+    "mean_length": "completions/mean_length",
+    "clipped_ratio": "completions/clipped_ratio",
+    "frac_reward_zero_std": "frac_reward_zero_std",
+    "loss": "loss",
+    "grad_norm": "grad_norm",
+    "learning_rate": "learning_rate",
+}
+OWN = {"kept_rollout_groups"}  # ours, not TRL's
+
+
+class RolloutTrainer(GRPOTrainer):
+    """TRL's trainer, unchanged in what it computes; it also keeps a sample of its rollouts."""
+
+    def __init__(self, *args: Any, rewards: GroupRewards, keeper: RolloutKeeper, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._group_rewards, self._keeper = rewards, keeper
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        output = super()._generate_and_score_completions(inputs)
+        if self.accelerator.is_main_process and self._group_rewards.groups:
+            own = [row for group in self._group_rewards.groups for row in group][self._group_rewards.local]
+            for row, advantage in zip(own, output["advantages"].tolist(), strict=True):
+                row["advantage"] = advantage
+            self._keeper.keep(self.state.global_step, self._group_rewards.groups[0])
+        return output
+
+
+def train_grpo(
+    start: Path, prompts: Path, out: Path, reports: Path, params: GrpoParams, rewards_params: RewardsParams
+) -> None:
+    """models/sft + prompts -> models/grpo with curves and rollouts. Raises DataError, ModelError or TrainingError."""
+    check_starts_from_policy(start)
+    check_batches(params)
+    dataset = load_prompts(prompts).select_columns(["prompt", "image_path", "image_sha256", *REWARD_COLUMNS])
+    rewards = GroupRewards(rewards_params, params.num_generations)
+    keepers: list[RolloutKeeper] = []
+
+    def make_trainer(model: Any, processor: Any, arguments: dict[str, Any]) -> Any:
+        # a reference model (beta > 0) is loaded from this path: the start's, also when resuming
+        model.config._name_or_path = str(start)
+        folder = Path(arguments["output_dir"]) / "rollouts"
+        keepers.append(RolloutKeeper(folder, params.kept_rollout_groups, params.max_steps))
+        return RolloutTrainer(
+            model=model,
+            reward_funcs=rewards.functions(),
+            args=GRPOConfig(**arguments, **_grpo_arguments(params), reward_weights=rewards.weights),
+            train_dataset=dataset,
+            processing_class=processor,
+            peft_config=lora_config(params.lora),
+            rewards=rewards,
+            keeper=keepers[-1],
+        )
+
+    columns = {f"reward_{name}": f"rewards/{name}/mean" for name in rewards_params.weights} | CURVES
+    extra = {"rewards": rewards_params.model_dump()}
+    train_policy(
+        "grpo", start, prompts, out, reports, params, extra, columns, make_trainer,
+        finish=lambda folder: write_table(folder / "rollouts.parquet", ROLLOUTS, keepers[-1].rows()),
+    )  # fmt: skip
+
+
+def check_batches(params: GrpoParams) -> None:
+    """Raises TrainingError where a batch of all processes holds no whole groups, with the nearest size that does."""
+    processes, size = params.launch.processes, params.num_generations
+    batch = params.per_device_train_batch_size * processes * params.gradient_accumulation_steps
+    if batch % size:
+        nearest = next(
+            b
+            for b in range(params.per_device_train_batch_size, params.per_device_train_batch_size + size + 1)
+            if b * processes * params.gradient_accumulation_steps % size == 0
+        )
+        raise TrainingError(
+            f"grpo: {params.per_device_train_batch_size} completions x {processes} processes x "
+            f"{params.gradient_accumulation_steps} accumulation steps = {batch}, which is no multiple of "
+            f"num_generations {size}; per_device_train_batch_size {nearest} would be"
+        )
+
+
+def _grpo_arguments(params: GrpoParams) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in params.model_dump().items()
+        if name not in TrainerParams.model_fields and name not in OWN
+    }
