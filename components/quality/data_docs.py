@@ -70,13 +70,27 @@ def _worst_first(check: dict[str, Any]) -> tuple[bool, bool, str, str]:
 def _check_row(check: dict[str, Any]) -> str:
     kind = "error" if check["severity"] == "critical" else "warning"
     mark = '<span class="good">holds</span>' if check["success"] else f'<span class="bad">{kind}</span>'
-    limits = ", ".join(f"{_words(key)} {_value(value)}" for key, value in sorted(check["limits"].items()))
+    limits = _limits(check["limits"])
     observed = "" if check["observed"] is None else _value(check["observed"])
     return (
         f"<tr><td>{mark}</td><td>{html.escape(check['note'])}</td>"
         f"<td><code>{check['table']}.{html.escape(check['column'])}</code></td><td>{limits}</td><td>{observed}</td>"
         f"<td class='number'>{check['unexpected_count'] or ''}</td><td>{html.escape(check['first'] or '')}</td></tr>"
     )
+
+
+def _limits(limits: dict[str, Any]) -> str:
+    """Great Expectations' keyword arguments in signs."""
+    parts = []
+    if "min_value" in limits:
+        parts.append(f"{'&gt;' if limits.get('strict_min') else '&ge;'} {limits['min_value']:g}")
+    if "max_value" in limits:
+        parts.append(f"{'&lt;' if limits.get('strict_max') else '&le;'} {limits['max_value']:g}")
+    if "value_set" in limits:
+        parts.append("one of " + ", ".join(html.escape(str(value)) for value in limits["value_set"]))
+    if "mostly" in limits:
+        parts.append(f"in at least {limits['mostly']:.4g} of the rows")
+    return ", ".join(parts)
 
 
 def _words(key: str) -> str:
@@ -87,5 +101,5 @@ def _value(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{_words(str(key))} {_value(part)}" for key, part in value.items())
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return f"{value:.0f}" if value == int(value) else f"{value:.4g}"
     return html.escape(str(value))

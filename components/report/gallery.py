@@ -38,7 +38,7 @@ class Picture:
 def card(picture: Picture, image_uri: str) -> str:
     """An image with its boxes on top, the numbers, and the model's own words."""
     width, height = picture.width_px, picture.height_px
-    stroke = max(width, height) / 160
+    stroke = max(width, height) / 80
     layers = "".join(
         _rectangles(boxes, kind, stroke)
         for kind, boxes in (

@@ -26,7 +26,7 @@ def chart(title: str, lines: Sequence[Line], x_label: str, y_range: tuple[float,
     xs = [x for line in lines for x, _ in line.points]
     ys = [y for line in lines for _, y in line.points]
     low, high = y_range or _padded(min(ys), max(ys))
-    first, last = min(xs), max(max(xs), min(xs) + 1e-9)
+    first, last = min(xs), max(*xs, min(xs) + 1e-9)
 
     def place(x: float, y: float) -> tuple[float, float]:
         across = LEFT + (x - first) / (last - first) * (WIDTH - LEFT - RIGHT)
@@ -34,10 +34,11 @@ def chart(title: str, lines: Sequence[Line], x_label: str, y_range: tuple[float,
 
     ticks = "".join(_tick(value, place(first, value)[1]) for value in (low, (low + high) / 2, high))
     paths = "".join(_path(number, [place(x, y) for x, y in line.points]) for number, line in enumerate(lines))
+    middle = (LEFT + WIDTH) / 2
     ends = (
         f"<text x='{LEFT}' y='{HEIGHT - 8}' class='tick'>{first:g}</text>"
         f"<text x='{WIDTH - RIGHT}' y='{HEIGHT - 8}' class='tick' text-anchor='end'>{last:g}</text>"
-        f"<text x='{(LEFT + WIDTH) / 2}' y='{HEIGHT - 8}' class='tick' text-anchor='middle'>{html.escape(x_label)}</text>"
+        f"<text x='{middle}' y='{HEIGHT - 8}' class='tick' text-anchor='middle'>{html.escape(x_label)}</text>"
     )
     legend = ""
     if len(lines) > 1:

@@ -85,8 +85,8 @@ def _person(random: np.random.Generator, cluster: tuple[float, float, float], pa
     x, y, typical = cluster
     height = float(np.clip(typical * random.lognormal(0, 0.15), params.min_person_height_px, 1.1 * params.height_px))
     width = max(params.min_person_height_px * 0.35, height * 0.40 * random.lognormal(0, 0.12))
-    x = float(np.clip(x + random.normal(0, 1.6 * width), 0.05 * params.width_px, 0.95 * params.width_px))
-    y = float(np.clip(y + random.normal(0, 0.12 * params.height_px), 0.1 * params.height_px, 0.9 * params.height_px))
+    x = float(np.clip(x + random.normal(0, 1.6 * width), 0.1 * params.width_px, 0.9 * params.width_px))
+    y = float(np.clip(y + random.normal(0, 0.12 * params.height_px), 0.25 * params.height_px, 0.75 * params.height_px))
     left, top = round(x - width / 2), round(y - height / 2)
     return Person((left, top, left + round(width), top + round(height)), float(random.uniform()))
 
@@ -123,7 +123,7 @@ def _figure(person: Person, size: tuple[int, int]) -> tuple[NDArray[np.float64],
     line = max(1, SHAPE_SCALE // 2)
     draw.rectangle((x1, y1 + 0.62 * height, x2 - 1, y2 - 1), fill=trousers, outline=edge, width=line)
     draw.rectangle((x1, y1 + 0.24 * height, x2 - 1, y1 + 0.68 * height), fill=(*shirt, 255), outline=edge, width=line)
-    head = 0.13 * height
+    head = min(0.13 * height, width / 2)
     middle = x1 + width / 2
     draw.ellipse((middle - head, y1, middle + head, y1 + 0.28 * height), fill=skin, outline=edge, width=line)
     small = np.asarray(canvas.resize((size[1], size[0]), Image.Resampling.BOX), dtype=np.float64)
@@ -140,7 +140,7 @@ def _annotation(
     if len(rows):
         visible = (int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1)
     height, middle = y2 - y1, (x1 + x2) // 2
-    head = max(1, round(0.13 * height))
+    head = max(1, min(round(0.13 * height), (x2 - x1) // 2))
     ignored = int(random.uniform() < params.ignore_frac)
     return {
         "fbox": _xywh(person.box),

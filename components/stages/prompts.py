@@ -41,7 +41,7 @@ def run(base: Path, out: Path, datasets: dict[str, DatasetParams], params: Promp
     splits: dict[str, list[Row]] = {"train": [], "val": [], "test": []}
     for name, dataset in datasets.items():
         for split, scene, boxes in _scenes(name, ROLES[dataset.role]):
-            sample = _sample(scene, boxes, dataset, processor, params) | {"prompt": _message("user", text)}
+            sample: Row = {"prompt": _message("user", text)} | _sample(scene, boxes, dataset, processor, params)
             lengths.append(sample["gold_tokens"])
             if sample["gold_tokens"] > params.max_completion_tokens:
                 refused[split] += 1

@@ -85,7 +85,7 @@ class Policy:
             "text": text,
             "finish_reason": "stop" if length < len(tokens) else "length",
             "token_count": length,
-            "answer_tokens": answer_tokens(tokenizer, tokens[:length], logprobs, text),
+            "answer_tokens": answer_tokens(tokenizer, tokens[:length], logprobs[:length], text),
         }
 
 

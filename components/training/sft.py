@@ -20,7 +20,8 @@ def train_sft(start: Path, prompts: Path, out: Path, reports: Path, params: SftP
     dataset = load_prompts(prompts).select_columns(["prompt", "completion", "image_path", "image_sha256"])
 
     def make_trainer(model: Any, processor: Any, arguments: dict[str, Any]) -> Any:
-        from trl import SFTConfig, SFTTrainer
+        from trl.trainer.sft_config import SFTConfig
+        from trl.trainer.sft_trainer import SFTTrainer
 
         config = SFTConfig(**arguments, max_length=None, completion_only_loss=True, packing=False)
         return SFTTrainer(

@@ -1,0 +1,81 @@
+"""The `lookout` command: thin; every verb calls a function that a program can call too."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from components.errors import LookoutError
+
+app = typer.Typer(help="Teach a vision-language model to see every person in a crowd.", no_args_is_help=True,
+                  add_completion=False, pretty_exceptions_enable=False)  # fmt: skip
+
+
+@app.command()
+def compose(profile: Annotated[str, typer.Argument(help="a file of conf/profile, without .yaml")]) -> None:
+    """Write params.yaml from a profile."""
+    from components.compose import compose as write
+
+    write(profile)
+    typer.echo(f"params.yaml is now the profile {profile}; `dvc repro` runs what that changes")
+
+
+@app.command()
+def register() -> None:
+    """Register models/grpo with its lineage; repairs a lost registry from what DVC holds."""
+    from components.model_registry.register import register_model
+
+    registration = register_model()
+    typer.echo(f"{registration['model_uri']} (alias {registration['alias']})")
+
+
+@app.command()
+def trace(
+    reference: Annotated[str, typer.Argument(help="models:/lookout/1, models:/lookout@challenger, or 1")],
+    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+) -> None:
+    """Print what a registered version was made from."""
+    import json
+
+    from components.model_registry.trace import lineage_tree
+    from components.model_registry.trace import trace as look_up
+
+    lineage = look_up(reference)
+    if as_json:
+        typer.echo(json.dumps(lineage, indent=2, sort_keys=True))
+        return
+    from rich.console import Console
+
+    Console(soft_wrap=True, highlight=False).print(lineage_tree(lineage))
+
+
+@app.command()
+def summary() -> None:
+    """Print the scores of base, SFT and GRPO, the version registered, and where to look."""
+    from components.summary import print_summary
+
+    print_summary()
+
+
+def main() -> None:
+    """Runs the command; a failure that the user can mend is one sentence and exit code 1."""
+    import logging
+    import os
+
+    from components.stages import TELEMETRY_OFF
+
+    for name, value in TELEMETRY_OFF.items():
+        os.environ.setdefault(name, value)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    try:
+        app()
+    except LookoutError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

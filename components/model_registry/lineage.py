@@ -1,0 +1,141 @@
+"""What a checkpoint was made from, collected from what DVC tracks, as one deterministic JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from components.errors import RegistryError
+from components.params import PARAMS_FILE, Params, load_params
+from components.store.atomic import canonical_json
+
+LOCK_FILE = Path("dvc.lock")
+MODEL = Path("models/grpo")
+# what a run changes by itself: embedded in the lineage, so no reason to call a checkout dirty
+TRACKED_STATE = ("params.yaml", "dvc.lock")
+LIBRARIES = (
+    "torch", "transformers", "trl", "accelerate", "peft", "deepspeed", "datasets", "tokenizers",
+    "numpy", "pyarrow", "pillow", "scipy", "faster-coco-eval", "great-expectations", "dvc", "mlflow", "prefect",
+)  # fmt: skip
+Lineage = dict[str, Any]
+
+
+def collect_lineage(reports: Path = Path("reports"), data: Path = Path("data")) -> Lineage:
+    """Everything that decided models/grpo. Raises RegistryError where dvc.lock and the weights disagree."""
+    params, lock = load_params(), read_lock()
+    check_weights(lock)
+    values = params.model_dump(mode="json", by_alias=True)
+    decides = {
+        "weights": {path.name: _sha256(path) for path in sorted(MODEL.glob("*.safetensors"))},
+        "prompts": {path: digest for path, digest in _outs(lock, "prompts").items() if path.endswith(".parquet")},
+        "rewards": values["rewards"],
+        "base": json.loads(Path("models/base/lookout_base.json").read_text()),
+        "params": {name: values[name] for name in ("datasets", "prompts", "base", "sft", "grpo")},
+    }
+    return {
+        "schema": "lineage/1",
+        "key": hashlib.sha256(canonical_json(decides).encode()).hexdigest(),
+        **decides,
+        "code": git_state(),
+        "data": {name: _dataset(name, params, lock, data) for name in params.datasets},
+        "prompt_summary": json.loads((data / "prompts" / "summary.json").read_text()),
+        "training": {
+            stage: json.loads((reports / "training" / stage / "summary.json").read_text()) for stage in ("sft", "grpo")
+        },
+        "seeds": {name: values[name]["seed"] for name in ("sft", "grpo", "prompts", "score")},
+        "metrics": {
+            model: json.loads((reports / "scores" / model / "metrics.json").read_text())
+            for model in ("base", "sft", "grpo")
+        },
+        "environment": {
+            "python": platform.python_version(),
+            "system": f"{platform.system()} {platform.machine()}",
+            "libraries": {name: version(name) for name in LIBRARIES},
+        },
+        "params_yaml": PARAMS_FILE.read_text(),
+        "dvc_lock": {name: stage for name, stage in lock["stages"].items() if name != "register"},
+    }
+
+
+def read_lock() -> dict[str, Any]:
+    """dvc.lock as plain values. Raises RegistryError where it is missing."""
+    if not LOCK_FILE.exists():
+        raise RegistryError("dvc.lock is not there: nothing says what the models were made from; run dvc repro")
+    lock = YAML(typ="safe", pure=True).load(LOCK_FILE.read_text())  # YAML 1.2: PyYAML reads 2e-06 as text
+    if "grpo" not in lock.get("stages", {}):
+        raise RegistryError("dvc.lock has no stage grpo; run dvc repro grpo")
+    return lock
+
+
+def check_weights(lock: dict[str, Any]) -> None:
+    """Raises RegistryError where models/grpo is not, byte for byte, what dvc.lock names."""
+    wanted = _outs(lock, "grpo").get(MODEL.as_posix())
+    found = dvc_folder_digest(MODEL)
+    if wanted != found:
+        raise RegistryError(
+            f"{MODEL} has digest {found}, dvc.lock names {wanted}; was a file changed? run dvc repro grpo"
+        )
+
+
+def dvc_folder_digest(folder: Path) -> str:
+    """DVC's digest of a folder: the MD5 of the JSON list of its files' MD5 and relative paths."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    entries = [{"md5": _md5(path), "relpath": path.relative_to(folder).as_posix()} for path in files]
+    entries.sort(key=lambda entry: tuple(entry["relpath"].split("/")))
+    text = json.dumps(entries, sort_keys=True)
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"
+
+
+def git_state() -> dict[str, Any]:
+    """Commit, and which files differ from it (params.yaml and dvc.lock aside: they are embedded)."""
+    commit = _git("rev-parse", "HEAD")
+    if commit is None:
+        return {"commit": None, "clean": False, "changed": []}
+    lines = (_git("status", "--porcelain") or "").splitlines()
+    changed = sorted(line[3:] for line in lines if line[3:] not in TRACKED_STATE)
+    return {"commit": commit.strip(), "clean": not changed, "changed": changed}
+
+
+def _git(*arguments: str) -> str | None:
+    answer = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    return answer.stdout if answer.returncode == 0 else None
+
+
+def _dataset(name: str, params: Params, lock: dict[str, Any], data: Path) -> dict[str, Any]:
+    dataset = params.datasets[name]
+    validation = json.loads((data / "validated" / name / "validation.json").read_text())
+    deps = {dep["path"]: dep.get("md5") for dep in lock["stages"].get(f"ingest@{name}", {}).get("deps", [])}
+    return {
+        "format": dataset.format,
+        "root": dataset.root,
+        "licence": dataset.licence,
+        "role": dataset.role,
+        "dvc_md5": deps.get(dataset.root),
+        "counts": validation["counts"],
+        "quarantined": validation["quarantined"],
+        "validation": {
+            "success": validation["success"],
+            "findings": [check["note"] for check in validation["checks"] if not check["success"]],
+        },
+    }
+
+
+def _outs(lock: dict[str, Any], stage: str) -> dict[str, str]:
+    return {out["path"]: out["md5"] for out in lock["stages"].get(stage, {}).get("outs", [])}
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,137 @@
+"""A version in MLflow's registry with its lineage. The same checkpoint is registered once, however often it is asked."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from components.errors import RegistryError
+from components.home import lookout_home, mlflow_uri
+from components.model_registry.lineage import MODEL, Lineage, collect_lineage
+from components.model_registry.packaging import log_packaged_model
+from components.params import load_params
+from components.store.atomic import write_json
+
+log = logging.getLogger("lookout.register")
+EXPERIMENT = "lookout"
+KEY_TAG = "lookout.key"
+LINEAGE_FILE = "lineage.json"
+REGISTRATION = Path("reports/registration.json")
+
+
+def register_model(out: Path = REGISTRATION) -> dict[str, Any]:
+    """Registers models/grpo, or finds the version that is registered already; writes what it is to `out`.
+
+    A kill before the version exists leaves a run without one, and the next call makes it.
+    Raises RegistryError where the lineage does not hold.
+    """
+    params = load_params().register_
+    lineage = collect_lineage()
+    client = connect()
+    version = find_version(client, params.model_name, lineage["key"])
+    if version is None:
+        version = _create_version(client, params.model_name, lineage)
+        log.info("registered %s version %s", params.model_name, version.version)
+    else:
+        log.info("%s version %s has this lineage already", params.model_name, version.version)
+    client.set_registered_model_alias(params.model_name, params.alias, version.version)
+    registration = {
+        "schema": "registration/1",
+        "name": params.model_name,
+        "version": int(version.version),
+        "alias": params.alias,
+        "key": lineage["key"],
+        "run_id": version.run_id,
+        "model_uri": f"models:/{params.model_name}/{version.version}",
+    }
+    write_json(out, registration)
+    return registration
+
+
+def connect() -> Any:
+    """An MLflow client on the configured store; the store is made where it is the local default."""
+    import mlflow
+
+    mlflow.set_tracking_uri(mlflow_uri())
+    client = mlflow.MlflowClient()
+    if client.get_experiment_by_name(EXPERIMENT) is None:
+        client.create_experiment(EXPERIMENT, artifact_location=(lookout_home() / "mlartifacts").as_uri())
+    return client
+
+
+def find_version(client: Any, name: str, key: str) -> Any | None:
+    """The version with this lineage key, None where there is none."""
+    found = client.search_model_versions(f"name = '{name}' and tags.`{KEY_TAG}` = '{key}'")
+    return min(found, key=lambda version: int(version.version)) if found else None
+
+
+def _create_version(client: Any, name: str, lineage: Lineage) -> Any:
+    import mlflow
+
+    mlflow.set_experiment(EXPERIMENT)
+    with mlflow.start_run(
+        run_name=f"{'+'.join(lineage['data'])} grpo {lineage['key'][:8]}", tags=version_tags(lineage)
+    ):
+        mlflow.log_params(_flat(lineage["params"] | {"rewards": lineage["rewards"]}))
+        _log_numbers(client, mlflow.active_run().info.run_id, lineage)
+        for path in ("reports/evaluation", "reports/training", "reports/scores", "reports/validation"):
+            mlflow.log_artifacts(path, artifact_path=path)
+        with tempfile.TemporaryDirectory() as folder:
+            write_json(Path(folder) / LINEAGE_FILE, lineage)
+            mlflow.log_artifact(str(Path(folder) / LINEAGE_FILE))
+            info = log_packaged_model(MODEL, Path(folder) / LINEAGE_FILE)
+    try:
+        client.create_registered_model(name, description="Policies that find every person in a crowd")
+    except mlflow.MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise RegistryError(f"MLflow refuses the registered model {name}: {error.message}") from error
+    return mlflow.register_model(info.model_uri, name, tags=version_tags(lineage))
+
+
+def version_tags(lineage: Lineage) -> dict[str, str]:
+    """What a version is searched by."""
+    detection = lineage["metrics"]["grpo"]["detection"]
+    return {
+        KEY_TAG: lineage["key"],
+        "lookout.commit": str(lineage["code"]["commit"]),
+        "lookout.clean": str(lineage["code"]["clean"]).lower(),
+        "lookout.datasets": ",".join(f"{name}:{data['dvc_md5']}" for name, data in sorted(lineage["data"].items())),
+        "lookout.prompts": ",".join(sorted(lineage["prompts"].values())),
+        "lookout.rewards": json.dumps(lineage["rewards"], sort_keys=True),
+        "lookout.base": lineage["base"]["sha256"].get("model.safetensors", lineage["base"]["name"]),
+        "lookout.weights": ",".join(lineage["weights"].values()),
+        "lookout.seeds": json.dumps(lineage["seeds"], sort_keys=True),
+        "lookout.libraries": json.dumps(lineage["environment"]["libraries"], sort_keys=True),
+        "lookout.f1": f"{detection['f1'] or 0:.4f}",
+    }
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested params as dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return flat
+
+
+def _log_numbers(client: Any, run_id: str, lineage: Lineage) -> None:
+    """Scores of the three models, and the training curves step by step."""
+    from mlflow.entities import Metric
+
+    points = [
+        Metric(f"{model}.{name}", float(value), 0, 0)
+        for model, metrics in lineage["metrics"].items()
+        for name, value in _flat(metrics).items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    ]
+    for stage in ("sft", "grpo"):
+        with Path("reports/training", stage, "curves.csv").open() as file:
+            for row in csv.DictReader(file):
+                step = int(row.pop("step"))
+                points += [Metric(f"train.{stage}.{key}", float(text), 0, step) for key, text in row.items() if text]
+    for start in range(0, len(points), 1000):  # MLflow takes 1,000 at a time
+        client.log_batch(run_id, metrics=points[start : start + 1000])
