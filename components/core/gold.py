@@ -41,7 +41,7 @@ def crowded_clusters(boxes: Boxes, min_iou: float) -> list[list[int]]:
         left.discard(start)
         cluster, waiting = [start], [start]
         while waiting:
-            near = {int(i) for i in np.flatnonzero(joined[waiting.pop()])} & left
+            near = set(np.flatnonzero(joined[waiting.pop()]).tolist()) & left
             left -= near
             cluster += near
             waiting += near

@@ -46,7 +46,7 @@ def evaluate(detections: Sequence[Detections], truths: Sequence[Truth], max_dets
     from faster_coco_eval import COCO, COCOeval_faster  # pyright: ignore[reportMissingTypeStubs]
 
     labels = category_ids(truths, detections)
-    truth = COCO(coco_truth(truths, labels))
+    truth: Any = COCO(coco_truth(truths, labels))
     results = truth.loadRes(coco_results(detections, labels))
     evaluator: Any = COCOeval_faster(truth, results, "bbox", print_function=_silent)
     evaluator.params.maxDets = [1, 10, max_dets]

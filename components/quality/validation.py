@@ -6,17 +6,15 @@ import logging
 import os
 import tempfile
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from components.params import ValidateParams
 from components.quality.data_docs import write_offline_docs
-from components.quality.expectations import WHERE, box_checks, load_tables, scene_checks
+from components.quality.expectations import WHERE, Table, box_checks, load_tables, scene_checks
 
 log = logging.getLogger("lookout.validate")
-SHOWN = ("type", "column", "severity", "observed", "limits", "unexpected_count", "note", "first")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +58,15 @@ def validate_dataset(name: str, interim: Path, docs: Path, params: ValidateParam
 
 def _context(project: Path) -> Any:
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    import great_expectations as gx
+    gx: Any = import_module("great_expectations")
 
     context = gx.get_context(mode="file", project_root_dir=str(project))
     context.variables.progress_bars = {"globally": False}
     return context
 
 
-def _run(context: Any, name: str, table: pd.DataFrame, expectations: list[Any], kind: str) -> list[dict[str, Any]]:
-    import great_expectations as gx
+def _run(context: Any, name: str, table: Table, expectations: list[Any], kind: str) -> list[dict[str, Any]]:
+    gx: Any = import_module("great_expectations")
 
     asset = context.data_sources.add_pandas(name).add_dataframe_asset(kind)
     suite = context.suites.add(gx.ExpectationSuite(name=name))
@@ -117,7 +115,7 @@ def _number(value: Any) -> Any:
     return None if value is None else round(float(value), 6)
 
 
-def _counts(scenes: pd.DataFrame, boxes: pd.DataFrame) -> dict[str, Any]:
+def _counts(scenes: Table, boxes: Table) -> dict[str, Any]:
     ignored = boxes["ignore"]
     return {
         "images": len(scenes),
@@ -131,7 +129,7 @@ def _counts(scenes: pd.DataFrame, boxes: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _quarantine(scenes: pd.DataFrame) -> list[dict[str, Any]]:
+def _quarantine(scenes: Table) -> list[dict[str, Any]]:
     bad = scenes[scenes["image_defect"].notna()]
     columns = {"scene_id": "scene_id", "split": "split", "image_path": "image_path", "image_defect": "reason"}
     rows = bad.rename(columns=columns)[[*columns.values(), "annotation"]]

@@ -79,6 +79,11 @@ def data_uri(path: Path) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
+def png_uri(content: bytes) -> str:
+    """PNG bytes as an address that needs no server."""
+    return "data:image/png;base64," + base64.b64encode(content).decode()
+
+
 def contact_sheet(pictures: Sequence[Picture]) -> bytes:
     """PNG bytes: a grid of images with truth (green), answer (orange) and look (blue, thin) boxes."""
     rows = -(-len(pictures) // SHEET_COLUMNS)

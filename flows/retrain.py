@@ -1,0 +1,91 @@
+"""The whole pipeline under Prefect: a task a stage. `python -m flows.retrain` needs no server.
+
+A bare `dvc repro` afterwards finds nothing to do: both run the same stages on the same cache.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from components.home import lookout_home
+from components.stages import TELEMETRY_OFF
+
+os.environ.update(TELEMETRY_OFF)
+os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")  # a first start migrates its database
+os.environ.setdefault("PREFECT_HOME", str(lookout_home() / "prefect"))
+
+from prefect import flow, get_run_logger  # noqa: E402  (its settings are read at import)
+from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_table_artifact  # noqa: E402
+
+from components.params import load_params  # noqa: E402
+from components.report.gallery import png_uri  # noqa: E402
+from components.summary import COLUMNS, scores  # noqa: E402
+from flows.stage_task import StageFailed, run_stage, stage_names  # noqa: E402
+
+REPORTS = Path("reports")
+
+
+@flow(name="retrain", log_prints=False)
+def retrain() -> str:
+    """Runs every stage in the graph's order; says what was registered. Raises StageFailed with the stage's sentence."""
+    logger = get_run_logger()
+    params = load_params()
+    cached = 0
+    for stage in stage_names():
+        cached += run_stage(stage)
+        if stage.startswith("validate@"):
+            show_validation(stage.partition("@")[2])
+    logger.info("%d of %d stages were up to date", cached, len(stage_names()))
+    show_scores()
+    show_links(list(params.datasets))
+    registration = json.loads((REPORTS / "registration.json").read_text())
+    return f"{registration['model_uri']} (alias {registration['alias']})"
+
+
+def show_validation(dataset: str) -> None:
+    """The artifact validation-<dataset>: counts and findings in words."""
+    content = json.loads((Path("data/validated") / dataset / "validation.json").read_text())
+    findings = [check for check in content["checks"] if not check["success"]]
+    lines = [f"# Validation of {dataset}: {'passed' if content['success'] else 'stopped'}", ""]
+    lines += [f"- {key.replace('_', ' ')}: {value}" for key, value in content["counts"].items()]
+    lines += [f"- refused one by one: {content['quarantined']}", "", "## Findings", ""]
+    lines += [
+        f"- {one['severity']}: {one['note']}: {one['unexpected_count']}, first {one['first']}" for one in findings
+    ]
+    create_markdown_artifact("\n".join(lines), key=f"validation-{dataset}".replace("_", "-").lower())
+
+
+def show_scores() -> None:
+    """The artifacts scores (base, SFT, GRPO) and contact-sheet (test images with boxes)."""
+    rows = [{"model": m} | dict(zip(COLUMNS, scores(m), strict=True)) for m in ("base", "sft", "grpo")]
+    create_table_artifact(rows, key="scores")
+    sheet = (REPORTS / "evaluation" / "contact_sheet.png").read_bytes()
+    create_image_artifact(png_uri(sheet), key="contact-sheet", description="truth green, answer orange, look blue")
+
+
+def show_links(datasets: list[str]) -> None:
+    """The artifact links: where the pages lie."""
+    registration = json.loads((REPORTS / "registration.json").read_text())
+    pages = [
+        REPORTS / "evaluation" / "report.html",
+        *(REPORTS / "validation" / name / "index.html" for name in datasets),
+    ]
+    lines = [f"- [{page}]({page.resolve().as_uri()})" for page in pages]
+    lines.append(f"- {registration['model_uri']}: `lookout trace {registration['model_uri']}`")
+    create_markdown_artifact("\n".join(lines), key="links")
+
+
+def main() -> None:
+    """Runs the flow once; a stage's failure is one sentence and exit code 1."""
+    try:
+        retrain()
+    except StageFailed as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
