@@ -17,13 +17,13 @@ os.environ.update(TELEMETRY_OFF)
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")  # a first start migrates its database
 os.environ.setdefault("PREFECT_HOME", str(lookout_home() / "prefect"))
 
-from prefect import flow, get_run_logger  # noqa: E402  (its settings are read at import)
-from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_table_artifact  # noqa: E402
+from prefect import flow, get_run_logger
+from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_table_artifact
 
-from components.params import load_params  # noqa: E402
-from components.report.gallery import png_uri  # noqa: E402
-from components.summary import COLUMNS, scores  # noqa: E402
-from flows.stage_task import StageFailed, run_stage, stage_names  # noqa: E402
+from components.params import load_params
+from components.report.gallery import png_uri
+from components.summary import COLUMNS, scores
+from flows.stage_task import StageFailed, run_stage, stage_names
 
 REPORTS = Path("reports")
 

@@ -20,9 +20,9 @@ def gold_completion(truth: Truth, view: ImageView, look_iou: float) -> str:
     boxes = as_boxes(truth.boxes[order])
     clusters = crowded_clusters(boxes, look_iou)
     overlapping = sum(len(cluster) for cluster in clusters)
-    look = as_boxes([_around(boxes[cluster]) for cluster in clusters])
+    look = as_boxes([_around(as_boxes(boxes[cluster])) for cluster in clusters])
     think = f"I see {len(boxes)}; {overlapping} overlap."
-    return render(think, look, boxes, [truth.labels[i] for i in order], view)
+    return render(think, look, boxes, [truth.labels[int(i)] for i in order], view)
 
 
 def reading_order(boxes: Boxes) -> NDArray[np.intp]:
@@ -51,4 +51,5 @@ def crowded_clusters(boxes: Boxes, min_iou: float) -> list[list[int]]:
 
 
 def _around(boxes: Boxes) -> list[float]:
-    return [*boxes[:, :2].min(axis=0).tolist(), *boxes[:, 2:].max(axis=0).tolist()]
+    sides = [boxes[:, 0].min(), boxes[:, 1].min(), boxes[:, 2].max(), boxes[:, 3].max()]
+    return [float(side) for side in sides]

@@ -1,4 +1,4 @@
-"""A version in MLflow's registry with its lineage. The same checkpoint is registered once, however often it is asked."""
+"""A version in MLflow's registry with its lineage. The same checkpoint is registered once, however often asked."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def connect() -> Any:
     return client
 
 
-def find_version(client: Any, name: str, key: str) -> Any | None:
+def find_version(client: Any, name: str, key: str) -> Any:
     """The version with this lineage key, None where there is none."""
     found = client.search_model_versions(f"name = '{name}' and tags.`{KEY_TAG}` = '{key}'")
     return min(found, key=lambda version: int(version.version)) if found else None
@@ -72,12 +72,12 @@ def find_version(client: Any, name: str, key: str) -> Any | None:
 def _create_version(client: Any, name: str, lineage: Lineage) -> Any:
     import mlflow
 
+    info: Any = None
     mlflow.set_experiment(EXPERIMENT)
-    with mlflow.start_run(
-        run_name=f"{'+'.join(lineage['data'])} grpo {lineage['key'][:8]}", tags=version_tags(lineage)
-    ):
+    title = f"{'+'.join(lineage['data'])} grpo {lineage['key'][:8]}"
+    with mlflow.start_run(run_name=title, tags=version_tags(lineage)) as run:
         mlflow.log_params(_flat(lineage["params"] | {"rewards": lineage["rewards"]}))
-        _log_numbers(client, mlflow.active_run().info.run_id, lineage)
+        _log_numbers(client, run.info.run_id, lineage)
         for path in ("reports/evaluation", "reports/training", "reports/scores", "reports/validation"):
             mlflow.log_artifacts(path, artifact_path=path)
         with tempfile.TemporaryDirectory() as folder:

@@ -69,8 +69,8 @@ def evaluation_page(inputs: Inputs, params: dict[str, Any], gallery_images: int)
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <title>Lookout: evaluation</title><style>{style}</style></head><body><main>
 <header><h1>Seeing every person</h1>
-<p>Profile <b>{html.escape(str(params["profile"]))}</b>: {images} held-out images, answered greedily by the policy before
-training, after the supervised cold start, and after GRPO. Precision, recall and F1 are pooled over images, optimal
+<p>Profile <b>{html.escape(str(params["profile"]))}</b>: {images} held-out images, answered greedily by the policy
+before training, after the supervised cold start, and after GRPO. Precision, recall and F1 are pooled over images, optimal
 matching at IoU 0.5; an unreadable answer counts as no boxes. {_scale(params)}</p></header>
 <section><h2>Numbers</h2>{_table(metrics)}</section>
 <section><h2>Where it is right</h2><div class="charts">{_score_charts(inputs)}</div></section>
@@ -106,8 +106,8 @@ def _table(metrics: dict[str, Any]) -> str:
     confidence = html.escape(metrics["grpo"]["confidence"])
     return (
         f"<div class='wide'><table><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
-        f"<p class='note'>COCO numbers with confidence from {confidence}, at most 100 boxes an image. The interval of F1 "
-        f"is a 95 % bootstrap over images. Count error: mean absolute difference in people.</p>"
+        f"<p class='note'>COCO numbers with confidence from {confidence}, at most 100 boxes an image. The interval of "
+        f"F1 is a 95 % bootstrap over images. Count error: mean absolute difference in people.</p>"
     )
 
 
@@ -196,8 +196,8 @@ def _origins(inputs: Inputs, params: dict[str, Any]) -> str:
             f"<td>{counts['people']}</td><td>{counts['mean_people']:.1f}</td><td>{content['quarantined']}</td>"
             f"<td>{failed} of {len(content['checks'])}</td></tr>"
         )
-    return f"""<div class="wide"><table><thead><tr><th>dataset</th><th>images</th><th>people</th><th>people an image</th>
-<th>refused</th><th>checks with a finding</th></tr></thead><tbody>{rows}</tbody></table></div>
+    return f"""<div class="wide"><table><thead><tr><th>dataset</th><th>images</th><th>people</th>
+<th>people an image</th><th>refused</th><th>checks with a finding</th></tr></thead><tbody>{rows}</tbody></table></div>
 <details><summary>The reward configuration in force</summary><pre>{rewards}</pre></details>
-<p class="note">The three rewards follow the abstract of DIP-R1 (arXiv:2505.23179), which gives no formula; the formulas are
-this project's reading.</p>"""
+<p class="note">The three rewards follow the abstract of DIP-R1 (arXiv:2505.23179), which gives no formula; the
+formulas are this project's reading.</p>"""

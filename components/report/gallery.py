@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageOps
 
-Box = Sequence[float]
+Box = list[float]
 THUMB_PX = 480
 SHEET_TILE_PX = 192
 SHEET_COLUMNS = 6
