@@ -1,0 +1,71 @@
+"""Boxes check their shape; frames go there and back; sizes are those of the real image processor."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.core.boxes import areas, as_boxes, clip, ioa, iou
+from components.core.frames import ImageView, smart_resize
+from tests.strategies import boxes
+
+
+def test_a_wrong_shape_says_what_was_got_and_wanted() -> None:
+    with pytest.raises(ValueError, match=r"shape \(3,\), want \(N, 4\)"):
+        as_boxes([1, 2, 3])
+
+
+def test_a_number_that_is_not_finite_is_refused() -> None:
+    with pytest.raises(ValueError, match="not finite"):
+        as_boxes([[0, 0, float("nan"), 1]])
+
+
+def test_boxes_cannot_be_changed_behind_ones_back() -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        as_boxes([[0, 0, 1, 1]])[0, 0] = 5
+
+
+def test_iou_by_hand() -> None:
+    a, b = as_boxes([[0, 0, 10, 10]]), as_boxes([[5, 0, 15, 10], [20, 20, 30, 30], [0, 0, 10, 10]])
+    assert iou(a, b)[0].tolist() == pytest.approx([50 / 150, 0, 1])
+
+
+def test_two_empty_boxes_score_zero_and_not_nan() -> None:
+    point = as_boxes([[3, 3, 3, 3]])
+    assert iou(point, point).tolist() == [[0.0]]
+    assert ioa(point, as_boxes([[0, 0, 9, 9]])).tolist() == [[0.0]]
+
+
+def test_a_box_outside_the_image_has_no_area_left() -> None:
+    assert areas(clip(as_boxes([[70, 0, 90, 10], [-5, -5, 5, 5]]), 64, 48)).tolist() == [0.0, 25.0]
+
+
+@given(boxes(), st.integers(20, 2000), st.integers(20, 2000), st.sampled_from(["original", "resized", "relative_1000"]))
+def test_a_frame_there_and_back_is_the_same_box(found, width, height, frame) -> None:
+    view = ImageView(width, height, frame, (28 * 7, 28 * 5))
+    assert np.allclose(view.to_original(view.from_original(found)), found, atol=1e-2)
+
+
+def test_resized_pixels_have_two_scales() -> None:
+    view = ImageView(640, 480, "resized", (644, 476))
+    assert view.to_original(as_boxes([[0, 0, 644, 476]])).tolist() == [[0, 0, 640, 480]]
+
+
+@pytest.mark.parametrize(
+    ("size", "wanted"),
+    [((640, 480), (644, 476)), ((1920, 1080), (1316, 728)), ((70, 70), (56, 56))],
+)
+def test_smart_resize_rounds_as_qwen_does(size: tuple[int, int], wanted: tuple[int, int]) -> None:
+    assert smart_resize(*size, 28, 56 * 56, 1_003_520) == wanted
+
+
+def test_smart_resize_is_the_processors_own() -> None:
+    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize as stock
+
+    random = np.random.default_rng(0)
+    for width, height in random.integers(30, 3000, (200, 2)).tolist():
+        if max(width, height) / min(width, height) < 100:
+            theirs = stock(height, width, factor=28, min_pixels=3136, max_pixels=1_003_520)
+            assert smart_resize(width, height, 28, 3136, 1_003_520) == (theirs[1], theirs[0])
