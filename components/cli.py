@@ -9,6 +9,7 @@ import typer
 
 from components.errors import LookoutError
 
+TREE_COLUMNS = 160
 app = typer.Typer(help="Teach a vision-language model to see every person in a crowd.", no_args_is_help=True,
                   add_completion=False, pretty_exceptions_enable=False)  # fmt: skip
 
@@ -48,7 +49,9 @@ def trace(
         return
     from rich.console import Console
 
-    Console(soft_wrap=True, highlight=False).print(lineage_tree(lineage))
+    console = Console(highlight=False)
+    console.width = max(console.width, TREE_COLUMNS)  # a digest that is cut proves nothing
+    console.print(lineage_tree(lineage))
 
 
 @app.command()
@@ -64,9 +67,9 @@ def main() -> None:
     import logging
     import os
 
-    from components.stages import TELEMETRY_OFF
+    from components.stages import QUIET
 
-    for name, value in TELEMETRY_OFF.items():
+    for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)

@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 
 from components.home import lookout_home
-from components.stages import TELEMETRY_OFF
+from components.stages import QUIET
 
-os.environ.update(TELEMETRY_OFF)
+os.environ.update(QUIET)
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")  # a first start migrates its database
 os.environ.setdefault("PREFECT_HOME", str(lookout_home() / "prefect"))
 

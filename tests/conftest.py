@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from components.stages import TELEMETRY_OFF
+from components.stages import QUIET
 
-os.environ.update(TELEMETRY_OFF | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"})
+os.environ.update(QUIET | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"})
 
 
 @pytest.fixture(autouse=True)
@@ -19,3 +19,14 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LOOKOUT_HOME", str(home))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return home
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace whose data, base policy and prompts are made; tests read it and do not change it."""
+    from tests.workspace import DATA_STAGES, make_workspace, run_stage
+
+    folder = make_workspace(tmp_path_factory.mktemp("prepared") / "workspace")
+    for stage, *arguments in DATA_STAGES:
+        run_stage(folder, stage, *arguments)
+    return folder

@@ -102,21 +102,39 @@ def _draw(
     """The picture, uint8 (H, W, 3), and who owns each pixel, int16 (H, W), -1 = nobody."""
     size = (params.height_px, params.width_px)
     coarse = random.uniform(60, 190, (4, 4, 3)).astype(np.uint8)
-    picture = np.asarray(Image.fromarray(coarse).resize((size[1], size[0]), Image.Resampling.BICUBIC), dtype=np.float64)
+    picture = np.asarray(Image.fromarray(coarse).resize((size[1], size[0]), Image.Resampling.BICUBIC)).astype(
+        np.float64
+    )
     owners = np.full(size, -1, dtype=np.int16)
     for number, person in enumerate(people):
-        alpha, colours = _figure(person, size)
-        picture = picture * (1 - alpha[..., None]) + colours * alpha[..., None]
-        owners[alpha > 0.5] = number
+        rows, columns = _inside(person, size)
+        alpha, colours = _figure(person, rows, columns)
+        under = picture[rows, columns]
+        picture[rows, columns] = under * (1 - alpha[..., None]) + colours * alpha[..., None]
+        owners[rows, columns][alpha > 0.5] = number
     picture = picture + random.normal(0, 64 * params.noise, (*size, 3))
     return np.clip(picture, 0, 255).astype(np.uint8), owners
 
 
-def _figure(person: Person, size: tuple[int, int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Opacity (H, W) in [0, 1] and colour (H, W, 3) of one figure: head, body, legs, with a dark outline."""
-    x1, y1, x2, y2 = (value * SHAPE_SCALE for value in person.box)
+def _inside(person: Person, size: tuple[int, int]) -> tuple[slice, slice]:
+    """Rows and columns of the image that the person's box covers."""
+    x1, y1, x2, y2 = person.box
+    return slice(max(0, y1), max(0, min(size[0], y2))), slice(max(0, x1), max(0, min(size[1], x2)))
+
+
+def _figure(person: Person, rows: slice, columns: slice) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Opacity (h, w) in [0, 1] and colour (h, w, 3) of one figure within those rows and columns of the image.
+
+    Head, body and legs, each with a dark outline.
+    """
+    left, top = columns.start, rows.start
+    size = (max(0, columns.stop - left), max(0, rows.stop - top))
+    if 0 in size:
+        return np.zeros(size[::-1]), np.zeros((*size[::-1], 3))
+    x1, x2 = ((value - left) * SHAPE_SCALE for value in person.box[::2])
+    y1, y2 = ((value - top) * SHAPE_SCALE for value in person.box[1::2])
     width, height = x2 - x1, y2 - y1
-    canvas = Image.new("RGBA", (size[1] * SHAPE_SCALE, size[0] * SHAPE_SCALE))
+    canvas = Image.new("RGBA", (size[0] * SHAPE_SCALE, size[1] * SHAPE_SCALE))
     draw = ImageDraw.Draw(canvas)
     shirt = tuple(round(255 * part) for part in colorsys.hsv_to_rgb(person.hue, 0.9, 0.95))
     edge, skin, trousers = (15, 15, 20, 255), (236, 188, 150, 255), (40, 44, 92, 255)
@@ -126,7 +144,7 @@ def _figure(person: Person, size: tuple[int, int]) -> tuple[NDArray[np.float64],
     head = min(0.13 * height, width / 2)
     middle = x1 + width / 2
     draw.ellipse((middle - head, y1, middle + head, y1 + 0.28 * height), fill=skin, outline=edge, width=line)
-    small = np.asarray(canvas.resize((size[1], size[0]), Image.Resampling.BOX), dtype=np.float64)
+    small = np.asarray(canvas.resize(size, Image.Resampling.BOX), dtype=np.float64)
     return small[..., 3] / 255, small[..., :3]
 
 

@@ -11,12 +11,13 @@ from typing import TypeVar
 
 from components.errors import LookoutError
 
-TELEMETRY_OFF = {
+QUIET = {
     "DO_NOT_TRACK": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DVC_NO_ANALYTICS": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "HF_HUB_DISABLE_TELEMETRY": "1",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 
 
@@ -32,7 +33,7 @@ def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iter
 
 def run_stage(main: Callable[[], None]) -> None:
     """Runs a stage's main: logs to stderr; a LookoutError or a full disk is one sentence and exit code 1."""
-    for name, value in TELEMETRY_OFF.items():
+    for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("lookout").setLevel(logging.INFO)

@@ -73,8 +73,9 @@ def test_a_crowd_of_150_is_cut_at_100_and_whole_at_500() -> None:
 
 def test_nothing_found_is_zero_and_nothing_to_find_is_undefined() -> None:
     nothing = Detections(as_boxes([]), (), np.zeros(0))
-    person, empty = Truth(as_boxes([[0, 0, 9, 9]]), ("person",), as_boxes([]), 64, 64), Truth(
-        as_boxes([]), (), as_boxes([]), 64, 64
+    person, empty = (
+        Truth(as_boxes([[0, 0, 9, 9]]), ("person",), as_boxes([]), 64, 64),
+        Truth(as_boxes([]), (), as_boxes([]), 64, 64),
     )
     assert coco_metrics([nothing], [person])["AP"] == 0.0
     assert coco_metrics([nothing], [empty])["AP"] is None

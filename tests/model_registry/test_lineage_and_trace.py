@@ -1,0 +1,87 @@
+"""References, digests and the state of the code."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from components.errors import RegistryError
+from components.model_registry.lineage import check_weights, dvc_folder_digest, git_state, read_lock
+from components.model_registry.trace import parse_reference, trace
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("models:/lookout/3", ("lookout", "3", None)),
+        ("models:/other@champion", ("other", None, "champion")),
+        ("@challenger", ("lookout", None, "challenger")),
+        ("7", ("lookout", "7", None)),
+    ],
+)
+def test_references_are_read(text: str, wanted: tuple) -> None:
+    assert parse_reference(text, "lookout") == wanted
+
+
+@pytest.mark.parametrize("text", ["", "lookout", "models:/", "models:/a/b", "a/b/c", "models:/lookout/-1"])
+def test_what_is_no_reference_is_refused(text: str) -> None:
+    with pytest.raises(RegistryError, match="is no reference"):
+        parse_reference(text, "lookout")
+
+
+def test_a_version_that_is_not_there_is_one_sentence() -> None:
+    with pytest.raises(RegistryError, match="models:/lookout/9 is not in the registry") as caught:
+        trace("models:/lookout/9")
+    assert "\n" not in str(caught.value)
+
+
+def test_the_folder_digest_is_dvcs_own(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "b.txt").write_text("b")
+    (folder / "a.txt").write_text("a")
+    (folder / "sub" / "c.txt").write_text("c")
+    for command in (["git", "init", "-q"], ["dvc", "init", "-q"], ["dvc", "add", "-q", "model"]):
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    assert f"md5: {dvc_folder_digest(folder)}" in (tmp_path / "model.dvc").read_text()
+
+
+def test_weights_that_are_not_those_of_the_lock_are_refused(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = tmp_path / "models/grpo"
+    model.mkdir(parents=True)
+    (model / "model.safetensors").write_bytes(b"weights")
+    digest = dvc_folder_digest(model)
+    lock = {"stages": {"grpo": {"outs": [{"path": "models/grpo", "md5": digest}]}}}
+    check_weights(lock)
+    (model / "model.safetensors").write_bytes(b"weightz")
+    with pytest.raises(RegistryError, match=f"dvc.lock names {digest}; was a file changed"):
+        check_weights(lock)
+
+
+def test_without_a_lock_nothing_is_registered(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RegistryError, match=r"dvc\.lock is not there"):
+        read_lock()
+    (tmp_path / "dvc.lock").write_text(json.dumps({"stages": {}}))
+    with pytest.raises(RegistryError, match="no stage grpo"):
+        read_lock()
+
+
+def test_params_and_lock_do_not_make_a_checkout_dirty_and_code_does(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert git_state()["commit"] is None
+    commands = (["init", "-q"], ["config", "user.email", "a@b.c"], ["config", "user.name", "a"])
+    for command in commands:
+        subprocess.run(["git", *command], check=True)
+    (tmp_path / "code.py").write_text("1")
+    subprocess.run(["git", "add", "."], check=True)
+    subprocess.run(["git", "commit", "-qm", "x"], check=True)
+    (tmp_path / "params.yaml").write_text("x: 1")
+    (tmp_path / "dvc.lock").write_text("")
+    assert git_state()["clean"] is True
+    (tmp_path / "code.py").write_text("2")
+    assert git_state() | {"commit": ""} == {"commit": "", "clean": False, "changed": ["code.py"]}

@@ -1,0 +1,186 @@
+"""Stages on small real data: prompts, score with the gold answers, the report; and bad input at their doors."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from components.errors import DataError, ModelError, ParamsError
+from components.params import PromptParams, ReportParams, ScoreParams, load_params, load_section
+from components.report.evaluation import Inputs
+from components.stages import prompts as prompts_stage
+from components.stages import report as report_stage
+from components.stages import score
+from components.stages.prompts import truth_of
+from components.store.schemas import PER_IMAGE, PROMPTS
+from components.store.tables import TableSchema, read_table, write_table
+from tests.workspace import run_stage
+
+SCORE = ScoreParams(min_iou=0.5, confidence="logprob", bootstrap_samples=50, seed=0)
+
+
+def gold_lines(prompts: Path) -> list[dict]:
+    return [
+        {
+            "schema": "completions/1",
+            "sample_id": row["sample_id"],
+            "text": row["completion"][0]["content"],
+            "finish_reason": "stop",
+            "token_count": row["gold_tokens"],
+            "answer_tokens": [],
+        }
+        for row in read_table(prompts, PROMPTS).to_pylist()
+    ]
+
+
+def write_lines(path: Path, lines: list[dict]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+def test_prompts_carry_truth_gold_and_digests(prepared: Path) -> None:
+    rows = read_table(prepared / "data/prompts/sft.parquet", PROMPTS).to_pylist()
+    assert len(rows) == 32
+    assert len({row["sample_id"] for row in rows}) == 32
+    for row in rows:
+        assert row["completion"][0]["content"].startswith(f"<think>I see {len(row['truth_boxes'])};")
+        assert (row["model_width_px"], row["model_height_px"]) == (64, 64)
+        assert len(row["image_sha256"]) == 64
+    summary = json.loads((prepared / "data/prompts/summary.json").read_text())
+    assert summary["samples"] == {"train": 32, "val": 4, "test": 8}
+
+
+def test_training_and_test_images_are_different_ones(prepared: Path) -> None:
+    train, test = (
+        set(read_table(prepared / f"data/prompts/{name}.parquet", PROMPTS)["image_sha256"].to_pylist())
+        for name in ("sft", "test")
+    )
+    assert not train & test
+
+
+def test_answers_that_do_not_fit_are_refused_with_a_count(prepared: Path, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(prepared)
+    params = load_section(PromptParams).model_copy(update={"max_completion_tokens": 20})
+    prompts_stage.run(Path("models/base"), tmp_path, load_params().datasets, params)
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    kept = read_table(tmp_path / "sft.parquet", PROMPTS)["gold_tokens"].to_pylist()
+    assert summary["refused_too_long"]["train"] == 32 - len(kept) > 0
+    assert max(kept) <= 20
+
+
+def test_people_to_ignore_and_people_outside_are_not_asked_for() -> None:
+    box = {"x1": 1.0, "y1": 1.0, "x2": 9.0, "y2": 9.0, "label": "person", "ignore": False, "visible_x1": None}
+    truth = truth_of([box, box | {"ignore": True}, box | {"x1": 70.0, "x2": 80.0}, box | {"x2": 90.0}], 64, 48)
+    assert truth.boxes.tolist() == [[1, 1, 9, 9], [1, 1, 64, 9]]
+    assert truth.ignore.tolist() == [[1, 1, 9, 9]]
+    assert (truth.visible_frac == 1).all()
+
+
+def test_an_unknown_field_of_the_template_is_named(tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("Find {people}")
+    with pytest.raises(ParamsError, match=r"unknown field 'people'; want {labels} or {label}"):
+        prompts_stage.prompt_text(tmp_path / "t.txt", ["person"])
+
+
+def test_the_gold_answers_score_one(prepared: Path, tmp_path: Path) -> None:
+    """The oracle: whole-pixel truth, so that rounding outward costs nothing."""
+    prompts = prepared / "data/prompts/test.parquet"
+    lines = write_lines(tmp_path / "gold.jsonl", gold_lines(prompts))
+    metrics = score.run("gold", prompts, lines, tmp_path / "scores", SCORE)
+    assert metrics["format_rate"] == 1.0
+    assert metrics["detection"]["f1"] == metrics["detection"]["mean_f1"] == 1.0
+    assert metrics["coco"]["AP"] == pytest.approx(1.0)
+    assert metrics["counting"]["mae"] == 0
+
+
+def test_unreadable_and_cut_answers_count_as_no_boxes_and_are_counted(prepared: Path, tmp_path: Path) -> None:
+    prompts = prepared / "data/prompts/test.parquet"
+    lines = gold_lines(prompts)
+    lines[0]["text"] = "nobody here"
+    whole = lines[1]["text"]
+    lines[1]["text"] = whole[: whole.rindex("]</answer>")]
+    metrics = score.run("x", prompts, write_lines(tmp_path / "x.jsonl", lines), tmp_path / "scores", SCORE)
+    assert metrics["failures"] == {"structure": 1, "truncated": 1}
+    assert metrics["format_rate"] == 0.75
+    assert metrics["salvaged"]["recall"] > metrics["detection"]["recall"]
+    rows = read_table(tmp_path / "scores/per_image.parquet", PER_IMAGE).to_pylist()
+    assert [row["failure"] for row in rows[:3]] == ["structure", "truncated", None]
+
+
+def test_confidence_is_the_mean_of_the_boxs_own_tokens() -> None:
+    tokens = [(0, 5, -9.0), (10, 12, -1.0), (12, 14, -3.0), (20, 22, -9.0)]
+    assert score._confidence((10, 14), tokens) == pytest.approx(0.1353, abs=1e-4)  # exp(-2)
+
+
+def test_answers_to_other_questions_are_refused(prepared: Path, tmp_path: Path) -> None:
+    prompts = prepared / "data/prompts/test.parquet"
+    lines = write_lines(tmp_path / "x.jsonl", gold_lines(prompts)[::-1])
+    with pytest.raises(DataError, match="does not answer the samples"):
+        score.run("x", prompts, lines, tmp_path / "scores", SCORE)
+
+
+def test_a_prompts_file_of_another_version_stops_the_stage_in_one_sentence(prepared: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "workspace"
+    shutil.copytree(prepared, folder, symlinks=True)
+    old = TableSchema("prompts", 0, pa.schema([("sample_id", pa.string())]))
+    write_table(folder / "data/prompts/sft.parquet", old, [{"sample_id": "x"}])
+    answer = run_stage(folder, "sft", check=False)
+    assert answer.returncode == 1
+    last = answer.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: data/prompts/sft.parquet has schema prompts/0, this version")
+    assert "Traceback" not in answer.stderr
+    assert not (folder / "models/sft").exists()
+
+
+def test_a_model_folder_without_a_tokenizer_is_named(prepared: Path, tmp_path: Path) -> None:
+    from components.training.policy import load_model
+    from components.training.processor import load_processor
+
+    folder = tmp_path / "model"
+    shutil.copytree(prepared / "models/base", folder)
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(ModelError, match=r"has no tokenizer \(tokenizer.json\)"):
+        load_processor(folder)
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match="has no weights"):
+        load_model(folder)
+    with pytest.raises(ModelError, match="not a model folder"):
+        load_model(tmp_path / "nowhere")
+
+
+@pytest.fixture
+def scored(prepared: Path, tmp_path: Path) -> Inputs:
+    prompts = prepared / "data/prompts/test.parquet"
+    lines = gold_lines(prompts)
+    lines[0]["text"] = lines[0]["text"].replace("<think>", "<think><script>alert(1)</script> ")
+    lines[1]["text"] = "unreadable"
+    file = write_lines(tmp_path / "x.jsonl", lines)
+    for model in ("base", "sft", "grpo"):
+        score.run(model, prompts, file, tmp_path / "scores" / model, SCORE)
+    for stage in ("sft", "grpo"):
+        folder = tmp_path / "training" / stage
+        folder.mkdir(parents=True)
+        (folder / "curves.csv").write_text("step,loss,reward_total,entropy\n1,2.0,0.1,1.0\n2,1.0,0.3,0.9\n")
+        (folder / "summary.json").write_text('{"warnings": ["entropy <b>died</b>"]}')
+    return Inputs(tmp_path / "scores", tmp_path / "training", prompts, prepared / "data/validated")
+
+
+def test_the_report_is_deterministic_escaped_and_loads_nothing(scored: Inputs, prepared, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(prepared)
+    values = load_params().model_dump(mode="json", by_alias=True)
+    for name in ("a", "b"):
+        report_stage.run(scored, tmp_path / name, values, ReportParams(gallery_images=8))
+    page = (tmp_path / "a/report.html").read_text()
+    assert page == (tmp_path / "b/report.html").read_text()
+    assert (tmp_path / "a/contact_sheet.png").read_bytes() == (tmp_path / "b/contact_sheet.png").read_bytes()
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "entropy &lt;b&gt;died" in page
+    assert "http" not in page.replace("http-equiv", "")
+    assert page.index("unreadable (structure)") < page.index("F1 1.00")  # worst first
+    assert page.count("<article") == 24

@@ -1,0 +1,210 @@
+"""The tiny policy's parts, the adapter to TRL, resume points, the lock: without training."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from components.errors import DataError, ModelError, TrainingError
+from components.params import BaseParams, GrpoParams, LaunchParams, PretrainedParams, RewardsParams, load_section
+from components.training.checkpoints import last_whole_checkpoint
+from components.training.data import load_prompts, open_image
+from components.training.group_rewards import GroupRewards, whole_groups
+from components.training.grpo import check_batches
+from components.training.launch import deepspeed_config, launch_processes
+from components.training.lock import training_lock
+from components.training.predict import answer_tokens
+from components.training.trainer_run import collapse_warnings
+
+GOLD = '<think>I see 2; 2 overlap.</think><look>[[1,2,30,64]]</look><answer>[{"bbox_2d":[1,2,3,4],"label":"person"},{"bbox_2d":[10,2,30,64],"label":"person"}]</answer>'  # noqa: E501
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    from components.training.tiny import build_tokenizer
+
+    build = load_section(BaseParams).build
+    assert build is not None
+    return build_tokenizer(build)
+
+
+@pytest.mark.parametrize("text", [GOLD, "", "été 😀 [1,2", "  two  spaces\n", "100,7"])
+def test_any_text_survives_the_tokenizer(tokenizer, text: str) -> None:
+    assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
+
+
+def test_a_box_costs_five_tokens(tokenizer) -> None:
+    one = GOLD.replace(',{"bbox_2d":[10,2,30,64],"label":"person"}', "")
+    assert len(tokenizer(GOLD)["input_ids"]) - len(tokenizer(one)["input_ids"]) == 5
+
+
+def test_the_tokens_of_the_answer_know_their_characters(tokenizer) -> None:
+    ids = tokenizer(GOLD)["input_ids"]
+    spans = answer_tokens(tokenizer, ids, [-float(i) for i in range(len(ids))], GOLD)
+    assert GOLD[spans[1][0] : spans[1][1]] == '{"bbox_2d":['
+    assert spans[-1][1] == len(GOLD)
+    assert answer_tokens(tokenizer, ids[:4], [0.0] * 4, "no answer") == []
+
+
+def test_the_base_loads_with_weights_processor_and_digests(prepared: Path) -> None:
+    from components.training.policy import load_model, weights_sha256
+    from components.training.processor import load_processor
+
+    folder = prepared / "models/base"
+    model, processor = load_model(folder), load_processor(folder)
+    assert 1e6 < sum(weight.numel() for weight in model.parameters()) < 1.3e6
+    assert processor.image_processor.size == {"shortest_edge": 4096, "longest_edge": 4096}
+    assert len(weights_sha256(folder)) == 64
+    assert not [path for path in folder.iterdir() if path.suffix in {".bin", ".pt", ".pkl"}]
+
+
+def test_a_local_checkpoint_becomes_the_base_with_its_own_image_bounds(prepared: Path, tmp_path: Path) -> None:
+    from components.training.base_model import write_base
+    from components.training.policy import file_sha256
+    from components.training.processor import load_processor
+
+    local = PretrainedParams(path=str(prepared / "models/base"), revision=None, min_pixels=256, max_pixels=1024)
+    write_base(tmp_path, BaseParams(build=None, pretrained=local))
+    assert load_processor(tmp_path).image_processor.size["longest_edge"] == 1024
+    weights = "model.safetensors"
+    assert file_sha256(tmp_path / weights) == file_sha256(prepared / "models/base" / weights)
+
+
+def test_a_hub_name_without_a_revision_is_refused(tmp_path: Path) -> None:
+    from components.training.base_model import write_base
+
+    hub = PretrainedParams(path="Nobody/Nothing", revision=None, min_pixels=256, max_pixels=1024)
+    with pytest.raises(ModelError, match="a hub name needs a revision"):
+        write_base(tmp_path, BaseParams(build=None, pretrained=hub))
+
+
+def test_an_image_whose_bytes_changed_is_refused(prepared: Path, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(prepared)
+    row = load_prompts(Path("data/prompts/test.parquet"))[0]
+    assert row["image"].size == (64, 64)
+    with pytest.raises(DataError, match="the prompts were made from 000000000000"):
+        open_image(Path(row["image_path"]), "0" * 64)
+    with pytest.raises(DataError, match="cannot be read"):
+        open_image(tmp_path / "none.jpg")
+
+
+def columns(samples: list[str]) -> dict:
+    count = len(samples)
+    return {
+        "sample_id": samples,
+        "truth_boxes": [[[0, 0, 10, 10]]] * count,
+        "truth_labels": [["person"]] * count,
+        "ignore_boxes": [[]] * count,
+        "width_px": [64] * count,
+        "height_px": [64] * count,
+        "frame": ["resized"] * count,
+        "model_width_px": [64] * count,
+        "model_height_px": [64] * count,
+    }
+
+
+def test_the_adapter_scores_whole_groups_and_hands_back_each_reward() -> None:
+    rewards = GroupRewards(load_section(RewardsParams), 2)
+    good = '<think>x</think><look>[]</look><answer>[{"bbox_2d":[0,0,10,10],"label":"person"}]</answer>'
+    texts = [good, "unreadable", good, good]
+    completions = [[{"role": "assistant", "content": text}] for text in texts]
+    scores = {
+        function.__name__: function(completions=completions, completion_ids=[[1]] * 4, **columns(["a", "a", "b", "b"]))
+        for function in rewards.functions()
+    }
+    assert scores["reasoning"] == [1.0, 0.0, 1.0, 1.0]
+    assert scores["precision_recall"] == [1.0, 0.0, 1.0, 1.0]
+    assert scores["looking"] == [None] * 4  # fewer than three parsed
+    weights = load_section(RewardsParams).weights
+    assert rewards.weights == list(weights.values())
+    assert rewards.groups[0][0]["total"] == pytest.approx(weights["reasoning"] + weights["precision_recall"])
+    assert rewards.groups[0][1]["failure"] == "structure"
+
+
+def test_a_batch_that_splits_a_group_is_refused() -> None:
+    with pytest.raises(TrainingError, match=r"a has 3 completions in a batch, want groups of 2"):
+        whole_groups([{"sample_id": "a"}] * 3, 2)
+
+
+def test_a_sample_that_stands_twice_in_a_batch_makes_two_groups() -> None:
+    rows = [{"sample_id": name, "n": n} for n, name in enumerate("aabbaa")]
+    assert [[row["n"] for row in group] for group in whole_groups(rows, 2)] == [[0, 1], [4, 5], [2, 3]]
+
+
+def test_a_batch_without_whole_groups_names_the_nearest_that_has() -> None:
+    params = load_section(GrpoParams).model_copy(update={"per_device_train_batch_size": 12, "num_generations": 8})
+    with pytest.raises(TrainingError, match=r"= 12, which is no multiple of num_generations 8; .* 16 would be"):
+        check_batches(params)
+
+
+def test_a_checkpoint_that_a_kill_cut_is_passed_over(tmp_path: Path) -> None:
+    for step, state in ((5, '{"global_step": 5}'), (10, '{"global_'), (15, None)):
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir()
+        if state:
+            (folder / "trainer_state.json").write_text(state)
+    assert last_whole_checkpoint(tmp_path) == tmp_path / "checkpoint-5"
+    assert last_whole_checkpoint(tmp_path / "none") is None
+
+
+def test_a_second_training_is_refused_and_the_lock_dies_with_its_owner(own_home: Path) -> None:
+    code = (
+        "import time; from components.training.lock import training_lock\n"
+        "with training_lock('sft'): print('held', flush=True); time.sleep(60)"
+    )
+    owner = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=dict(os.environ))
+    assert owner.stdout is not None
+    assert owner.stdout.readline() == "held\n"
+    refusal = rf"grpo cannot start: sft \(process {owner.pid}\) is training"
+    with pytest.raises(TrainingError, match=refusal), training_lock("grpo"):
+        pass
+    owner.kill()
+    owner.wait()
+    owner.stdout.close()
+    for _ in range(50):  # the system frees the lock a moment after the process is gone
+        try:
+            with training_lock("grpo"):
+                return
+        except TrainingError:
+            time.sleep(0.1)
+    raise AssertionError("the lock outlived its owner")
+
+
+def test_one_process_runs_in_place_and_an_unknown_deepspeed_file_is_named(tmp_path, monkeypatch) -> None:
+    launch = LaunchParams(processes=1, deepspeed="zero2", threads=1)
+    assert launch_processes("sft", launch) is False
+    assert deepspeed_config(launch) == "conf/deepspeed/zero2.json"
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(TrainingError, match=r"zero2\.json is not there"):
+        deepspeed_config(launch)
+
+
+def test_collapse_is_said() -> None:
+    row = {"reward_reasoning": 1.0, "reward_precision_recall": 0.01, "clipped_ratio": 0.9, "entropy": 0.0}
+    assert len(collapse_warnings([row] * 20)) == 3
+    healthy = {"reward_reasoning": 1.0, "reward_precision_recall": 0.5, "clipped_ratio": 0.0, "entropy": 0.8}
+    assert collapse_warnings([healthy] * 20) == []
+    assert collapse_warnings([{"loss": 1.0}]) == []
+
+
+def test_the_kept_rollouts_carry_their_map() -> None:
+    from components.training.group_rewards import RolloutKeeper
+
+    rewards = GroupRewards(load_section(RewardsParams), 2)
+    function = rewards.functions()[0]
+    completions = [[{"role": "assistant", "content": "x"}]] * 2
+    function(completions=completions, completion_ids=[[1], [1, 2]], **columns(["a", "a"]))
+    folder = Path(os.environ["LOOKOUT_HOME"]) / "rollouts"
+    keeper = RolloutKeeper(folder, kept_groups=2, max_steps=10)
+    for step in range(10):
+        keeper.keep(step, rewards.groups[0])
+    rows = keeper.rows()
+    assert [row["step"] for row in rows] == [0, 0, 9, 9]
+    assert np.frombuffer(rows[0]["disagreement"], np.float16).shape == (32 * 32,)
+    assert rows[1]["disagreement"] is None

@@ -1,0 +1,61 @@
+"""A checkout in miniature: the real code and graph by link, the smoke profile's params made smaller still."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+REPO = Path(__file__).resolve().parents[1]
+LINKED = ("components", "flows", "conf", "dvc.yaml")
+
+
+def make_workspace(folder: Path) -> Path:
+    """Links the code into `folder` and writes a params.yaml that makes every stage a matter of seconds."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in LINKED:
+        (folder / name).symlink_to(REPO / name)
+    yaml = YAML(typ="safe", pure=True)
+    params = yaml.load((REPO / "params.yaml").read_text())
+    sizes = {"train": 32, "val": 4, "test": 8}
+    params["profile"] = "test"
+    params["synthetic"]["crowd"]["images"] = sizes
+    params["prompts"]["max_samples"] = sizes
+    params["sft"] |= {"max_steps": 6, "per_device_train_batch_size": 4, "save_steps": 2, "logging_steps": 2}
+    params["sft"]["warmup_steps"] = 1
+    params["grpo"] |= {"max_steps": 3, "per_device_train_batch_size": 8, "num_generations": 4, "save_steps": 1}
+    params["grpo"] |= {"max_completion_length": 16, "kept_rollout_groups": 2}
+    params["predict"] |= {"max_new_tokens": 16, "batch_size": 4, "threads": 1}
+    write_params(folder, params)
+    return folder
+
+
+def write_params(folder: Path, params: dict) -> None:
+    with (folder / "params.yaml").open("w") as file:
+        YAML(typ="safe", pure=True).dump(params, file)
+
+
+def read_params(folder: Path) -> dict:
+    return YAML(typ="safe", pure=True).load((folder / "params.yaml").read_text())
+
+
+def run_stage(folder: Path, stage: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Runs a stage as dvc.yaml does, as a process of its own."""
+    command = [sys.executable, "-m", f"components.stages.{stage}", *arguments]
+    environment = os.environ | {"LOOKOUT_HOME": str(folder / "home"), "PYTHONPATH": str(folder)}
+    answer = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    if check and answer.returncode:
+        raise AssertionError(f"{stage} failed: {answer.stderr[-2000:]}")
+    return answer
+
+
+DATA_STAGES = (
+    ("synthesize", "--name", "crowd"),
+    ("ingest", "--dataset", "crowd"),
+    ("validate", "--dataset", "crowd"),
+    ("base",),
+    ("prompts",),
+)
