@@ -24,11 +24,11 @@ def make_workspace(folder: Path) -> Path:
     params["profile"] = "test"
     params["synthetic"]["crowd"]["images"] = sizes
     params["prompts"]["max_samples"] = sizes
-    params["sft"] |= {"max_steps": 6, "per_device_train_batch_size": 4, "save_steps": 2, "logging_steps": 2}
-    params["sft"]["warmup_steps"] = 1
+    # as many steps as teach the grammar: without it all completions of a group earn 0 and GRPO changes nothing
+    params["sft"] |= {"max_steps": 120, "per_device_train_batch_size": 8, "save_steps": 30, "logging_steps": 10}
     params["grpo"] |= {"max_steps": 3, "per_device_train_batch_size": 8, "num_generations": 4, "save_steps": 1}
-    params["grpo"] |= {"max_completion_length": 16, "kept_rollout_groups": 2}
-    params["predict"] |= {"max_new_tokens": 16, "batch_size": 4, "threads": 1}
+    params["grpo"] |= {"max_completion_length": 64, "kept_rollout_groups": 2, "temperature": 1.0, "warmup_steps": 0}
+    params["predict"] |= {"max_new_tokens": 64, "batch_size": 4, "threads": 1}
     write_params(folder, params)
     return folder
 

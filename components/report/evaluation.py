@@ -69,9 +69,9 @@ def evaluation_page(inputs: Inputs, params: dict[str, Any], gallery_images: int)
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <title>Lookout: evaluation</title><style>{style}</style></head><body><main>
 <header><h1>Seeing every person</h1>
-<p>Profile <b>{html.escape(params["profile"])}</b>: {images} held-out images, answered greedily by
-the policy before training, after the supervised cold start, and after GRPO. Precision, recall and F1 are pooled over images, optimal
-matching at IoU 0.5; an unreadable answer counts as no boxes. {_scale(params)}</p></header>
+<p>Profile <b>{html.escape(params["profile"])}</b>: {images} held-out images, answered greedily by the policy
+before training, after the supervised cold start, and after GRPO. Precision, recall and F1 are pooled over images,
+optimal matching at IoU 0.5; an unreadable answer counts as no boxes. {_scale(params)}</p></header>
 <section><h2>Numbers</h2>{_table(metrics)}</section>
 <section><h2>Where it is right</h2><div class="charts">{_score_charts(inputs)}</div></section>
 <section><h2>Training</h2>{_warnings(inputs)}<div class="charts">{_training_charts(inputs)}</div></section>
