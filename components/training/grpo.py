@@ -7,6 +7,7 @@ from typing import Any
 
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
+from trl.trainer.utils import RepeatSampler
 
 from components.errors import TrainingError
 from components.params import GrpoParams, RewardsParams, TrainerParams
@@ -31,12 +32,39 @@ CURVES = {
 OWN = {"kept_rollout_groups"}  # ours, not TRL's
 
 
+class EpochSampler(RepeatSampler):
+    """TRL's sampler with an order that depends on the epoch alone.
+
+    TRL's own draws each epoch's order from where the last left its generator, so a run that
+    is resumed in its second epoch would see the first one's order again.
+    """
+
+    def __init__(self, *args: Any, seed: int, **kwargs: Any) -> None:
+        super().__init__(*args, seed=seed, **kwargs)
+        self._first_seed = seed
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the data loader before each epoch but the first."""
+        self.generator.manual_seed(self._first_seed + epoch)
+
+
 class RolloutTrainer(GRPOTrainer):
-    """TRL's trainer, unchanged in what it computes; it also keeps a sample of its rollouts."""
+    """TRL's trainer, unchanged in what it computes; it resumes exactly, and keeps a sample of its rollouts."""
 
     def __init__(self, *args: Any, rewards: GroupRewards, keeper: RolloutKeeper, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._group_rewards, self._keeper = rewards, keeper
+
+    def _get_train_sampler(self, dataset: Any = None) -> EpochSampler:
+        stock = super()._get_train_sampler(dataset)
+        return EpochSampler(
+            stock.data_source,
+            mini_repeat_count=stock.mini_repeat_count,
+            batch_size=stock.batch_size,
+            repeat_count=stock.repeat_count,
+            shuffle=stock.shuffle,
+            seed=self.args.seed,
+        )
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         output = super()._generate_and_score_completions(inputs)
