@@ -1,0 +1,1 @@
+"""Lineage, packaging and registration in MLflow."""

@@ -1,0 +1,1 @@
+"""Great Expectations on ingested data: what must not reach training, and pages that say so."""

@@ -1,0 +1,1 @@
+"""Pages with pictures; they load nothing from anywhere."""

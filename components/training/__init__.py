@@ -1,0 +1,1 @@
+"""Policies and their training: the only home of torch and TRL."""

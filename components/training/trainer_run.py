@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from components.errors import TrainingError
 from components.params import LoraParams, TrainerParams
@@ -55,6 +55,7 @@ def train_policy(
         # checkpoint's, so the weights come from the checkpoint's folder and only the rest from the trainer
         model = load_model(checkpoint or start)
         trainer = make_trainer(_prepared(model, params), processor, _arguments(folder, params))
+        trainer.remove_callback(PrinterCallback)  # it prints every number of every step
         trainer.add_callback(ProgressCallback(stage))
         if params.max_steps:
             log.info("%s: %s", stage, f"resumes from {checkpoint.name}" if checkpoint else "starts")
