@@ -342,7 +342,8 @@ def _checked(model: type[Model], values: Any, path: Path, prefix: str) -> Model:
 
 
 def _sentence(error: ValidationError, prefix: str) -> str:
-    first = error.errors()[0]
+    # a mistyped key is also a missing one: the mistyped word says more
+    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     key = ".".join(str(part) for part in ([prefix] if prefix else []) + list(first["loc"]))
     if first["type"] == "extra_forbidden":
         text = f"{key} is not a parameter; is it mistyped?"

@@ -54,7 +54,9 @@ def test_a_mistyped_params_key_stops_a_stage_in_one_sentence(tmp_path: Path) -> 
     environment = os.environ | {"PYTHONPATH": str(REPO)}
     answer = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert answer.returncode == 1
-    assert answer.stderr.strip() == "error: params.yaml: validate.max_people is missing (and 1 more)"
+    assert answer.stderr.strip() == (
+        "error: params.yaml: validate.max_poeple is not a parameter; is it mistyped? (and 1 more)"
+    )
 
 
 def test_composing_an_unknown_profile_changes_nothing(tmp_path: Path, monkeypatch) -> None:

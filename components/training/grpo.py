@@ -56,7 +56,7 @@ class RolloutTrainer(GRPOTrainer):
         self._group_rewards, self._keeper = rewards, keeper
 
     def _get_train_sampler(self, dataset: Any = None) -> EpochSampler:
-        stock = super()._get_train_sampler(dataset)
+        stock: Any = super()._get_train_sampler(dataset)
         return EpochSampler(
             stock.data_source,
             mini_repeat_count=stock.mini_repeat_count,
