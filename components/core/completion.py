@@ -214,6 +214,15 @@ def _item_spans(text: str, start: int, end: int) -> list[tuple[int, int]]:
     return spans
 
 
+def span_confidence(span: tuple[int, int], tokens: Sequence[Sequence[float]]) -> float:
+    """exp(mean log-probability) of the tokens that share a character with a box's text, in (0, 1]; 1 without any.
+
+    tokens: (first character, one behind the last, log-probability) each.
+    """
+    inside = [logprob for start, end, logprob in tokens if start < span[1] and end > span[0]]
+    return math.exp(sum(inside) / len(inside)) if inside else 1.0
+
+
 def _salvage(text: str, view: ImageView) -> tuple[Boxes, tuple[str, ...], tuple[tuple[int, int], ...]]:
     """The complete, valid items of an answer that the token limit cut."""
     opening = text.find("<answer>")

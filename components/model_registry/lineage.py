@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from components.errors import RegistryError
 from components.params import PARAMS_FILE, Params, load_params
 from components.store.atomic import canonical_json
+from components.store.digest import file_sha256
 
 LOCK_FILE = Path("dvc.lock")
 MODEL = Path("models/grpo")
@@ -33,7 +34,7 @@ def collect_lineage(reports: Path = Path("reports"), data: Path = Path("data")) 
     check_weights(lock)
     values = params.model_dump(mode="json", by_alias=True)
     decides = {
-        "weights": {path.name: _sha256(path) for path in sorted(MODEL.glob("*.safetensors"))},
+        "weights": {path.name: file_sha256(path) for path in sorted(MODEL.glob("*.safetensors"))},
         "prompts": {path: digest for path, digest in _outs(lock, "prompts").items() if path.endswith(".parquet")},
         "rewards": values["rewards"],
         "base": json.loads(Path("models/base/lookout_base.json").read_text()),
@@ -134,8 +135,3 @@ def _outs(lock: dict[str, Any], stage: str) -> dict[str, str]:
 def _md5(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,7 +6,6 @@ import argparse
 import csv
 import json
 import logging
-import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from components.core.boxes import as_boxes
-from components.core.completion import Answer, Parsed, ParseFailure, parse
+from components.core.completion import Answer, Parsed, ParseFailure, parse, span_confidence
 from components.core.frames import ImageView
 from components.core.scene import Truth
 from components.errors import DataError
@@ -99,13 +98,7 @@ def _detections(answer: Parsed, line: Row, params: ScoreParams, salvage: bool) -
         return NOTHING
     if params.confidence == "constant":
         return Detections(boxes, labels, np.ones(len(boxes)))
-    return Detections(boxes, labels, np.array([_confidence(span, line["answer_tokens"]) for span in spans]))
-
-
-def _confidence(span: tuple[int, int], tokens: Sequence[Sequence[float]]) -> float:
-    """exp(mean log-probability) of the tokens that share a character with the box's text, in (0, 1]."""
-    inside = [logprob for start, end, logprob in tokens if start < span[1] and end > span[0]]
-    return math.exp(sum(inside) / len(inside)) if inside else 1.0
+    return Detections(boxes, labels, np.array([span_confidence(span, line["answer_tokens"]) for span in spans]))
 
 
 def _metrics(model: str, answers: list[Parsed], counts: list[ImageCounts], params: ScoreParams) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from pathlib import Path
 from components.errors import ModelError
 from components.params import BaseParams, PretrainedParams
 from components.store.atomic import write_json
-from components.training.policy import file_sha256, load_model, save_policy
+from components.store.digest import file_sha256
+from components.training.policy import load_model, save_policy
 from components.training.processor import load_processor, save_processor
 
 log = logging.getLogger("lookout.base")

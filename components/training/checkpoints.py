@@ -11,7 +11,8 @@ from typing import Any
 from components.code_deps import code_deps
 from components.home import lookout_home
 from components.store.atomic import canonical_json
-from components.training.policy import file_sha256, weights_sha256
+from components.store.digest import file_sha256
+from components.training.policy import weights_sha256
 
 LIBRARIES = ("torch", "transformers", "trl", "accelerate", "peft", "deepspeed", "numpy")
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from components.errors import ModelError
 from components.store.atomic import canonical_json
+from components.store.digest import file_sha256
 
 WEIGHTS = "*.safetensors"
 
@@ -40,8 +41,3 @@ def weights_sha256(folder: Path) -> str:
     """One digest over the weights' files, their names included."""
     files = {path.name: file_sha256(path) for path in sorted(folder.glob(WEIGHTS))}
     return hashlib.sha256(canonical_json(files).encode()).hexdigest()
-
-
-def file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import io
-import math
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +39,7 @@ class LookoutModel(mlflow.pyfunc.PythonModel):
         return [self._read(line, image, config["frame"]) for line, image in zip(lines, images, strict=True)]
 
     def _read(self, line: dict[str, Any], image: Any, frame: Any) -> dict[str, Any]:
-        from components.core.completion import Answer, parse
+        from components.core.completion import Answer, parse, span_confidence
         from components.core.frames import ImageView, smart_resize
 
         images = self._policy.processor.image_processor
@@ -49,7 +48,7 @@ class LookoutModel(mlflow.pyfunc.PythonModel):
         answer = parse(line["text"], ImageView(image.width, image.height, frame, model_size))
         if not isinstance(answer, Answer):
             return {"boxes": [], "labels": [], "scores": [], "think": None, "failure": answer.reason}
-        scores = [_confidence(span, line["answer_tokens"]) for span in answer.spans]
+        scores = [span_confidence(span, line["answer_tokens"]) for span in answer.spans]
         boxes = [[float(value) for value in box] for box in answer.boxes]
         return {"boxes": boxes, "labels": list(answer.labels), "scores": scores, "think": answer.think, "failure": None}
 
@@ -73,11 +72,6 @@ def _image(row: dict[str, Any], number: int) -> Any:
             return ImageOps.exif_transpose(image).convert("RGB")
     except (UnidentifiedImageError, OSError) as error:
         raise ValueError(f"row {number}: the image cannot be decoded ({error})") from None
-
-
-def _confidence(span: tuple[int, int], tokens: list[Any]) -> float:
-    inside = [logprob for start, end, logprob in tokens if start < span[1] and end > span[0]]
-    return math.exp(sum(inside) / len(inside)) if inside else 1.0
 
 
 mlflow.models.set_model(LookoutModel())

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from components.core.completion import span_confidence
 from components.errors import DataError, ModelError, ParamsError
 from components.params import PromptParams, ReportParams, ScoreParams, load_params, load_section
 from components.report.evaluation import Inputs
@@ -114,7 +115,7 @@ def test_unreadable_and_cut_answers_count_as_no_boxes_and_are_counted(prepared: 
 
 def test_confidence_is_the_mean_of_the_boxs_own_tokens() -> None:
     tokens = [(0, 5, -9.0), (10, 12, -1.0), (12, 14, -3.0), (20, 22, -9.0)]
-    assert score._confidence((10, 14), tokens) == pytest.approx(0.1353, abs=1e-4)  # exp(-2)
+    assert span_confidence((10, 14), tokens) == pytest.approx(0.1353, abs=1e-4)  # exp(-2)
 
 
 def test_answers_to_other_questions_are_refused(prepared: Path, tmp_path: Path) -> None:

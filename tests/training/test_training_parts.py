@@ -65,8 +65,8 @@ def test_the_base_loads_with_weights_processor_and_digests(prepared: Path) -> No
 
 
 def test_a_local_checkpoint_becomes_the_base_with_its_own_image_bounds(prepared: Path, tmp_path: Path) -> None:
+    from components.store.digest import file_sha256
     from components.training.base_model import write_base
-    from components.training.policy import file_sha256
     from components.training.processor import load_processor
 
     local = PretrainedParams(path=str(prepared / "models/base"), revision=None, min_pixels=256, max_pixels=1024)
