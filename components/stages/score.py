@@ -65,11 +65,20 @@ def read_completions(path: Path) -> list[Row]:
     """The lines of completions.jsonl. Raises DataError where one is not of this schema."""
     if not path.exists():
         raise DataError(f"{path} is not there: predict has not run (dvc repro runs it)")
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    for number, line in enumerate(lines, start=1):
-        if line.get("schema") != "completions/1":
-            raise DataError(f"{path}:{number} has schema {line.get('schema')}, want completions/1; run predict again")
-    return lines
+    # not splitlines(): a model may write U+0085 or U+2028, which JSON leaves inside a string as they are
+    texts = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    return [_completion_line(text, f"{path}:{number}") for number, text in enumerate(texts, start=1)]
+
+
+def _completion_line(text: str, place: str) -> Row:
+    try:
+        line = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DataError(f"{place} is not a line of JSON ({error}); run predict again") from None
+    schema = line.get("schema") if isinstance(line, dict) else None
+    if schema != "completions/1":
+        raise DataError(f"{place} has schema {schema}, want completions/1; run predict again")
+    return line
 
 
 def truth_of_sample(sample: Row) -> Truth:
