@@ -33,12 +33,14 @@ def coco_metrics(
 
 
 def precision_recall_curve(detections: Sequence[Detections], truths: Sequence[Truth]) -> NDArray[np.float64]:
-    """(101, 2): recall, and COCO's interpolated precision at IoU .5 there, all labels together."""
+    """(101, 2): recall, and COCO's interpolated precision at IoU .5 there, the mean over the truth's labels."""
     recall = np.linspace(0, 1, PR_POINTS)
     if not any(len(one.boxes) for one in detections):
         return np.stack([recall, np.zeros(PR_POINTS)], axis=1)
     precision = np.asarray(evaluate(detections, truths, 100).eval["precision"])[0, :, :, 0, -1]
-    return np.stack([recall, np.clip(precision, 0, None).mean(axis=1)], axis=1)
+    known = (precision > -1).any(axis=0)  # COCO gives -1 for a label that no person bears
+    mean = precision[:, known].mean(axis=1) if known.any() else np.zeros(PR_POINTS)
+    return np.stack([recall, mean], axis=1)
 
 
 def evaluate(detections: Sequence[Detections], truths: Sequence[Truth], max_dets: int) -> Any:
@@ -57,7 +59,10 @@ def evaluate(detections: Sequence[Detections], truths: Sequence[Truth], max_dets
 
 
 def category_ids(truths: Sequence[Truth], detections: Sequence[Detections]) -> dict[str, int]:
-    """label -> id from 1; labels that only a model uses get one too: they are false positives, not nothing."""
+    """label -> id from 1; labels that only a model uses get one too, as loadRes wants.
+
+    COCO averages over the truth's labels, so AP does not see these boxes; precision and F1 count them.
+    """
     found = {_label(label) for one in [*truths, *detections] for label in one.labels}
     return {label: number for number, label in enumerate(sorted(found), start=1)}
 

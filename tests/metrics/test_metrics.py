@@ -90,6 +90,13 @@ def test_a_label_that_only_the_model_uses_costs_precision() -> None:
     assert pooled([count_image(found, truth, 0.5)])["precision"] == 0.5
 
 
+def test_a_label_that_only_the_model_uses_does_not_halve_the_curve() -> None:
+    person = Truth(as_boxes([[0, 0, 9, 9]]), ("person",), as_boxes([]), 64, 64)
+    found = Detections(as_boxes([[0, 0, 9, 9], [20, 20, 40, 40]]), ("person", "dog"), np.ones(2))
+    assert coco_metrics([found], [person])["AP"] == pytest.approx(1.0)
+    assert precision_recall_curve([found], [person])[:, 1].mean() == pytest.approx(1.0)
+
+
 def test_pooling_counts_boxes_and_not_images() -> None:
     one = Truth(as_boxes([[0, 0, 9, 9]]), ("person",), as_boxes([]), 64, 64)
     three = Truth(as_boxes([[0, 0, 9, 9], [20, 0, 29, 9], [40, 0, 49, 9]]), ("person",) * 3, as_boxes([]), 64, 64)
