@@ -27,8 +27,7 @@ _TAG = re.compile(r"</?(?:think|look|answer)>")
 _MARK = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 _ORDER = [tag for block in BLOCKS for tag in (f"<{block}>", f"</{block}>")]
 _EMPTY = as_boxes([])
-# a JSON number of more digits is no coordinate; int() of a million digits would take quadratic time
-_MAX_DIGITS = 40
+_LARGEST = float(np.finfo(np.float32).max)
 # deeper lists than the grammar's are refused before json.loads sees them: its recursion is bounded
 _MAX_DEPTH = 32
 
@@ -132,7 +131,7 @@ def _json_list(text: str, span: tuple[int, int]) -> list[Any]:
 def _loads(body: str, offset: int) -> Any:
     _check_depth(body, offset)
     try:
-        return json.loads(body, parse_int=_integer, parse_float=_decimal, parse_constant=_constant)
+        return json.loads(body, parse_int=_decimal, parse_float=_decimal, parse_constant=_constant)
     except _BadNumberError:
         raise _Bad("bad_number", offset) from None
     except json.JSONDecodeError as error:
@@ -151,17 +150,14 @@ def _check_depth(body: str, offset: int) -> None:
 
 
 class _BadNumberError(ValueError):
-    """NaN, Infinity, or more digits than any coordinate has."""
-
-
-def _integer(digits: str) -> float:
-    return _decimal(digits)
+    """NaN, Infinity, or a number too large for a box."""
 
 
 def _decimal(digits: str) -> float:
-    value = float(digits) if len(digits) <= _MAX_DIGITS else math.inf
-    if not abs(value) < float(np.finfo(np.float32).max):
-        raise _BadNumberError(digits[:_MAX_DIGITS])
+    # integers too: float() reads a million digits in linear time, int() refuses them
+    value = float(digits)
+    if not -_LARGEST < value < _LARGEST:
+        raise _BadNumberError
     return value
 
 
@@ -190,7 +186,8 @@ def _item(value: Any, offset: int) -> tuple[list[float], str]:
 
 def _to_image(boxes: list[list[float]], view: ImageView, offset: int) -> Boxes:
     try:
-        clipped = clip(view.to_original(as_boxes(boxes)), view.width_px, view.height_px)
+        with np.errstate(over="ignore"):  # an overflow is an infinity, and as_boxes refuses it
+            clipped = clip(view.to_original(as_boxes(boxes)), view.width_px, view.height_px)
     except ValueError:  # a product of a huge number and the scale that float32 cannot hold
         raise _Bad("bad_number", offset) from None
     if len(clipped) and not (areas(clipped) > 0).all():

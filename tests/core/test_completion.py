@@ -72,6 +72,19 @@ def test_negative_numbers_and_other_keys_are_let_through_and_clipped() -> None:
     assert len(result.spans) == 1
 
 
+def test_a_number_with_many_decimals_is_a_number() -> None:
+    result = parse(GOOD.replace("3.5", "3." + "5" * 60), VIEW)
+    assert isinstance(result, Answer)
+    assert result.boxes[0, 2] == pytest.approx(3.5555556)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_number_that_only_the_change_of_frame_makes_too_large_is_a_failure_without_a_warning() -> None:
+    result = parse(GOOD.replace("3.5", "3e38"), ImageView(4000, 4000, "resized", (28, 28)))
+    assert isinstance(result, ParseFailure)
+    assert result.reason == "bad_number"
+
+
 def test_empty_is_not_unreadable() -> None:
     result = parse("<think>nobody</think><look>[]</look><answer>[]</answer>", VIEW)
     assert isinstance(result, Answer)
