@@ -37,10 +37,9 @@ def areas(boxes: Boxes) -> Matrix:
 def intersections(a: Boxes, b: Boxes) -> Matrix:
     """Overlap of every pair in px², float64 (len(a), len(b))."""
     a64, b64 = a.astype(np.float64), b.astype(np.float64)
-    top_left = np.maximum(a64[:, None, :2], b64[None, :, :2])
-    bottom_right = np.minimum(a64[:, None, 2:], b64[None, :, 2:])
-    sides = np.clip(bottom_right - top_left, 0, None)
-    return sides[..., 0] * sides[..., 1]
+    width = np.minimum.outer(a64[:, 2], b64[:, 2]) - np.maximum.outer(a64[:, 0], b64[:, 0])
+    height = np.minimum.outer(a64[:, 3], b64[:, 3]) - np.maximum.outer(a64[:, 1], b64[:, 1])
+    return np.maximum(width, 0) * np.maximum(height, 0)
 
 
 def iou(a: Boxes, b: Boxes) -> Matrix:

@@ -30,9 +30,12 @@ class Matches:
 
 def same_labels(predicted: Sequence[str], truth: Sequence[str]) -> NDArray[np.bool_]:
     """(P, T): True where the labels agree after stripping and case folding."""
-    left = np.array([label.strip().casefold() for label in predicted], dtype=object)
-    right = np.array([label.strip().casefold() for label in truth], dtype=object)
-    return (left[:, None] == right[None, :]).astype(bool).reshape(len(left), len(right))
+    numbers: dict[str, int] = {}
+    left, right = (
+        np.array([numbers.setdefault(label.strip().casefold(), len(numbers)) for label in labels], dtype=np.intp)
+        for labels in (predicted, truth)
+    )
+    return left[:, None] == right[None, :]
 
 
 def candidate_ious(
