@@ -125,7 +125,8 @@ def _table(metrics: dict[str, Any]) -> str:
     confidence = html.escape(metrics[MODELS[-1]]["confidence"])
     return (
         f"{_scrolling('Numbers by model')}<table><thead><tr><th scope='col'>model</th>{head}</tr></thead>"
-        f"<tbody>{rows}</tbody></table></div><p class='note'>{_unreadable(metrics)} COCO numbers with confidence from {confidence}, at most 100 boxes an image. The interval of "
+        f"<tbody>{rows}</tbody></table></div><p class='note'>{_unreadable(metrics)} "
+        f"COCO numbers with confidence from {confidence}, at most 100 boxes an image. The interval of "
         f"F1 is a 95 % bootstrap over images. Count error: mean absolute difference in people.</p>"
     )
 
@@ -236,7 +237,8 @@ def _origins(inputs: Inputs, params: dict[str, Any]) -> str:
         counts, name = content["counts"], content["dataset"]
         failed = sum(not check["success"] for check in content["checks"])
         rows += (
-            f"<tr><th scope='row'><a href='../validation/{quote(name)}/index.html'>{html.escape(name)}</a></th><td>{counts['images']}</td>"
+            f"<tr><th scope='row'><a href='../validation/{quote(name)}/index.html'>{html.escape(name)}</a></th>"
+            f"<td>{counts['images']}</td>"
             f"<td>{counts['people']}</td><td>{counts['mean_people']:.1f}</td><td>{content['quarantined']}</td>"
             f"<td>{failed} of {len(content['checks'])}</td></tr>"
         )

@@ -61,7 +61,7 @@ def chart(title: str, lines: Sequence[Line], x_label: str, y_range: Point | None
 def _frame(points: Sequence[Point], y_range: Point | None) -> tuple[_Frame, list[float]]:
     xs, ys = [x for x, _ in points], [y for _, y in points]
     low, high = y_range or (min(ys), max(ys))
-    ticks = round_ticks(min(low, *ys), max(high, *ys)) if len(ys) > 1 else round_ticks(low, high)
+    ticks = round_ticks(min(low, *ys), max(high, *ys))  # a value outside the range is drawn, not cut off
     return _Frame(min(xs), max(*xs, min(xs) + 1e-9), ticks[0], ticks[-1]), ticks
 
 
