@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -52,6 +53,29 @@ def trace(
     console = Console(highlight=False)
     console.width = max(console.width, TREE_COLUMNS)  # a digest that is cut proves nothing
     console.print(lineage_tree(lineage))
+
+
+@app.command()
+def reward(
+    completions: Annotated[Path, typer.Option(help="a JSON object a line: group, completion, width, height, truth")],
+    params: Annotated[Path, typer.Option(help="a file with a section rewards:")] = Path("params.yaml"),
+    output: Annotated[Path | None, typer.Option(help="a file instead of the terminal")] = None,
+) -> None:
+    """Score completions without a model: every reward of every line, the total and why a line cannot be read."""
+    import json
+
+    from components.completion_scores import score_file
+    from components.params import RewardsParams, load_section
+    from components.store.atomic import atomic_file
+
+    lines = [json.dumps(scores) for scores in score_file(completions, load_section(RewardsParams, params))]
+    text = "\n".join(lines) + "\n"
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    with atomic_file(output) as partial:
+        partial.write_text(text)
+    typer.echo(f"{len(lines)} completions scored into {output}", err=True)
 
 
 @app.command()

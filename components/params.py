@@ -176,6 +176,16 @@ class LaunchParams(StrictModel):
     deepspeed: Literal["none", "zero2", "zero3"]
     threads: int = Field(ge=1)
     """CPU threads of each process; one is faster than two for the tiny policy."""
+    nodes: int = Field(ge=1)
+    """Machines; the stage is started on each of them, over one shared checkout and LOOKOUT_HOME."""
+    rendezvous: str | None
+    """host:port of the first machine, where the others meet it; null on a single one."""
+
+    @model_validator(mode="after")
+    def _meets(self) -> LaunchParams:
+        if self.nodes > 1 and self.rendezvous is None:
+            raise ValueError(f"{self.nodes} nodes need launch.rendezvous, host:port of the first one")
+        return self
 
 
 class TrainerParams(StageParams):
@@ -205,6 +215,22 @@ class SftParams(TrainerParams):
     section: ClassVar[str] = "sft"
 
 
+class VllmParams(StrictModel):
+    """Sampling by vLLM: inside the trainer's processes, or by a server of its own (`trl vllm-serve`)."""
+
+    mode: Literal["colocate", "server"]
+    gpu_memory_utilization: float = Field(gt=0, lt=1)
+    """Share of the GPU's memory for vLLM, mode colocate."""
+    server_base_url: str | None
+    """Mode server: where it listens, http://host:port."""
+
+    @model_validator(mode="after")
+    def _has_server(self) -> VllmParams:
+        if self.mode == "server" and self.server_base_url is None:
+            raise ValueError("the mode server needs grpo.vllm.server_base_url, http://host:port")
+        return self
+
+
 class GrpoParams(TrainerParams):
     section: ClassVar[str] = "grpo"
     num_generations: int = Field(ge=2)
@@ -220,6 +246,8 @@ class GrpoParams(TrainerParams):
     multi_objective_aggregation: Literal["sum_then_normalize", "normalize_then_sum"]
     importance_sampling_level: Literal["token", "sequence"]
     mask_truncated_completions: bool
+    vllm: VllmParams | None
+    """null samples with the policy in place."""
     kept_rollout_groups: int = Field(ge=0)
     """Groups of completions kept in rollouts.parquet, spread over the run."""
 
@@ -338,10 +366,11 @@ def _checked(model: type[Model], values: Any, path: Path, prefix: str) -> Model:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise ParamsError(f"{path}: {_sentence(error, prefix)}") from None
+        raise ParamsError(f"{path}: {first_sentence(error, prefix)}") from None
 
 
-def _sentence(error: ValidationError, prefix: str) -> str:
+def first_sentence(error: ValidationError, prefix: str) -> str:
+    """The first thing that is wrong, by its key; how many more."""
     # a mistyped key is also a missing one: the mistyped word says more
     first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     key = ".".join(str(part) for part in ([prefix] if prefix else []) + list(first["loc"]))

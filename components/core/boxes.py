@@ -37,9 +37,10 @@ def areas(boxes: Boxes) -> Matrix:
 def intersections(a: Boxes, b: Boxes) -> Matrix:
     """Overlap of every pair in px², float64 (len(a), len(b))."""
     a64, b64 = a.astype(np.float64), b.astype(np.float64)
-    width = np.minimum.outer(a64[:, 2], b64[:, 2]) - np.maximum.outer(a64[:, 0], b64[:, 0])
-    height = np.minimum.outer(a64[:, 3], b64[:, 3]) - np.maximum.outer(a64[:, 1], b64[:, 1])
-    return np.maximum(width, 0) * np.maximum(height, 0)
+    width, height = (
+        np.minimum.outer(a64[:, i + 2], b64[:, i + 2]) - np.maximum.outer(a64[:, i], b64[:, i]) for i in (0, 1)
+    )
+    return np.multiply(np.maximum(width, 0, out=width), np.maximum(height, 0, out=height), out=width)
 
 
 def iou(a: Boxes, b: Boxes) -> Matrix:

@@ -23,8 +23,7 @@ FailureReason = Literal[
 ]
 BLOCKS = ("think", "look", "answer")
 _TAG = re.compile(r"</?(?:think|look|answer)>")
-# a string or a bracket; a string that never closes takes the rest of the text, or the scan would be quadratic
-_MARK = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+_ESCAPE = re.compile(r"\\.", re.DOTALL)
 _ORDER = [tag for block in BLOCKS for tag in (f"<{block}>", f"</{block}>")]
 _EMPTY = as_boxes([])
 _LARGEST = float(np.finfo(np.float32).max)
@@ -81,16 +80,16 @@ def _parse(text: str, view: ImageView) -> Answer:
     think, look, answer = _blocks(text)
     if not text[think[0] : think[1]].strip():
         raise _Bad("blank_think", think[0])
-    look_boxes = [_numbers(item, look[0]) for item in _json_list(text, look)]
-    items = [_item(item, answer[0]) for item in _json_list(text, answer)]
+    look_boxes = [_numbers(item, look[0]) for item in _json_list(text, look)[0]]
+    values, spans = _json_list(text, answer)
+    items = [_item(value, answer[0]) for value in values]
     boxes = _to_image([box for box, _ in items], view, answer[0])
-    spans = tuple(_item_spans(text, *answer))
     return Answer(
         think=text[think[0] : think[1]].strip(),
         look=_to_image(look_boxes, view, look[0]),
         boxes=boxes,
         labels=tuple(label for _, label in items),
-        spans=spans if len(spans) == len(boxes) else (),
+        spans=spans,
     )
 
 
@@ -120,16 +119,19 @@ def _outside_is_blank(text: str, tags: Sequence[re.Match[str]]) -> bool:
     return not any(gap.strip() for gap in gaps)
 
 
-def _json_list(text: str, span: tuple[int, int]) -> list[Any]:
+def _json_list(text: str, span: tuple[int, int]) -> tuple[list[Any], tuple[tuple[int, int], ...]]:
+    """The list that stands in `span`, and where the objects directly inside it stand in the text."""
     start, end = span
-    value = _loads(text[start:end], start)
+    body = text[start:end]
+    objects = _objects(body, start)
+    value = _loads(body, start)
     if not isinstance(value, list):
         raise _Bad("bad_shape", start)
-    return cast("list[Any]", value)
+    return cast("list[Any]", value), objects
 
 
 def _loads(body: str, offset: int) -> Any:
-    _check_depth(body, offset)
+    """JSON whose depth _objects has bounded."""
     try:
         return json.loads(body, parse_int=_decimal, parse_float=_decimal, parse_constant=_constant)
     except _BadNumberError:
@@ -138,15 +140,25 @@ def _loads(body: str, offset: int) -> Any:
         raise _Bad("bad_json", offset + error.pos) from None
 
 
-def _check_depth(body: str, offset: int) -> None:
-    depth = 0
-    for mark in _MARK.finditer(body):
-        if mark.group() in "[{":
-            depth += 1
-        elif mark.group() in "]}":
-            depth -= 1
-        if depth > _MAX_DEPTH:
-            raise _Bad("bad_shape", offset + mark.start())
+def _objects(body: str, offset: int) -> tuple[tuple[int, int], ...]:
+    """Character ranges of the complete objects directly inside the outer list; `body` begins at `offset`.
+
+    Brackets inside strings do not count; a string that never closes takes the rest. Raises _Bad where
+    lists nest deeper than json.loads may be let in.
+    """
+    plain = _ESCAPE.sub("  ", body) if "\\" in body else body  # an escaped quote closes no string
+    letters = np.frombuffer(plain.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    outside = np.cumsum(letters == ord('"')) % 2 == 0
+    opening = ((letters == ord("[")) | (letters == ord("{"))) & outside
+    closing = ((letters == ord("]")) | (letters == ord("}"))) & outside
+    depth = np.cumsum(opening.astype(np.int64) - closing)  # behind each letter
+    if depth.max(initial=0) > _MAX_DEPTH:
+        raise _Bad("bad_shape", offset + int((depth > _MAX_DEPTH).argmax()))
+    begins = np.flatnonzero(opening & (depth == 2))
+    ends = np.flatnonzero(closing & (depth == 1))
+    begins = begins[: len(ends)]  # the depth passes 2 upwards and downwards in turn: the k-th end closes the k-th begin
+    kept = letters[begins] == ord("{")
+    return tuple(zip((begins[kept] + offset).tolist(), (ends[kept] + offset + 1).tolist(), strict=True))
 
 
 class _BadNumberError(ValueError):
@@ -169,19 +181,20 @@ def _numbers(value: Any, offset: int) -> list[float]:
     """Four numbers. Booleans are none: JSON's true is an int to Python."""
     if not isinstance(value, list) or len(cast("list[Any]", value)) != 4:
         raise _Bad("bad_shape", offset)
-    numbers = cast("list[Any]", value)
-    if not all(isinstance(number, float) for number in numbers):
+    x1, y1, x2, y2 = numbers = cast("list[Any]", value)
+    if not (type(x1) is type(y1) is type(x2) is type(y2) is float):
         raise _Bad("bad_number", offset)
-    return cast("list[float]", numbers)
+    return numbers
 
 
 def _item(value: Any, offset: int) -> tuple[list[float], str]:
     if not isinstance(value, dict):
         raise _Bad("bad_shape", offset)
     item = cast("dict[str, Any]", value)
-    if "bbox_2d" not in item or not isinstance(item.get("label"), str):
+    label = item.get("label")
+    if "bbox_2d" not in item or not isinstance(label, str):
         raise _Bad("bad_shape", offset)
-    return _numbers(item["bbox_2d"], offset), item["label"]
+    return _numbers(item["bbox_2d"], offset), label
 
 
 def _to_image(boxes: list[list[float]], view: ImageView, offset: int) -> Boxes:
@@ -193,22 +206,6 @@ def _to_image(boxes: list[list[float]], view: ImageView, offset: int) -> Boxes:
     if len(clipped) and not (areas(clipped) > 0).all():
         raise _Bad("bad_box", offset)
     return clipped
-
-
-def _item_spans(text: str, start: int, end: int) -> list[tuple[int, int]]:
-    """Character ranges of the objects directly inside the answer's list, complete ones only."""
-    spans: list[tuple[int, int]] = []
-    depth, opened = 0, start
-    for mark in _MARK.finditer(text[start:end]):
-        if mark.group() in "[{":
-            depth += 1
-            if depth == 2 and mark.group() == "{":
-                opened = start + mark.start()
-        elif mark.group() in "]}":
-            if depth == 2 and mark.group() == "}":
-                spans.append((opened, start + mark.end()))
-            depth -= 1
-    return spans
 
 
 def span_confidence(span: tuple[int, int], tokens: Sequence[Sequence[float]]) -> float:
@@ -225,10 +222,15 @@ def _salvage(text: str, view: ImageView) -> tuple[Boxes, tuple[str, ...], tuple[
     opening = text.find("<answer>")
     if opening < 0:
         return _EMPTY, (), ()
+    begin = opening + len("<answer>")
+    try:
+        objects = _objects(text[begin:], begin)
+    except _Bad as too_deep:
+        objects = _objects(text[begin : too_deep.offset], begin)
     boxes: list[Boxes] = []
     labels: list[str] = []
     spans: list[tuple[int, int]] = []
-    for start, end in _item_spans(text, opening + len("<answer>"), len(text)):
+    for start, end in objects:
         try:
             box, label = _item(_loads(text[start:end], start), start)
             boxes.append(_to_image([box], view, start))

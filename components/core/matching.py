@@ -30,11 +30,9 @@ class Matches:
 
 def same_labels(predicted: Sequence[str], truth: Sequence[str]) -> NDArray[np.bool_]:
     """(P, T): True where the labels agree after stripping and case folding."""
-    numbers: dict[str, int] = {}
-    left, right = (
-        np.array([numbers.setdefault(label.strip().casefold(), len(numbers)) for label in labels], dtype=np.intp)
-        for labels in (predicted, truth)
-    )
+    plain = {label: label.strip().casefold() for label in dict.fromkeys([*predicted, *truth])}
+    number = {label: i for i, label in enumerate(dict.fromkeys(plain.values()))}
+    left, right = (np.array([number[plain[label]] for label in labels], dtype=np.intp) for labels in (predicted, truth))
     return left[:, None] == right[None, :]
 
 
@@ -51,9 +49,22 @@ def match_optimal(ious: Matrix, min_iou: float, most_pairs: bool = False) -> Mat
     ious: (P, T), as candidate_ious gives it. Hungarian: greedy finds one pair where two cross.
     """
     allowed = (ious >= min_iou) & (ious > 0)
-    if not allowed.any():
-        return _matches([], [], ious)
-    rows, columns = np.flatnonzero(allowed.any(axis=1)), np.flatnonzero(allowed.any(axis=0))
+    # a pair whose two boxes have no other candidate is in every best matching: only the rest needs solving
+    row_choices, column_choices = allowed.sum(axis=1), allowed.sum(axis=0)
+    rows, columns = np.nonzero(allowed)
+    alone = (row_choices[rows] == 1) & (column_choices[columns] == 1)
+    if alone.all():
+        return _matches(rows, columns, ious)
+    left, right = _assign(ious, allowed, np.unique(rows[~alone]), np.unique(columns[~alone]), most_pairs)
+    rows, columns = np.concatenate([rows[alone], left]), np.concatenate([columns[alone], right])
+    order = np.argsort(rows)
+    return _matches(rows[order], columns[order], ious)
+
+
+def _assign(
+    ious: Matrix, allowed: NDArray[np.bool_], rows: NDArray[np.intp], columns: NDArray[np.intp], most_pairs: bool
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The best allowed pairs among these rows and columns."""
     part = np.ix_(rows, columns)
     # each pair is worth more than all IoU together where their number comes first
     bonus = float(min(len(rows), len(columns)) + 1) if most_pairs else 0.0
@@ -61,7 +72,7 @@ def match_optimal(ious: Matrix, min_iou: float, most_pairs: bool = False) -> Mat
     solver: Any = optimize  # scipy ships no types
     left, right = solver.linear_sum_assignment(gain, maximize=True)
     kept = allowed[part][left, right]
-    return _matches(rows[left[kept]], columns[right[kept]], ious)
+    return rows[left[kept]], columns[right[kept]]
 
 
 def match_greedy(ious: Matrix, min_iou: float) -> Matches:

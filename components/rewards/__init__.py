@@ -38,13 +38,14 @@ REWARDS: dict[str, RewardFactory] = {
 }
 
 
+def chosen_reading(name: str, params: RewardParams) -> str:
+    """The key of REWARDS behind a name in rewards.weights: `looking.reading` picks the reading of looking."""
+    return "looking_instances" if name == "looking" and params.looking.reading == "instances" else name
+
+
 def make_rewards(params: RewardParams) -> dict[str, tuple[float, Reward]]:
-    """name -> (weight, reward) of what the params choose; `looking.reading` picks the reading of looking."""
-    chosen: dict[str, tuple[float, Reward]] = {}
-    for name, weight in params.weights.items():
-        reading = "looking_instances" if name == "looking" and params.looking.reading == "instances" else name
-        chosen[name] = (weight, REWARDS[reading](params))
-    return chosen
+    """name -> (weight, reward) of what the params choose."""
+    return {name: (weight, REWARDS[chosen_reading(name, params)](params)) for name, weight in params.weights.items()}
 
 
 def weighted_total(scores: Mapping[str, NDArray[np.float32]], weights: Mapping[str, float]) -> NDArray[np.float32]:

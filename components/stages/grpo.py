@@ -10,13 +10,15 @@ from components.stages import run_stage
 
 def main() -> None:
     params, rewards = load_section(GrpoParams), load_section(RewardsParams)
-    from components.training.launch import launch_processes
+    from components.training.launch import run_training
 
-    if not launch_processes("grpo", params.launch):
+    def train() -> None:
         from components.training.grpo import train_grpo
 
         reports = Path("reports/training/grpo")
         train_grpo(Path("models/sft"), Path("data/prompts/grpo.parquet"), Path("models/grpo"), reports, params, rewards)
+
+    run_training("grpo", params.launch, train)
 
 
 if __name__ == "__main__":

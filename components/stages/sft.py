@@ -10,13 +10,15 @@ from components.stages import run_stage
 
 def main() -> None:
     params = load_section(SftParams)
-    from components.training.launch import launch_processes
+    from components.training.launch import run_training
 
-    if not launch_processes("sft", params.launch):
+    def train() -> None:
         from components.training.sft import train_sft
 
         prompts = Path("data/prompts/sft.parquet")
         train_sft(Path("models/base"), prompts, Path("models/sft"), Path("reports/training/sft"), params)
+
+    run_training("sft", params.launch, train)
 
 
 if __name__ == "__main__":

@@ -35,14 +35,14 @@ def checkpoint_folder(stage: str, fingerprint: str) -> Path:
     return lookout_home() / "checkpoints" / f"{stage}-{fingerprint[:16]}"
 
 
-def last_whole_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint that was written to its end, None where there is none.
+def last_whole_checkpoint(folder: Path, processes: int = 1) -> Path | None:
+    """The newest checkpoint that was written to its end by all processes, None where there is none.
 
     The trainer writes trainer_state.json last: a folder without a readable one was cut by a kill.
     """
     found = [path for path in folder.glob("checkpoint-*") if path.name.removeprefix("checkpoint-").isdigit()]
     for path in sorted(found, key=lambda path: int(path.name.removeprefix("checkpoint-")), reverse=True):
-        if _whole(path):
+        if _whole(path) and len(list(path.glob("rng_state*.pth"))) == processes:
             return path
     return None
 

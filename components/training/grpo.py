@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ CURVES = {
     "grad_norm": "grad_norm",
     "learning_rate": "learning_rate",
 }
-OWN = {"kept_rollout_groups"}  # ours, not TRL's
+OWN = {"kept_rollout_groups", "vllm"}  # ours, not TRL's
 
 
 class EpochSampler(RepeatSampler):
@@ -48,12 +49,38 @@ class EpochSampler(RepeatSampler):
         self.generator.manual_seed(self._first_seed + epoch)
 
 
+class SamePrompts:
+    """vLLM's generation, refused where it answered other prompts than the trainer scores.
+
+    A prompt whose image tokens the processor has expanded can be expanded again on the way to vLLM
+    (TRL issues 6294, 6401): training would go on, on log-probabilities of another prompt.
+    """
+
+    def __init__(self, generation: Any) -> None:
+        self._generation = generation
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._generation, name)
+
+    def generate(self, prompts: list[list[int]], **kwargs: Any) -> Any:
+        answer = self._generation.generate(prompts=prompts, **kwargs)
+        for sent, received in zip(prompts, answer[0], strict=True):
+            if list(sent) != list(received):
+                raise TrainingError(
+                    f"vLLM answered a prompt of {len(received)} tokens where the trainer has {len(sent)}: its prompt "
+                    "ids are not the trainer's (are the image tokens expanded twice?); set grpo.vllm: null"
+                )
+        return answer
+
+
 class RolloutTrainer(GRPOTrainer):
     """TRL's trainer, unchanged in what it computes; it resumes exactly, and keeps a sample of its rollouts."""
 
     def __init__(self, *args: Any, rewards: GroupRewards, keeper: RolloutKeeper, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._group_rewards, self._keeper = rewards, keeper
+        if self.use_vllm:
+            self.vllm_generation: Any = SamePrompts(self.vllm_generation)
 
     def _get_train_sampler(self, dataset: Any = None) -> EpochSampler:
         stock: Any = super()._get_train_sampler(dataset)
@@ -82,6 +109,7 @@ def train_grpo(
     """models/sft + prompts -> models/grpo with curves and rollouts. Raises DataError, ModelError or TrainingError."""
     check_starts_from_policy(start)
     check_batches(params)
+    check_vllm(params)
     dataset = load_prompts(prompts).select_columns(["prompt", "image_path", "image_sha256", *REWARD_COLUMNS])
     rewards = GroupRewards(rewards_params, params.num_generations)
     keepers: list[RolloutKeeper] = []
@@ -127,9 +155,18 @@ def check_batches(params: GrpoParams) -> None:
         )
 
 
+def check_vllm(params: GrpoParams) -> None:
+    """Raises TrainingError where params ask for vLLM and it is not installed."""
+    if params.vllm is not None and importlib.util.find_spec("vllm") is None:
+        raise TrainingError("grpo.vllm is set but vllm is not installed: pip install -e '.[gpu]', or grpo.vllm: null")
+
+
 def _grpo_arguments(params: GrpoParams) -> dict[str, Any]:
-    return {
+    stock = {
         name: value
         for name, value in params.model_dump().items()
         if name not in TrainerParams.model_fields and name not in OWN
     }
+    if params.vllm is None:
+        return stock
+    return stock | {"use_vllm": True} | {f"vllm_{name}": value for name, value in params.vllm.model_dump().items()}

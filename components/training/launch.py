@@ -1,33 +1,101 @@
-"""One training, one or more processes: where params ask for more than one, the stage's module goes through torchrun."""
+"""One training, one or more processes: where params ask for more than one, torchrun's own launcher starts them."""
 
 from __future__ import annotations
 
+import ctypes
+import logging
 import os
-import subprocess
+import shutil
+import signal
 import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from components.errors import TrainingError
 from components.params import LaunchParams
+from components.training.lock import training_lock
 
 DEEPSPEED_FOLDER = Path("conf/deepspeed")
+LAST_LINES = 12
+SHUTDOWN_S = 10
+"""How long the others get to end by themselves once one process has died."""
 
 
-def launch_processes(stage: str, launch: LaunchParams) -> bool:
-    """Runs the stage under torchrun and waits for it; False where this process is to do the work itself.
+def run_training(stage: str, launch: LaunchParams, train: Callable[[], None]) -> None:
+    """Calls `train` here, or has `python -m components.stages.<stage>` do so in every process that params ask for.
 
-    Raises TrainingError where a process failed; its own last words are in the log above.
+    The machine's training lock is held meanwhile. Raises TrainingError where another training runs, or
+    with the last lines of the process that failed first; all others are ended then.
     """
-    if launch.processes == 1 or "LOCAL_RANK" in os.environ:
-        return False
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command = [*torchrun, "--nproc_per_node", str(launch.processes), "-m", f"components.stages.{stage}"]
-    code = subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": str(launch.threads)}, check=False).returncode
-    if code:
-        raise TrainingError(
-            f"{stage} on {launch.processes} processes ended with exit code {code}; the failing rank's lines stand above"
-        )
-    return True
+    if "LOCAL_RANK" in os.environ:
+        _become_worker()
+        train()
+        return
+    with training_lock(stage):
+        if launch.processes == 1 and launch.nodes == 1:
+            train()
+        else:
+            _launch(stage, launch)
+
+
+def _become_worker() -> None:
+    """Dies with its launcher, so that no orphan trains on; only the first process logs."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 = PR_SET_PDEATHSIG
+        if os.getppid() == 1:
+            raise TrainingError("the launcher has ended before its process began")
+    if os.environ["RANK"] != "0":
+        logging.getLogger("lookout").setLevel(logging.WARNING)
+
+
+def _launch(stage: str, launch: LaunchParams) -> None:
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, Std
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    for name, value in _environment(launch).items():
+        os.environ.setdefault(name, value)
+    logs = Path(tempfile.mkdtemp(prefix=f"lookout-{stage}-"))
+    config = LaunchConfig(
+        min_nodes=launch.nodes,
+        max_nodes=launch.nodes,
+        nproc_per_node=launch.processes,
+        run_id=f"lookout-{stage}",
+        rdzv_backend="c10d",
+        rdzv_endpoint=launch.rendezvous or "localhost:0",
+        max_restarts=0,
+        shutdown_timeout=SHUTDOWN_S,
+        logs_specs=DefaultLogsSpecs(str(logs), tee=Std.ALL),
+    )
+    try:
+        elastic_launch(config, sys.executable)("-u", "-m", f"components.stages.{stage}")
+    except ChildFailedError as error:
+        raise TrainingError(_why(stage, error)) from None
+    finally:
+        shutil.rmtree(logs, ignore_errors=True)
+
+
+def _environment(launch: LaunchParams) -> dict[str, str]:
+    import torch
+
+    threads = {"OMP_NUM_THREADS": str(launch.threads)}
+    return threads if torch.cuda.is_available() else threads | {"DS_ACCELERATOR": "cpu"}
+
+
+def _why(stage: str, error: Any) -> str:
+    """Which process failed first, how, and what it said last."""
+    rank, failure = error.get_first_failure()
+    how = f"signal {failure.signal_name()}" if failure.exitcode < 0 else f"exit code {failure.exitcode}"
+    try:
+        text = (Path(failure.error_file).parent / "stderr.log").read_text(errors="replace")
+    except OSError:
+        text = ""
+    said = "\n".join(text.strip().splitlines()[-LAST_LINES:]) or "it said nothing"
+    return (
+        f"{stage}: process {rank} (pid {failure.pid}) ended by {how}, the others were stopped; its last lines:\n{said}"
+    )
 
 
 def deepspeed_config(launch: LaunchParams) -> str | None:

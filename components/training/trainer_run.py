@@ -19,7 +19,6 @@ from components.params import LoraParams, TrainerParams
 from components.store.atomic import atomic_file, atomic_folder, write_json
 from components.training.checkpoints import checkpoint_folder, last_whole_checkpoint, run_fingerprint
 from components.training.launch import deepspeed_config
-from components.training.lock import training_lock
 from components.training.policy import load_model, save_policy, weights_sha256
 from components.training.processor import load_processor
 
@@ -43,51 +42,51 @@ def train_policy(
     """Trains from `start` to `out`, from the last whole checkpoint of this exact run where there is one.
 
     `extra` is what decides the run beside params; `columns` maps the curves' columns to the trainer's log keys.
-    `finish` adds to the folder of reports. Raises TrainingError where another training runs on this machine.
+    `finish` adds to the folder of reports.
     """
     fingerprint = run_fingerprint(stage, start, prompts, params.model_dump() | extra)
     folder = checkpoint_folder(stage, fingerprint)
     torch.set_num_threads(params.launch.threads)
-    with training_lock(stage):
-        processor = load_processor(start)
-        checkpoint = last_whole_checkpoint(folder)
-        # the trainer's own resuming leaves a Qwen2.5-VL at its starting weights: its keys do not match the
-        # checkpoint's, so the weights come from the checkpoint's folder and only the rest from the trainer
-        model = load_model(checkpoint or start)
-        trainer = make_trainer(_prepared(model, params), processor, _arguments(folder, params))
-        trainer.remove_callback(PrinterCallback)  # it prints every number of every step
-        trainer.add_callback(ProgressCallback(stage))
-        if params.max_steps:
-            log.info("%s: %s", stage, f"resumes from {checkpoint.name}" if checkpoint else "starts")
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        if trainer.accelerator.is_main_process:
-            _publish(trainer, processor, out)
-            curves = _curves(trainer.state.log_history, columns)
-            with atomic_folder(reports) as report:
-                _write_csv(report / "curves.csv", ["step", *columns], curves)
-                if finish:
-                    finish(report)
-                write_json(
-                    report / "summary.json",
-                    {
-                        "schema": "training/1",
-                        "stage": stage,
-                        "steps": trainer.state.global_step,
-                        "fingerprint": fingerprint,
-                        "starting_weights_sha256": weights_sha256(start),
-                        "weights_sha256": weights_sha256(out),
-                        "warnings": collapse_warnings(curves),
-                    },
-                )
-            shutil.rmtree(folder, ignore_errors=True)  # the outputs are in place
-        trainer.accelerator.wait_for_everyone()
+    processor = load_processor(start)
+    checkpoint = last_whole_checkpoint(folder, params.launch.processes * params.launch.nodes)
+    # the trainer's own resuming leaves a Qwen2.5-VL at its starting weights: its keys do not match the
+    # checkpoint's, so the weights come from the checkpoint's folder and only the rest from the trainer
+    # (adapters it does bring back)
+    model = load_model(start if checkpoint is None or params.lora else checkpoint)
+    trainer = make_trainer(_prepared(model, params), processor, _arguments(folder, params))
+    trainer.remove_callback(PrinterCallback)  # it prints every number of every step
+    trainer.add_callback(ProgressCallback(stage))
+    if params.max_steps:
+        log.info("%s: %s", stage, f"resumes from {checkpoint.name}" if checkpoint else "starts")
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    weights = _whole_weights(trainer)
+    if trainer.accelerator.is_main_process:
+        _publish(weights, start, processor, out, params)
+        curves = _curves(trainer.state.log_history, columns)
+        with atomic_folder(reports) as report:
+            _write_csv(report / "curves.csv", ["step", *columns], curves)
+            if finish:
+                finish(report)
+            write_json(
+                report / "summary.json",
+                {
+                    "schema": "training/1",
+                    "stage": stage,
+                    "steps": trainer.state.global_step,
+                    "fingerprint": fingerprint,
+                    "starting_weights_sha256": weights_sha256(start),
+                    "weights_sha256": weights_sha256(out),
+                    "warnings": collapse_warnings(curves),
+                },
+            )
+        shutil.rmtree(folder, ignore_errors=True)  # the outputs are in place
+    trainer.accelerator.wait_for_everyone()
 
 
 def _prepared(model: Any, params: TrainerParams) -> Any:
     if params.freeze_vision:
         for weight in model.model.visual.parameters():
             weight.requires_grad_(False)
-    model.generation_config.do_sample = False  # how it is published; the trainer samples by its own settings
     return model
 
 
@@ -125,12 +124,29 @@ def lora_config(params: LoraParams | None) -> Any:
     )
 
 
-def _publish(trainer: Any, processor: Any, out: Path) -> None:
+def _whole_weights(trainer: Any) -> dict[str, torch.Tensor]:
+    """The trained weights by name; every process takes part: under ZeRO-3 each holds a part of them."""
+    inner = trainer.accelerator.unwrap_model(trainer.model)
+    if trainer.model_wrapped is inner:
+        return inner.state_dict()
+    return trainer.accelerator.get_state_dict(trainer.model_wrapped)
+
+
+def _publish(weights: dict[str, torch.Tensor], start: Path, processor: Any, out: Path, params: TrainerParams) -> None:
     """A whole model folder without any resume state; adapters are merged into the weights."""
-    model = trainer.accelerator.unwrap_model(trainer.model)
-    merged = model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
+    from transformers.integrations.deepspeed import unset_hf_deepspeed_config
+
+    unset_hf_deepspeed_config()  # or this process would load its part of a model only
+    model = load_model(start)
+    if params.lora:
+        from peft import get_peft_model
+
+        model = get_peft_model(model, lora_config(params.lora))
+    model.load_state_dict(weights)
+    policy: Any = model.merge_and_unload() if params.lora else model
+    policy.generation_config.do_sample = False  # how it is published; the trainer samples by its own settings
     with atomic_folder(out) as folder:
-        save_policy(merged, processor, folder)
+        save_policy(policy, processor, folder)
 
 
 def _curves(history: Sequence[dict[str, Any]], columns: dict[str, str]) -> list[dict[str, Any]]:

@@ -7,17 +7,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
 from components.errors import DataError, ModelError, TrainingError
-from components.params import BaseParams, GrpoParams, LaunchParams, PretrainedParams, RewardsParams, load_section
+from components.params import BaseParams, GrpoParams, PretrainedParams, RewardsParams, VllmParams, load_section
 from components.training.checkpoints import last_whole_checkpoint
 from components.training.data import load_prompts, open_image
 from components.training.group_rewards import GroupRewards, whole_groups
-from components.training.grpo import check_batches
-from components.training.launch import deepspeed_config, launch_processes
+from components.training.grpo import SamePrompts, check_batches, check_vllm
+from components.training.launch import deepspeed_config, run_training
 from components.training.lock import training_lock
 from components.training.predict import answer_tokens
 from components.training.trainer_run import collapse_warnings
@@ -149,8 +150,10 @@ def test_a_checkpoint_that_a_kill_cut_is_passed_over(tmp_path: Path) -> None:
         folder.mkdir()
         if state:
             (folder / "trainer_state.json").write_text(state)
+        (folder / "rng_state.pth").touch()
     assert last_whole_checkpoint(tmp_path) == tmp_path / "checkpoint-5"
     assert last_whole_checkpoint(tmp_path / "none") is None
+    assert last_whole_checkpoint(tmp_path, processes=2) is None  # the second process had not written its part
 
 
 def test_a_second_training_is_refused_and_the_lock_dies_with_its_owner(own_home: Path) -> None:
@@ -161,7 +164,7 @@ def test_a_second_training_is_refused_and_the_lock_dies_with_its_owner(own_home:
     owner = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=dict(os.environ))
     assert owner.stdout is not None
     assert owner.stdout.readline() == "held\n"
-    refusal = rf"grpo cannot start: sft \(process {owner.pid}\) is training"
+    refusal = rf"grpo cannot start: on this machine sft \(process {owner.pid}\) is training"
     with pytest.raises(TrainingError, match=refusal), training_lock("grpo"):
         pass
     owner.kill()
@@ -176,13 +179,56 @@ def test_a_second_training_is_refused_and_the_lock_dies_with_its_owner(own_home:
     raise AssertionError("the lock outlived its owner")
 
 
-def test_one_process_runs_in_place_and_an_unknown_deepspeed_file_is_named(tmp_path, monkeypatch) -> None:
-    launch = LaunchParams(processes=1, deepspeed="zero2", threads=1)
-    assert launch_processes("sft", launch) is False
+def test_one_process_runs_in_place_under_the_lock(own_home: Path) -> None:
+    ran: list[int] = []
+
+    def train() -> None:
+        ran.append(os.getpid())
+        with pytest.raises(TrainingError, match="is training"), training_lock("sft"):
+            pass
+
+    run_training("grpo", load_section(GrpoParams).launch, train)
+    assert ran == [os.getpid()]
+
+
+def test_an_unknown_deepspeed_file_is_named(tmp_path, monkeypatch) -> None:
+    launch = load_section(GrpoParams).launch.model_copy(update={"deepspeed": "zero2"})
     assert deepspeed_config(launch) == "conf/deepspeed/zero2.json"
     monkeypatch.chdir(tmp_path)
     with pytest.raises(TrainingError, match=r"zero2\.json is not there"):
         deepspeed_config(launch)
+
+
+def test_more_trainings_run_at_once_where_jobs_allows_it(own_home: Path, monkeypatch) -> None:
+    monkeypatch.setenv("LOOKOUT_JOBS", "2")
+    with training_lock("sft"), training_lock("grpo"):
+        with pytest.raises(TrainingError, match=r"sft .* and grpo .* LOOKOUT_JOBS=3"), training_lock("grpo"):
+            pass
+        monkeypatch.setenv("LOOKOUT_JOBS", "1")
+        with pytest.raises(TrainingError, match="cannot start"), training_lock("grpo"):
+            pass
+    monkeypatch.setenv("LOOKOUT_JOBS", "many")
+    with pytest.raises(TrainingError, match="LOOKOUT_JOBS is 'many'"), training_lock("grpo"):
+        pass
+
+
+def test_vllm_is_guarded() -> None:
+    vllm = VllmParams(mode="colocate", gpu_memory_utilization=0.3, server_base_url=None)
+    params = load_section(GrpoParams).model_copy(update={"vllm": vllm})
+    with pytest.raises(TrainingError, match=r"pip install -e '\.\[gpu\]'"):
+        check_vllm(params)
+
+    class Doubling:
+        answer: ClassVar[list[list[int]]] = [[1, 9, 2]]
+
+        def generate(self, prompts: list[list[int]], **_: object) -> tuple[list[list[int]], list[list[int]]]:
+            return self.answer, [[5]]
+
+    guarded = SamePrompts(Doubling())
+    assert guarded.generate([[1, 9, 2]])[1] == [[5]]
+    Doubling.answer = [[1, 9, 9, 2]]
+    with pytest.raises(TrainingError, match="a prompt of 4 tokens where the trainer has 3"):
+        guarded.generate([[1, 9, 2]])
 
 
 def test_collapse_is_said() -> None:

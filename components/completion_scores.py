@@ -1,0 +1,135 @@
+"""`lookout reward`: scores completions from a JSONL file, without a model. A line in, a line out, in the same order."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError, model_validator
+
+from components.core.boxes import as_boxes
+from components.core.completion import ParseFailure, parse
+from components.core.frames import ImageView
+from components.core.scene import Truth
+from components.errors import DataError
+from components.params import RewardsParams, StrictModel, first_sentence
+from components.rewards import REWARDS, chosen_reading, weighted_total
+
+Side = Annotated[int, Field(ge=1, le=1_000_000)]
+Coordinate = Annotated[float, Field(ge=-1e7, le=1e7, allow_inf_nan=False)]
+Corners = Annotated[list[Coordinate], Field(min_length=4, max_length=4)]
+
+
+class CompletionLine(StrictModel):
+    """One completion with the truth of its image; all lines of a group show the same image."""
+
+    group: str | int
+    completion: str
+    width: Side
+    height: Side
+    truth: list[Corners]
+    truth_labels: list[str] | None = None
+    ignore: list[Corners] = Field(default_factory=list)
+    frame: Literal["original", "resized", "relative_1000"] = "original"
+    model_size: Annotated[list[Side], Field(min_length=2, max_length=2)] | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> CompletionLine:
+        if self.truth_labels is not None and len(self.truth_labels) != len(self.truth):
+            raise ValueError(f"{len(self.truth_labels)} truth_labels for {len(self.truth)} truth boxes")
+        for name, boxes in (("truth", self.truth), ("ignore", self.ignore)):
+            inverted = [box for box in boxes if not (box[0] < box[2] and box[1] < box[3])]
+            if inverted:
+                raise ValueError(f"{name} holds the box {inverted[0]}; want x1 < x2 and y1 < y2 (is this xywh?)")
+        if self.frame == "resized" and self.model_size is None:
+            raise ValueError('the frame "resized" needs model_size: [width, height] of the image as the model sees it')
+        return self
+
+    def image(self) -> dict[str, Any]:
+        """What all lines of a group must share."""
+        return self.model_dump(exclude={"completion"})
+
+
+def score_file(completions: Path, params: RewardsParams) -> Iterator[dict[str, Any]]:
+    """For each line: group, index in its group, the four rewards (None = not scored), total, failure.
+
+    The total is the plain weighted sum of what the params choose. Raises DataError that names the line.
+    """
+    lines = [_line(completions, number, text) for number, text in _texts(completions)]
+    if not lines:
+        raise DataError(f"{completions} holds no completions; want a JSON object a line")
+    members: dict[str | int, list[int]] = defaultdict(list)
+    for i, (_, line) in enumerate(lines):
+        members[line.group].append(i)
+    scored: dict[int, dict[str, Any]] = {}
+    for rows in members.values():
+        _check_one_image(completions, [lines[i] for i in rows])
+        scored |= zip(rows, score_group([lines[i][1] for i in rows], params), strict=True)
+    return (scored[i] for i in range(len(lines)))
+
+
+def score_group(group: list[CompletionLine], params: RewardsParams) -> list[dict[str, Any]]:
+    """The scores of one group's completions, in order."""
+    first = group[0]
+    model_size = (first.model_size[0], first.model_size[1]) if first.model_size else None
+    view = ImageView(first.width, first.height, first.frame, model_size)
+    labels = tuple(first.truth_labels or ["person"] * len(first.truth))
+    truth = Truth(as_boxes(first.truth), labels, as_boxes(first.ignore), first.width, first.height)
+    answers = [parse(line.completion, view) for line in group]
+    scores = {name: make(params)(answers, truth) for name, make in REWARDS.items()}
+    chosen = {name: scores[chosen_reading(name, params)] for name in params.weights}
+    total = weighted_total(chosen, params.weights)
+    return [
+        {
+            "group": first.group,
+            "index": index,
+            **{name: _shortest(score, index) for name, score in scores.items()},
+            "total": _shortest(total, index),
+            "failure": answer.reason if isinstance(answer, ParseFailure) else None,
+        }
+        for index, answer in enumerate(answers)
+    ]
+
+
+def _shortest(scores: NDArray[np.float32], index: int) -> float | None:
+    """The shortest decimal that is this float32: 0.9, not 0.8999999761581421."""
+    return None if np.isnan(scores[index]) else float(str(scores[index]))
+
+
+def _texts(path: Path) -> Iterable[tuple[int, str]]:
+    try:
+        content = path.read_bytes().decode()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 at byte {error.start}; want JSON Lines in UTF-8") from None
+    if content.startswith("\ufeff"):
+        raise DataError(f"{path}:1: the file begins with a byte order mark; save it as plain UTF-8")
+    return ((number, text) for number, text in enumerate(content.split("\n"), 1) if text.strip())
+
+
+def _line(path: Path, number: int, text: str) -> tuple[int, CompletionLine]:
+    try:
+        return number, CompletionLine.model_validate(json.loads(text))
+    except ValidationError as error:
+        raise DataError(f"{path}:{number}: {first_sentence(error, '')}") from None
+    except (ValueError, RecursionError) as error:  # a JSON error is a ValueError, so is a number of 5,000 digits
+        raise DataError(f"{path}:{number}: not a JSON object on one line ({error})") from None
+
+
+def _check_one_image(path: Path, group: list[tuple[int, CompletionLine]]) -> None:
+    (first_number, first), *others = group
+    wanted = first.image()
+    for number, line in others:
+        found = line.image()
+        differing = [key for key in wanted if found[key] != wanted[key]]
+        if differing:
+            raise DataError(
+                f"{path}:{number}: {differing[0]} of group {line.group!r} differs from line {first_number}; "
+                f"a group is the completions of one prompt about one image"
+            )
