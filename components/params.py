@@ -374,11 +374,12 @@ def first_sentence(error: ValidationError, prefix: str) -> str:
     # a mistyped key is also a missing one: the mistyped word says more
     first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     key = ".".join(str(part) for part in ([prefix] if prefix else []) + list(first["loc"]))
+    message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         text = f"{key} is not a parameter; is it mistyped?"
     elif first["type"] == "missing":
         text = f"{key} is missing"
     else:
-        text = f"{key} is {first['input']!r}: {first['msg'].removeprefix('Value error, ')}"
+        text = f"{key} is {first['input']!r}: {message}" if key else message
     others = error.error_count() - 1
     return text + (f" (and {others} more)" if others else "")

@@ -1,0 +1,108 @@
+"""What does a group's reward cost, parse included? Beside it a COCOeval reward, one evaluation a completion.
+
+The peer is how detection rewards are often computed: pycocotools' COCOeval over one image, for each completion
+anew. Both score the same 16 completions on one core. `python benchmarks/rewards.py` prints one table.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import time
+from collections.abc import Callable
+
+import numpy as np
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from components.core.boxes import as_boxes
+from components.core.completion import Answer, parse, render
+from components.core.frames import ImageView
+from components.core.scene import Truth
+from components.params import RewardsParams, load_section
+from components.rewards import REWARDS
+
+GROUP = 16
+WIDTH, HEIGHT = 1280, 960
+VIEW = ImageView(WIDTH, HEIGHT)
+
+
+def crowd(people: int) -> tuple[list[str], Truth]:
+    """A group of completions whose boxes wander around the truth by a few pixels."""
+    random = np.random.default_rng(people)
+    side = np.stack([random.uniform(20, 80, people), random.uniform(60, 200, people)], axis=1)
+    corner = random.uniform(0, 1, (people, 2)) * ([WIDTH, HEIGHT] - side)
+    boxes = np.concatenate([corner, corner + side], axis=1)
+    texts = []
+    for _ in range(GROUP):
+        shaken = np.clip(boxes + random.normal(0, 6, boxes.shape), 0, [WIDTH, HEIGHT] * 2)
+        shaken[:, 2:] = np.maximum(shaken[:, 2:], shaken[:, :2] + 5)
+        texts.append(render("a crowd", as_boxes(shaken[:5]), as_boxes(shaken), ["person"] * people, VIEW))
+    return texts, Truth(as_boxes(boxes), ("person",) * people, as_boxes([]), WIDTH, HEIGHT)
+
+
+def ours(texts: list[str], truth: Truth, params: RewardsParams) -> list[float]:
+    answers = [parse(text, VIEW) for text in texts]
+    scores = {name: make(params)(answers, truth) for name, make in REWARDS.items()}
+    return scores["precision_recall"].tolist()
+
+
+def coco_eval(texts: list[str], truth: Truth) -> list[float]:
+    """AP of each completion: a truth index, a result index and an evaluation, each time."""
+    scores = []
+    for text in texts:
+        answer = parse(text, VIEW)
+        assert isinstance(answer, Answer)
+        with contextlib.redirect_stdout(io.StringIO()):
+            scores.append(_one_eval(answer, truth))
+    return scores
+
+
+def _one_eval(answer: Answer, truth: Truth) -> float:
+    coco = COCO()
+    coco.dataset = {
+        "images": [{"id": 1, "width": WIDTH, "height": HEIGHT}],
+        "categories": [{"id": 1, "name": "person"}],
+        "annotations": [
+            {"id": i, "image_id": 1, "category_id": 1, "bbox": _xywh(box), "area": float(_xywh(box)[2] * _xywh(box)[3]),
+             "iscrowd": 0}
+            for i, box in enumerate(truth.boxes, 1)
+        ],
+    }  # fmt: skip
+    coco.createIndex()
+    found = coco.loadRes([{"image_id": 1, "category_id": 1, "bbox": _xywh(b), "score": 1.0} for b in answer.boxes])
+    evaluation = COCOeval(coco, found, "bbox")
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+    return float(evaluation.stats[0])
+
+
+def _xywh(box: np.ndarray) -> list[float]:
+    x1, y1, x2, y2 = (float(value) for value in box)
+    return [x1, y1, x2 - x1, y2 - y1]
+
+
+def best_ms(call: Callable[[], object], times: int) -> float:
+    """The fastest of `times` calls, in milliseconds: noise only ever adds."""
+    seconds = []
+    for _ in range(times):
+        begun = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - begun)
+    return min(seconds) * 1000
+
+
+def main() -> None:
+    params = load_section(RewardsParams)
+    print(f"{GROUP} completions, all four rewards, parse included; one core")
+    print(f"{'boxes':>6} {'ours, ms':>10} {'COCOeval, ms':>13} {'ratio':>7}")
+    for people in (25, 200):
+        texts, truth = crowd(people)
+        mine = best_ms(lambda texts=texts, truth=truth: ours(texts, truth, params), 30)
+        peer = best_ms(lambda texts=texts, truth=truth: coco_eval(texts, truth), 3)
+        print(f"{people:>6} {mine:>10.1f} {peer:>13.1f} {peer / mine:>7.1f}")
+
+
+if __name__ == "__main__":
+    main()
