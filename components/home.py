@@ -16,9 +16,14 @@ def lookout_home() -> Path:
 
 
 def _main_checkout() -> Path:
+    """The checkout that a worktree, or a temporary folder of `dvc exp run`, belongs to."""
+    here = Path.cwd()
+    for parent in here.parents:  # DVC's temporary experiments are repositories of their own inside the main one
+        if (parent / ".dvc/tmp/exps") in here.parents:
+            return parent
     command = ["git", "rev-parse", "--path-format=absolute", "--git-common-dir"]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    return Path(answer.stdout.strip()).parent if answer.returncode == 0 else Path.cwd()
+    return Path(answer.stdout.strip()).parent if answer.returncode == 0 else here
 
 
 def mlflow_uri() -> str:

@@ -24,9 +24,11 @@ GOLD = (
 )
 BLANK = "<think> \n</think><look>[]</look><answer>[]</answer>"
 PIECES = [
-    "<think>", "</think>", "<look>", "</look>", "<answer>", "</answer>", "[", "]", "{", "}", ",", ":", '"', "\\", '\\"',
-    "NaN", "-Infinity", "1e999", "9" * 400, "-", "0", "1.5", "true", "null", '"bbox_2d"', '"label"', "\n", " ", "\u2028",
-    "\x00", "\ud800", "é", "😀", "[" * 40, "]" * 40, "0x10", "<", ">", "[[1,2,3,4]]", '{"bbox_2d":[1,2,3,4],"label":"x"}',
+    "<think>", "</think>", "<look>", "</look>", "<answer>", "</answer>", "<", ">",
+    "[", "]", "{", "}", ",", ":", '"', "\\", '\\"', "[" * 40, "]" * 40, "[[1,2,3,4]]",
+    "NaN", "-Infinity", "1e999", "9" * 400, "-", "0", "1.5", "0x10", "true", "null",
+    '"bbox_2d"', '"label"', '{"bbox_2d":[1,2,3,4],"label":"x"}',
+    "\n", " ", "\u2028", "\x00", "\ud800", "é", "😀",
 ]  # fmt: skip
 VIEWS = [ImageView(64, 48), ImageView(640, 480, "resized", (64, 48)), ImageView(64, 48, "relative_1000")]
 
