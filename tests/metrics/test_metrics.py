@@ -19,7 +19,15 @@ from components.metrics.coco import (
     precision_recall_curve,
 )
 from components.metrics.counting import count_errors
-from components.metrics.detection import Detections, count_image, f1_by_iou, f1_interval, pooled
+from components.metrics.detection import (
+    Detections,
+    ImageCounts,
+    count_image,
+    f1_by_iou,
+    f1_gain_interval,
+    f1_interval,
+    pooled,
+)
 
 
 def random_case(seed: int, images: int = 12) -> tuple[list[Detections], list[Truth]]:
@@ -121,6 +129,39 @@ def test_the_interval_holds_the_pooled_value_and_widens_with_fewer_images() -> N
     assert low < (pooled(counts)["f1"] or 0) < high
     few_low, few_high = f1_interval(counts[:8], 500, seed=0) or (0, 0)
     assert few_high - few_low > high - low
+
+
+def drawn_counts(random: np.random.Generator, images: int, gain: float) -> tuple[list[ImageCounts], list[ImageCounts]]:
+    """Two models on the same images, hard ones hard for both; every one predicts as many boxes as there are people."""
+    before, after = [], []
+    for people, ease in zip(random.integers(1, 7, images), random.uniform(0.2, 0.9, images), strict=True):
+        luck = random.uniform(size=people)
+        for counts, chance in ((before, ease), (after, ease + gain)):
+            counts.append(ImageCounts(int((luck < chance).sum()), int(people), int(people), 0.0))
+    return before, after
+
+
+def test_the_interval_of_a_gain_is_pairwise_and_so_narrower_than_one_models() -> None:
+    before, after = drawn_counts(np.random.default_rng(0), 200, 0.05)
+    low, high = f1_gain_interval(before, after, 1000, seed=0) or (0, 0)
+    single_low, single_high = f1_interval(before, 1000, seed=0) or (0, 0)
+    assert 0 < low < (pooled(after)["f1"] or 0) - (pooled(before)["f1"] or 0) < high
+    assert high - low < 0.6 * (single_high - single_low)
+    assert f1_gain_interval(before, before, 1000, seed=0) == (0.0, 0.0)
+
+
+def test_the_interval_of_a_gain_holds_the_true_gain_about_as_often_as_it_says() -> None:
+    random, held = np.random.default_rng(1), 0
+    for seed in range(200):
+        low, high = f1_gain_interval(*drawn_counts(random, 80, 0.05), 300, seed) or (0, 0)
+        held += low <= 0.05 <= high
+    assert 0.88 <= held / 200 <= 0.99
+
+
+def test_a_gain_over_other_images_is_refused() -> None:
+    before, after = drawn_counts(np.random.default_rng(0), 5, 0.0)
+    with pytest.raises(ValueError, match="5 images before, 4 after"):
+        f1_gain_interval(before, after[:4], 10, seed=0)
 
 
 def test_count_errors_by_hand() -> None:
