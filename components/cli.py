@@ -79,6 +79,29 @@ def reward(
 
 
 @app.command()
+def study(
+    file: Annotated[Path, typer.Argument(help="a file of conf/study")],
+    jobs: Annotated[int, typer.Option(min=1, max=8, help="runs at once")] = 1,
+    out: Annotated[Path, typer.Option(help="folder of the table and the plot")] = Path("docs/studies"),
+    only_table: Annotated[bool, typer.Option("--only-table", help="of what has been run so far")] = False,
+) -> None:
+    """Run every arm of a study under every seed, and write its table and plot; stopped, it goes on from there."""
+    import logging
+
+    from components.study.plan import load_study
+    from components.study.results import collect, table, write_results
+    from components.study.run import run_study
+
+    logging.getLogger("lookout").setLevel(logging.INFO)
+    plan = load_study(file)
+    if not only_table:
+        run_study(plan, jobs)
+    results = collect(plan)
+    write_results(results, plan, out)
+    typer.echo(table(results, plan))
+
+
+@app.command()
 def summary() -> None:
     """Print the scores of base, SFT and GRPO, the version registered, and where to look."""
     from components.summary import print_summary

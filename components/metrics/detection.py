@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from components.core.boxes import Boxes
 from components.core.matching import candidate_ious, counted_predictions, match_optimal
 from components.core.scene import Truth
 
+Values: TypeAlias = NDArray[np.float64]
 IOU_THRESHOLDS = tuple(round(0.5 + 0.05 * i, 2) for i in range(10))
 
 
@@ -73,33 +75,44 @@ def f1_by_iou(detections: Sequence[Detections], truths: Sequence[Truth]) -> dict
 
 def f1_interval(counts: Sequence[ImageCounts], samples: int, seed: int) -> tuple[float, float] | None:
     """95 % bootstrap interval of pooled F1: images are drawn again, then pooled again."""
-    return _interval([counts], samples, seed)
+    values = _drawn_f1([counts], samples, seed)[0]
+    return None if values is None else _percentiles(values)
 
 
 def f1_gain_interval(
-    before: Sequence[ImageCounts], after: Sequence[ImageCounts], samples: int, seed: int
+    before: Sequence[Sequence[ImageCounts]], after: Sequence[Sequence[ImageCounts]], samples: int, seed: int
 ) -> tuple[float, float] | None:
-    """95 % paired bootstrap interval of F1(after) - F1(before): both models on the same images, drawn together.
+    """95 % paired bootstrap interval of the mean of F1(after) - F1(before) over training seeds.
 
-    Narrower than two single intervals suggest, since hard images are hard for both. It says nothing
-    about another seed of the training. Raises ValueError where the numbers of images differ.
+    before, after: for each seed the counts of the same images in the same order; images are drawn again
+    once for all. Narrower than two single intervals suggest, since hard images are hard for both. The
+    seeds are not drawn again: three are too few for that. Raises ValueError where the numbers differ.
     """
-    if len(before) != len(after):
-        raise ValueError(f"{len(before)} images before, {len(after)} after: want the same images in the same order")
-    return _interval([before, after], samples, seed)
+    sizes = {len(counts) for counts in [*before, *after]}
+    if len(before) != len(after) or len(sizes) > 1:
+        raise ValueError(
+            f"{len(before)} seeds before, {len(after)} after, with {sorted(sizes)} images: want the same images of the "
+            "same seeds in the same order"
+        )
+    drawn_before, drawn_after = _drawn_f1(before, samples, seed), _drawn_f1(after, samples, seed)
+    gains = [a - b for a, b in zip(drawn_after, drawn_before, strict=True) if a is not None and b is not None]
+    return _percentiles(np.stack(gains).mean(axis=0)) if gains and len(gains) == len(before) else None
 
 
-def _interval(models: Sequence[Sequence[ImageCounts]], samples: int, seed: int) -> tuple[float, float] | None:
-    """Percentiles 2.5 and 97.5 of F1 of one model, or of the second's less the first's; None where undefined."""
-    tables = [
-        np.array([[count.matched, count.predicted + count.truth] for count in counts], dtype=np.float64)
-        for counts in models
-    ]
-    images = len(tables[0])
-    if not samples or not images or not all(table[:, 1].any() for table in tables):
-        return None
+def _drawn_f1(models: Sequence[Sequence[ImageCounts]], samples: int, seed: int) -> list[Values | None]:
+    """(samples,) pooled F1 of each model, on the same drawings of images; None where undefined."""
+    images = len(models[0]) if models else 0
+    if not samples or not images:
+        return [None] * len(models)
     weights = np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), size=samples)
-    sums = [weights @ table for table in tables]  # (samples, 2) each
-    values = [2 * pooled[:, 0] / np.maximum(pooled[:, 1], 1) for pooled in sums]
-    low, high = np.percentile(values[-1] - values[0] if len(values) > 1 else values[0], [2.5, 97.5])
+    drawn: list[Values | None] = []
+    for counts in models:
+        table = np.array([[count.matched, count.predicted + count.truth] for count in counts], dtype=np.float64)
+        sums = weights @ table  # (samples, 2)
+        drawn.append(2 * sums[:, 0] / np.maximum(sums[:, 1], 1) if table[:, 1].any() else None)
+    return drawn
+
+
+def _percentiles(values: Values) -> tuple[float, float]:
+    low, high = np.percentile(values, [2.5, 97.5])
     return float(low), float(high)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import logging
+import os
 import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from components.params import LoraParams, TrainerParams
 from components.store.atomic import atomic_file, atomic_folder, write_json
 from components.training.checkpoints import checkpoint_folder, last_whole_checkpoint, run_fingerprint
 from components.training.launch import deepspeed_config
+from components.training.lock import sole_run
 from components.training.policy import load_model, save_policy, weights_sha256
 from components.training.processor import load_processor
 
@@ -46,41 +49,47 @@ def train_policy(
     """
     fingerprint = run_fingerprint(stage, start, prompts, params.model_dump() | extra)
     folder = checkpoint_folder(stage, fingerprint)
+    with ExitStack() as held:
+        if os.environ.get("RANK", "0") == "0":  # one process holds it for all
+            held.enter_context(sole_run(stage, folder))
+        trainer = _trained(stage, start, folder, params, make_trainer)
+        weights = _whole_weights(trainer)
+        if trainer.accelerator.is_main_process:
+            _publish(weights, start, out, params)
+            curves = _curves(trainer.state.log_history, columns)
+            summary = {
+                "schema": "training/1",
+                "stage": stage,
+                "steps": trainer.state.global_step,
+                "fingerprint": fingerprint,
+                "starting_weights_sha256": weights_sha256(start),
+                "weights_sha256": weights_sha256(out),
+                "warnings": collapse_warnings(curves),
+            }
+            with atomic_folder(reports) as report:
+                _write_csv(report / "curves.csv", ["step", *columns], curves)
+                if finish:
+                    finish(report)
+                write_json(report / "summary.json", summary)
+            shutil.rmtree(folder, ignore_errors=True)  # the outputs are in place
+        trainer.accelerator.wait_for_everyone()
+
+
+def _trained(stage: str, start: Path, folder: Path, params: TrainerParams, make_trainer: TrainerFactory) -> Any:
+    """The trainer after its last step, gone on from a resume point in `folder` where there is one."""
     torch.set_num_threads(params.launch.threads)
-    processor = load_processor(start)
     checkpoint = last_whole_checkpoint(folder, params.launch.processes * params.launch.nodes)
     # the trainer's own resuming leaves a Qwen2.5-VL at its starting weights: its keys do not match the
     # checkpoint's, so the weights come from the checkpoint's folder and only the rest from the trainer
     # (adapters it does bring back)
-    model = load_model(start if checkpoint is None or params.lora else checkpoint)
-    trainer = make_trainer(_prepared(model, params), processor, _arguments(folder, params))
+    model = _prepared(load_model(start if checkpoint is None or params.lora else checkpoint), params)
+    trainer = make_trainer(model, load_processor(start), _arguments(folder, params))
     trainer.remove_callback(PrinterCallback)  # it prints every number of every step
     trainer.add_callback(ProgressCallback(stage))
     if params.max_steps:
         log.info("%s: %s", stage, f"resumes from {checkpoint.name}" if checkpoint else "starts")
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    weights = _whole_weights(trainer)
-    if trainer.accelerator.is_main_process:
-        _publish(weights, start, processor, out, params)
-        curves = _curves(trainer.state.log_history, columns)
-        with atomic_folder(reports) as report:
-            _write_csv(report / "curves.csv", ["step", *columns], curves)
-            if finish:
-                finish(report)
-            write_json(
-                report / "summary.json",
-                {
-                    "schema": "training/1",
-                    "stage": stage,
-                    "steps": trainer.state.global_step,
-                    "fingerprint": fingerprint,
-                    "starting_weights_sha256": weights_sha256(start),
-                    "weights_sha256": weights_sha256(out),
-                    "warnings": collapse_warnings(curves),
-                },
-            )
-        shutil.rmtree(folder, ignore_errors=True)  # the outputs are in place
-    trainer.accelerator.wait_for_everyone()
+    return trainer
 
 
 def _prepared(model: Any, params: TrainerParams) -> Any:
@@ -132,7 +141,7 @@ def _whole_weights(trainer: Any) -> dict[str, torch.Tensor]:
     return trainer.accelerator.get_state_dict(trainer.model_wrapped)
 
 
-def _publish(weights: dict[str, torch.Tensor], start: Path, processor: Any, out: Path, params: TrainerParams) -> None:
+def _publish(weights: dict[str, torch.Tensor], start: Path, out: Path, params: TrainerParams) -> None:
     """A whole model folder without any resume state; adapters are merged into the weights."""
     from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
@@ -146,7 +155,7 @@ def _publish(weights: dict[str, torch.Tensor], start: Path, processor: Any, out:
     policy: Any = model.merge_and_unload() if params.lora else model
     policy.generation_config.do_sample = False  # how it is published; the trainer samples by its own settings
     with atomic_folder(out) as folder:
-        save_policy(policy, processor, folder)
+        save_policy(policy, load_processor(start), folder)
 
 
 def _curves(history: Sequence[dict[str, Any]], columns: dict[str, str]) -> list[dict[str, Any]]:

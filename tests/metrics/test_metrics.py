@@ -143,25 +143,35 @@ def drawn_counts(random: np.random.Generator, images: int, gain: float) -> tuple
 
 def test_the_interval_of_a_gain_is_pairwise_and_so_narrower_than_one_models() -> None:
     before, after = drawn_counts(np.random.default_rng(0), 200, 0.05)
-    low, high = f1_gain_interval(before, after, 1000, seed=0) or (0, 0)
+    low, high = f1_gain_interval([before], [after], 1000, seed=0) or (0, 0)
     single_low, single_high = f1_interval(before, 1000, seed=0) or (0, 0)
     assert 0 < low < (pooled(after)["f1"] or 0) - (pooled(before)["f1"] or 0) < high
     assert high - low < 0.6 * (single_high - single_low)
-    assert f1_gain_interval(before, before, 1000, seed=0) == (0.0, 0.0)
+    assert f1_gain_interval([before], [before], 1000, seed=0) == (0.0, 0.0)
 
 
 def test_the_interval_of_a_gain_holds_the_true_gain_about_as_often_as_it_says() -> None:
     random, held = np.random.default_rng(1), 0
     for seed in range(200):
-        low, high = f1_gain_interval(*drawn_counts(random, 80, 0.05), 300, seed) or (0, 0)
+        before, after = drawn_counts(random, 80, 0.05)
+        low, high = f1_gain_interval([before], [after], 300, seed) or (0, 0)
         held += low <= 0.05 <= high
     assert 0.88 <= held / 200 <= 0.99
 
 
 def test_a_gain_over_other_images_is_refused() -> None:
     before, after = drawn_counts(np.random.default_rng(0), 5, 0.0)
-    with pytest.raises(ValueError, match="5 images before, 4 after"):
-        f1_gain_interval(before, after[:4], 10, seed=0)
+    with pytest.raises(ValueError, match=r"1 seeds before, 1 after, with \[4, 5\] images"):
+        f1_gain_interval([before], [after[:4]], 10, seed=0)
+
+
+def test_the_mean_gain_over_seeds_lies_between_theirs_and_is_surer() -> None:
+    random = np.random.default_rng(2)
+    first, second = drawn_counts(random, 200, 0.04), drawn_counts(random, 200, 0.08)
+    (low_1, high_1), (low_2, high_2) = (f1_gain_interval([b], [a], 1000, 0) or (0, 0) for b, a in (first, second))
+    low, high = f1_gain_interval([first[0], second[0]], [first[1], second[1]], 1000, 0) or (0, 0)
+    assert low_1 < low < high < high_2
+    assert high - low < min(high_1 - low_1, high_2 - low_2)
 
 
 def test_count_errors_by_hand() -> None:

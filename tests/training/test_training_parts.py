@@ -19,7 +19,7 @@ from components.training.data import load_prompts, open_image
 from components.training.group_rewards import GroupRewards, whole_groups
 from components.training.grpo import SamePrompts, check_batches, check_vllm
 from components.training.launch import deepspeed_config, run_training
-from components.training.lock import training_lock
+from components.training.lock import sole_run, training_lock
 from components.training.predict import answer_tokens
 from components.training.trainer_run import collapse_warnings
 
@@ -209,6 +209,17 @@ def test_more_trainings_run_at_once_where_jobs_allows_it(own_home: Path, monkeyp
             pass
     monkeypatch.setenv("LOOKOUT_JOBS", "many")
     with pytest.raises(TrainingError, match="LOOKOUT_JOBS is 'many'"), training_lock("grpo"):
+        pass
+
+
+def test_the_same_run_does_not_start_twice(tmp_path: Path) -> None:
+    again = sole_run("sft", tmp_path / "sft-1")
+    with (
+        sole_run("sft", tmp_path / "sft-1"),
+        sole_run("sft", tmp_path / "sft-2"),
+        pytest.raises(TrainingError, match="already under way"),
+        again,
+    ):
         pass
 
 
