@@ -34,7 +34,7 @@ def test_help_needs_nothing_heavy() -> None:
     ("arguments", "words"),
     [
         (["summary"], "the pipeline has not run to its end"),
-        (["compose", "huge"], "conf/profile has no huge.yaml; it has dip-r1, smoke, study, tiny"),
+        (["compose", "huge"], "conf/profile has no huge.yaml; it has dip-r1, scratch-82m, smoke, study, tiny"),
         (["register"], "dvc.lock is not there"),
     ],
 )

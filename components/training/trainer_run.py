@@ -52,7 +52,7 @@ def train_policy(
     with ExitStack() as held:
         if os.environ.get("RANK", "0") == "0":  # one process holds it for all
             held.enter_context(sole_run(stage, folder))
-        trainer = _trained(stage, start, folder, params, make_trainer)
+        trainer = _trained(stage, start, folder, params, columns, make_trainer)
         weights = _whole_weights(trainer)
         if trainer.accelerator.is_main_process:
             _publish(weights, start, out, params)
@@ -75,7 +75,14 @@ def train_policy(
         trainer.accelerator.wait_for_everyone()
 
 
-def _trained(stage: str, start: Path, folder: Path, params: TrainerParams, make_trainer: TrainerFactory) -> Any:
+def _trained(
+    stage: str,
+    start: Path,
+    folder: Path,
+    params: TrainerParams,
+    columns: dict[str, str],
+    make_trainer: TrainerFactory,
+) -> Any:
     """The trainer after its last step, gone on from a resume point in `folder` where there is one."""
     torch.set_num_threads(params.launch.threads)
     checkpoint = last_whole_checkpoint(folder, params.launch.processes * params.launch.nodes)
@@ -85,7 +92,7 @@ def _trained(stage: str, start: Path, folder: Path, params: TrainerParams, make_
     model = _prepared(load_model(start if checkpoint is None or params.lora else checkpoint), params)
     trainer = make_trainer(model, load_processor(start), _arguments(folder, params))
     trainer.remove_callback(PrinterCallback)  # it prints every number of every step
-    trainer.add_callback(ProgressCallback(stage))
+    trainer.add_callback(ProgressCallback(stage, columns))
     if params.max_steps:
         log.info("%s: %s", stage, f"resumes from {checkpoint.name}" if checkpoint else "starts")
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -181,8 +188,6 @@ def collapse_warnings(curves: Sequence[dict[str, Any]]) -> list[str]:
         warnings.append("more than half of the completions hit the length limit")
     if _mean(last, "entropy", 1) < 0.005:
         warnings.append("the policy's entropy is near zero: its completions no longer differ")
-    for warning in warnings:
-        log.warning(warning)
     return warnings
 
 
@@ -192,10 +197,11 @@ def _mean(rows: Sequence[dict[str, Any]], column: str, default: float) -> float:
 
 
 class ProgressCallback(TrainerCallback):
-    """A line in the log every twentieth of the run: step, loss or reward, time left."""
+    """A line in the log every twentieth of the run: step, loss or reward, time left; a sign of collapse at once."""
 
-    def __init__(self, stage: str) -> None:
-        self._stage, self._begun, self._first = stage, 0.0, 0
+    def __init__(self, stage: str, columns: dict[str, str]) -> None:
+        self._stage, self._columns, self._begun, self._first = stage, columns, 0.0, 0
+        self._said: set[str] = set()
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -220,6 +226,10 @@ class ProgressCallback(TrainerCallback):
         shown = {name: logs[name] for name in ("loss", "reward", "mean_token_accuracy") if name in logs}
         numbers = ", ".join(f"{name} {float(value):.4f}" for name, value in shown.items())
         log.info("%s step %d of %d: %s, %.0f s left", self._stage, state.global_step, state.max_steps, numbers, left)
+        warnings = collapse_warnings(_curves(state.log_history, self._columns))
+        for warning in [one for one in warnings if one not in self._said]:
+            log.warning("%s step %d: %s", self._stage, state.global_step, warning)
+        self._said |= set(warnings)
 
 
 def check_starts_from_policy(start: Path) -> None:

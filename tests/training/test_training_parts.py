@@ -21,7 +21,7 @@ from components.training.grpo import SamePrompts, check_batches, check_vllm
 from components.training.launch import deepspeed_config, run_training
 from components.training.lock import sole_run, training_lock
 from components.training.predict import answer_tokens
-from components.training.trainer_run import collapse_warnings
+from components.training.trainer_run import ProgressCallback, collapse_warnings
 
 GOLD = '<think>I see 2; 2 overlap.</think><look>[[1,2,30,64]]</look><answer>[{"bbox_2d":[1,2,3,4],"label":"person"},{"bbox_2d":[10,2,30,64],"label":"person"}]</answer>'  # noqa: E501
 
@@ -265,3 +265,19 @@ def test_the_kept_rollouts_carry_their_map() -> None:
     assert [row["step"] for row in rows] == [0, 0, 9, 9]
     assert np.frombuffer(rows[0]["disagreement"], np.float16).shape == (32 * 32,)
     assert rows[1]["disagreement"] is None
+
+
+def test_collapse_is_said_once_while_the_training_runs(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    from transformers import TrainerControl, TrainerState, TrainingArguments
+
+    said = ProgressCallback("grpo", {"reward_reasoning": "format", "reward_precision_recall": "accuracy"})
+    state, control = TrainerState(is_world_process_zero=True, max_steps=20), TrainerControl()
+    arguments = TrainingArguments(output_dir=str(tmp_path), logging_steps=1, report_to=[])
+    said.on_train_begin(arguments, state, control)
+    for step in range(1, 4):
+        state.global_step = step
+        logs = {"loss": 0.0, "format": 1.0, "accuracy": 0.5 if step == 1 else 0.0, "step": step}
+        state.log_history.append(logs)
+        said.on_log(arguments, state, control, logs)
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warnings == ["grpo step 2: the format reward is high while the accuracy reward is near zero"]
