@@ -197,7 +197,7 @@ class TrainerParams(StageParams):
     per_device_train_batch_size: int = Field(ge=1)
     gradient_accumulation_steps: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
-    lr_scheduler_type: str
+    lr_scheduler_type: Literal["linear", "cosine", "constant", "constant_with_warmup", "inverse_sqrt"]
     warmup_steps: int = Field(ge=0)
     adam_beta2: float = Field(gt=0, lt=1)
     weight_decay: float = Field(ge=0)
@@ -234,18 +234,29 @@ class VllmParams(StrictModel):
 class GrpoParams(TrainerParams):
     section: ClassVar[str] = "grpo"
     num_generations: int = Field(ge=2)
+    """G, completions a prompt: the group that advantages are taken over (GRPO, arXiv:2402.03300)."""
     max_completion_length: int = Field(ge=8)
+    """In tokens; the gold answers must fit (prompts.max_completion_tokens)."""
     temperature: float = Field(gt=0)
     top_p: float = Field(gt=0, le=1)
     beta: float = Field(ge=0)
+    """Weight of the KL to the reference model; 0 keeps none (TRL's default)."""
     epsilon: float = Field(gt=0)
+    """Clipping of the probability ratio downwards."""
     epsilon_high: float = Field(gt=0)
+    """Clipping upwards; DAPO (arXiv:2503.14476) sets it higher, 0.28."""
     num_iterations: int = Field(ge=1)
-    loss_type: str
+    """Passes over each batch of rollouts."""
+    loss_type: Literal["grpo", "bnpo", "dr_grpo", "dapo", "cispo", "sapo", "luspo", "vespo"]
+    """dapo: mean over all tokens of the batch (arXiv:2503.14476); dr_grpo: no length bias (arXiv:2503.20783)."""
     scale_rewards: Literal["group", "batch", "none"]
+    """What the advantages' deviation is taken over; none after Dr. GRPO (arXiv:2503.20783)."""
     multi_objective_aggregation: Literal["sum_then_normalize", "normalize_then_sum"]
+    """normalize_then_sum is GDPO (arXiv:2601.05242): each reward is normalised in its group first."""
     importance_sampling_level: Literal["token", "sequence"]
+    """sequence is GSPO (arXiv:2507.18071)."""
     mask_truncated_completions: bool
+    """Completions at the length limit carry no loss (arXiv:2503.14476)."""
     vllm: VllmParams | None
     """null samples with the policy in place."""
     kept_rollout_groups: int = Field(ge=0)
