@@ -294,7 +294,7 @@ def test_a_fingerprint_changes_with_whatever_decides_the_run(prepared: Path, tmp
     others = {
         run_fingerprint("sft", base, prompts, params | {"seed": 2}),
         run_fingerprint("grpo", base, prompts, params),
-        run_fingerprint("sft", base, prepared / "data/prompts/grpo.parquet", params),
+        run_fingerprint("sft", base, prepared / "data/prompts/val.parquet", params),
         run_fingerprint("sft", other_weights, prompts, params),
     }
     assert len(others | {first}) == 5
