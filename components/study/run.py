@@ -48,6 +48,11 @@ def _check_committed() -> None:
 
 
 def _run_all(runs: Sequence[Run], jobs: int) -> None:
+    def stop(number: int, _: object) -> None:
+        raise KeyboardInterrupt(signal.Signals(number).name)
+
+    for number in (signal.SIGTERM, signal.SIGINT):  # a shell's background job is born deaf to Ctrl-C
+        signal.signal(number, stop)
     begun = time.monotonic()
     with ThreadPoolExecutor(jobs) as pool:
         processes: set[subprocess.Popen[bytes]] = set()
