@@ -71,15 +71,60 @@ class SyntheticParams(StrictModel):
         return self
 
 
+Split = Literal["train", "val", "test"]
+
+
+class ExpectedParams(StrictModel):
+    """What is known of a dataset beforehand; another count is an error of validation."""
+
+    images: dict[Split, int] = Field(default_factory=dict)
+    min_mean_people: float | None = Field(default=None, ge=0)
+    max_mean_people: float | None = Field(default=None, gt=0)
+
+
+class TilingParams(StrictModel):
+    """Cuts an image into tiles, each a sample of its own; the predictions are merged again."""
+
+    rows: int = Field(ge=1)
+    columns: int = Field(ge=1)
+    overlap_frac: float = Field(ge=0, lt=1)
+    """Share of a tile's side that it has in common with its neighbour."""
+
+
 class DatasetParams(StrictModel):
     """One dataset: `datasets.<name>`."""
 
     format: str
     root: str
-    annotations: dict[Literal["train", "val", "test"], str]
-    """Annotation file of each split, relative to the root."""
+    annotations: dict[Split, str | list[str]]
+    """Annotation files (or folders) of each split, relative to the root; `*` stands for many."""
+    images: str | dict[Split, str] | None = None
+    """Folder of the images, where it is not the format's usual one."""
+    rows_without_class: bool = False
     role: Literal["train", "eval", "both"]
+    """train: its train split trains; eval: its val and test splits are evaluated on; both."""
     licence: str
+    box: Literal["full", "visible", "head"] = "full"
+    """Which box of a person is to be found; one without it becomes an ignore region."""
+    classes: dict[str, str] = Field(default_factory=dict)
+    """The dataset's own word -> the prompt's label, or "ignore". Empty: words are taken as they are."""
+    sampling_weight: float = Field(default=1.0, gt=0)
+    """How much of the training samples come from here, beside the other datasets' weights."""
+    max_samples: int | None = Field(default=None, ge=1)
+    """At most so many training samples from here."""
+    template: str | None = None
+    """Prompt template of its own, where prompts.template does not fit."""
+    labels: list[str] | None = Field(default=None, min_length=1)
+    tiling: TilingParams | None = None
+    expected: ExpectedParams = ExpectedParams()
+
+    def files(self, split: Split) -> list[str]:
+        """The split's annotation entries, as a list."""
+        entry = self.annotations[split]
+        return [entry] if isinstance(entry, str) else entry
+
+    def image_folder(self, split: Split) -> str | None:
+        return self.images.get(split) if isinstance(self.images, dict) else self.images
 
 
 class ValidateParams(StageParams):

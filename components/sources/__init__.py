@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from components.sources import crowdhuman
+from components.sources import citypersons, coco, crowdhuman, uavdt, wider_pedestrian
 from components.sources.source import Source
 
-SOURCES: dict[str, Source] = {"crowdhuman": crowdhuman.read}
+SOURCES: dict[str, Source] = {
+    "crowdhuman": crowdhuman.read,
+    "citypersons": citypersons.read,
+    "wider_pedestrian": wider_pedestrian.read,
+    "uavdt": uavdt.read,
+    "coco": coco.read,
+}

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
 
+from components.errors import SourceError
+
+BOM = b"\xef\xbb\xbf"
+LARGEST = 1e9
 Corners = tuple[float, float, float, float]
 
 
@@ -16,8 +22,8 @@ class RawBox:
     label: str
     ignore: bool
     full: Corners
-    visible: Corners | None
-    head: Corners | None
+    visible: Corners | None = None
+    head: Corners | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +33,88 @@ class RawScene:
     scene_id: str
     image_path: str
     boxes: tuple[RawBox, ...]
-    annotation: str  # file:line
+    annotation: str  # file:line, or file and key
+    stated_size: tuple[int, int] | None = None
+    """Width and height as the annotations have them, None where they have none."""
 
 
-Source = Callable[[Path, Path], Iterator[RawScene]]
-"""(root, annotation file) -> scenes. Raises SourceError with file and line."""
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A row of the annotations that was not taken as it stands, and why."""
+
+    kind: Literal["skipped", "altered", "flagged"]
+    where: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """What a reader cannot know from the files alone."""
+
+    images: str | None = None
+    """Folder of the images, relative to the root, where it is not the format's usual one."""
+    rows_without_class: bool = False
+    """WIDER Pedestrian: rows hold x y w h, not class x y w h."""
+
+
+DEFAULTS = ReadOptions()
+Source = Callable[[Path, Path, ReadOptions], Iterator[RawScene | Note]]
+"""(root, annotation file or folder, options) -> scenes and notes. Raises SourceError with file and line."""
+
+
+@dataclass(slots=True)
+class OnceOnly:
+    """Refuses an image that stands twice in one split's annotations."""
+
+    seen: dict[str, str] = field(default_factory=dict)
+
+    def add(self, scene_id: str, where: str) -> None:
+        """Raises SourceError that names both places."""
+        if scene_id in self.seen:
+            raise SourceError(f"{where}: image {scene_id!r} stands in {self.seen[scene_id]} already")
+        self.seen[scene_id] = where
+
+
+def text_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Line number and text of each line that is not blank. Raises SourceError at a byte order mark or bad UTF-8."""
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            where = f"{path}:{number}"
+            if number == 1 and line.startswith(BOM):
+                raise SourceError(f"{where}: the file begins with a byte order mark; save it as plain UTF-8")
+            try:
+                text = line.decode().strip()
+            except UnicodeDecodeError as error:
+                raise SourceError(f"{where}: not UTF-8 at byte {error.start}; is the file damaged?") from None
+            if text:
+                yield number, text
+
+
+def corners(value: Any, where: str) -> Corners:
+    """x y w h -> x1 y1 x2 y2. What is not four finite numbers is refused; odd sizes are validation's business."""
+    if not isinstance(value, (list, tuple)) or len(value) != 4 or not all(map(_is_number, value)):
+        raise SourceError(f"{where}: got {str(value)[:60]}, want four numbers x y w h")
+    if not all(math.isfinite(part) and abs(part) < LARGEST for part in value):
+        raise SourceError(f"{where}: got {str(value)[:60]}, want finite numbers below 1e9")
+    x, y, width, height = (float(part) for part in value)
+    return x, y, x + width, y + height
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def numbers(texts: list[str], where: str) -> list[float]:
+    """The texts as numbers. Raises SourceError where one is none."""
+    try:
+        return [float(text) for text in texts]
+    except ValueError:
+        raise SourceError(f"{where}: got {' '.join(texts)[:60]!r}, want numbers") from None
+
+
+def image_inside(folder: str, name: str, where: str) -> str:
+    """The image's path relative to the dataset's root. Raises SourceError where the name would leave the folder."""
+    path = PurePosixPath(name)
+    if not name or path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name or name in {".", "/"}:
+        raise SourceError(f"{where}: the image name {name[:80]!r} leaves the folder {folder}; want a plain file name")
+    return (PurePosixPath(folder) / path).as_posix()

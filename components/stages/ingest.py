@@ -7,19 +7,21 @@ import logging
 import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from components.errors import ParamsError, SourceError
-from components.params import DatasetParams, load_params
+from components.home import lookout_home
+from components.params import DatasetParams, Split, load_params
 from components.sources import SOURCES
-from components.sources.images import inspect_image
-from components.sources.source import Corners, RawScene
+from components.sources.image_cache import ImageCache
+from components.sources.images import ImageFacts, inspect_image
+from components.sources.source import Corners, Note, OnceOnly, RawScene, ReadOptions
 from components.stages import progress, run_stage
 from components.store.atomic import atomic_folder
-from components.store.schemas import BOXES, SCENES
+from components.store.schemas import BOXES, NOTES, SCENES
 from components.store.tables import TableWriter, open_table_writer
 
 log = logging.getLogger("lookout.ingest")
@@ -34,19 +36,51 @@ def run(name: str, out: Path, params: DatasetParams) -> None:
         atomic_folder(out) as folder,
         open_table_writer(folder / "scenes.parquet", SCENES) as scenes,
         open_table_writer(folder / "boxes.parquet", BOXES) as boxes,
+        open_table_writer(folder / "notes.parquet", NOTES) as notes,
+        ImageCache(lookout_home() / "images.sqlite") as cache,
         ProcessPoolExecutor(os.cpu_count() or 1) as pool,
     ):
-        for split, file in params.annotations.items():
-            read = SOURCES[params.format](root, root / file)
-            before = (scenes.rows, boxes.rows)
-            for batch in _batches(progress(read, f"{name} {split}")):
-                facts = pool.map(inspect_image, [root / scene.image_path for scene in batch], chunksize=32)
-                scenes.write([_scene_row(name, split, scene, asdict(f)) for scene, f in zip(batch, facts, strict=True)])
-                _write_boxes(boxes, split, batch)
-            images, people = scenes.rows - before[0], boxes.rows - before[1]
-            log.info("%s %s: %d lines read, %d images and %d boxes written", name, split, images, images, people)
+        writers = Writers(scenes, boxes, notes)
+        for split in params.annotations:
+            before = (scenes.rows, boxes.rows, notes.rows)
+            for batch in _batches(progress(_read(root, params, split), f"{name} {split}")):
+                found = [row for row in batch if isinstance(row, RawScene)]
+                paths = [root / scene.image_path for scene in found]
+                facts = cache.facts(paths, lambda new: pool.map(inspect_image, new, chunksize=32))
+                writers.write(name, split, batch, found, facts)
+            images, people, noted = (
+                now - old for now, old in zip((scenes.rows, boxes.rows, notes.rows), before, strict=True)
+            )
+            log.info("%s %s: %d images with %d boxes written, %d rows noted", name, split, images, people, noted)
             if not images:
-                raise SourceError(f"{root / file} holds no image at all; is it the right file?")
+                raise SourceError(f"{root}: {params.files(split)} hold no image at all; are they the right files?")
+
+
+@dataclass(frozen=True, slots=True)
+class Writers:
+    """The three tables of one dataset."""
+
+    scenes: TableWriter
+    boxes: TableWriter
+    notes: TableWriter
+
+    def write(
+        self, name: str, split: str, batch: list[RawScene | Note], found: list[RawScene], facts: list[ImageFacts]
+    ) -> None:
+        self.scenes.write([_scene_row(name, split, s, asdict(f)) for s, f in zip(found, facts, strict=True)])
+        _write_boxes(self.boxes, split, found)
+        self.notes.write([{"split": split} | asdict(row) for row in batch if isinstance(row, Note)])
+
+
+def _read(root: Path, params: DatasetParams, split: Split) -> Iterator[RawScene | Note]:
+    """The split's scenes and notes, file after file. Raises SourceError where an image stands in two of them."""
+    options = ReadOptions(params.image_folder(split), params.rows_without_class)
+    once = OnceOnly()
+    for path in annotation_paths(root, params, split):
+        for row in SOURCES[params.format](root, path, options):
+            if isinstance(row, RawScene):
+                once.add(row.scene_id, row.annotation)
+            yield row
 
 
 def check_layout(name: str, root: Path, params: DatasetParams) -> None:
@@ -55,21 +89,33 @@ def check_layout(name: str, root: Path, params: DatasetParams) -> None:
         raise ParamsError(f"datasets.{name}.format is {params.format!r}; want one of {sorted(SOURCES)}")
     if not root.is_dir():
         raise SourceError(f"datasets.{name}.root: the folder {root} is not there; download the dataset, or `dvc pull`")
-    for file in params.annotations.values():
-        if not (root / file).is_file():
+    for split in params.annotations:
+        annotation_paths(root, params, split)
+
+
+def annotation_paths(root: Path, params: DatasetParams, split: Split) -> list[Path]:
+    """The split's annotation files and folders, sorted. Raises SourceError where an entry matches nothing."""
+    paths: list[Path] = []
+    for entry in params.files(split):
+        found = sorted(root.glob(entry)) if "*" in entry else [root / entry]
+        if not found or not found[0].exists():
             there = ", ".join(sorted(path.name for path in islice(root.iterdir(), 8))) or "nothing"
-            raise SourceError(f"datasets.{name}: {root / file} is not there; the folder holds {there}")
+            raise SourceError(f"{root / entry} is not there (the {split} annotations); {root} holds {there}")
+        paths += found
+    return paths
 
 
-def _batches(scenes: Iterator[RawScene]) -> Iterator[list[RawScene]]:
-    while batch := list(islice(scenes, BATCH)):
+def _batches(rows: Iterator[RawScene | Note]) -> Iterator[list[RawScene | Note]]:
+    while batch := list(islice(rows, BATCH)):
         yield batch
 
 
 def _scene_row(name: str, split: str, scene: RawScene, facts: dict[str, Any]) -> dict[str, Any]:
     defect = facts.pop("defect")
+    width, height = scene.stated_size or (None, None)
     place = {"scene_id": scene.scene_id, "source": name, "split": split, "image_path": scene.image_path}
-    return place | facts | {"image_defect": defect, "annotation": scene.annotation}
+    stated = {"stated_width_px": width, "stated_height_px": height}
+    return place | stated | facts | {"image_defect": defect, "annotation": scene.annotation}
 
 
 def _write_boxes(writer: TableWriter, split: str, batch: list[RawScene]) -> None:

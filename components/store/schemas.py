@@ -11,7 +11,7 @@ _MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]
 
 SCENES = TableSchema(
     "scenes",
-    1,
+    2,
     pa.schema(
         [
             ("scene_id", pa.string()),  # unique within the dataset, all splits together
@@ -20,6 +20,8 @@ SCENES = TableSchema(
             ("image_path", pa.string()),  # relative to the dataset's root
             ("width_px", pa.int32()),  # upright; null where the image could not be read
             ("height_px", pa.int32()),
+            ("stated_width_px", pa.int32()),  # as the annotations have it; null where they have none
+            ("stated_height_px", pa.int32()),
             ("sha256", pa.string()),  # of the file's bytes; null where it is missing
             ("file_bytes", pa.int64()),
             ("exif_orientation", pa.int32()),  # 1 = upright as stored
@@ -47,6 +49,19 @@ BOXES = TableSchema(
         ]
     ),
 )  # fmt: skip
+
+NOTES = TableSchema(
+    "notes",
+    1,
+    pa.schema(
+        [
+            ("split", pa.string()),
+            ("kind", pa.string()),  # skipped | altered | flagged
+            ("where", pa.string()),  # file and line or key
+            ("reason", pa.string()),
+        ]
+    ),
+)
 
 QUARANTINE = TableSchema(
     "quarantine",
