@@ -146,6 +146,8 @@ class PromptParams(StageParams):
     frame: Literal["resized", "relative_1000"]
     max_completion_tokens: int = Field(ge=8)
     """An image whose gold answer is longer is refused, with a count."""
+    min_height_px: float = Field(ge=0)
+    """A person lower than this in the model's pixels can hardly be seen: warned about where there are many."""
     look_iou: float = Field(gt=0, lt=1)
     """People whose boxes overlap by this much belong to one look box of the gold answer."""
     max_samples: SplitSizes

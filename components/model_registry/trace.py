@@ -66,7 +66,8 @@ def lineage_tree(lineage: Lineage) -> Any:
         node.add(f"validation: {'passed' if dataset['validation']['success'] else 'failed'}, {len(findings)} findings")
     prompts = lineage["prompt_summary"]
     node = tree.add(f"prompts  {prompts['samples']}")
-    node.add(f"template {prompts['template']}  sha256 {prompts['template_sha256']}")
+    for template, sha256 in prompts["templates"].items():
+        node.add(f"template {template}  sha256 {sha256}")
     for path, digest in lineage["prompts"].items():
         node.add(f"{path}  md5 {digest}")
     rewards = tree.add("rewards")

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from components.core.boxes import areas, as_boxes, clip, intersections
 from components.core.frames import ImageView, smart_resize
 from components.core.gold import gold_completion
-from components.core.scene import Truth
 from components.errors import DataError, ParamsError
 from components.params import DatasetParams, PromptParams, load_params
+from components.prompting.budget import person_heights, pixels_factor, token_budget
+from components.prompting.choice import chosen
+from components.prompting.truth import truth_of
 from components.stages import progress, run_stage
 from components.store.atomic import write_json
 from components.store.schemas import BOXES, PROMPTS, QUARANTINE, SCENES
@@ -27,6 +28,7 @@ log = logging.getLogger("lookout.prompts")
 INTERIM, VALIDATED = Path("data/interim"), Path("data/validated")
 Row = dict[str, Any]
 SPLIT_FILES = {"train": ("sft", "grpo"), "val": ("val",), "test": ("test",)}
+MOST_SMALL = 0.01
 ROLES = {"train": {"train"}, "eval": {"val", "test"}, "both": {"train", "val", "test"}}
 
 
@@ -35,34 +37,73 @@ def run(base: Path, out: Path, datasets: dict[str, DatasetParams], params: Promp
     from components.training.processor import load_processor
 
     processor = load_processor(base)
-    text = prompt_text(Path(params.template), params.labels)
-    refused: Counter[str] = Counter()
-    lengths: list[int] = []
-    splits: dict[str, list[Row]] = {"train": [], "val": [], "test": []}
+    samples: dict[str, list[Row]] = {"train": [], "val": [], "test": []}
     for name, dataset in datasets.items():
+        text = prompt_text(Path(dataset.template or params.template), dataset.labels or params.labels)
         for split, scene, boxes in _scenes(name, ROLES[dataset.role]):
-            sample: Row = {"prompt": _message("user", text)} | _sample(scene, boxes, dataset, processor, params)
-            lengths.append(sample["gold_tokens"])
-            if sample["gold_tokens"] > params.max_completion_tokens:
-                refused[split] += 1
-            else:
-                splits[split].append(sample)
-    if not splits["train"] or not splits["test"]:
-        raise DataError(f"no sample is left for training or test: {refused} refused for max_completion_tokens")
-    kept = {split: _chosen(rows, split, params) for split, rows in splits.items()}
-    for split, rows in kept.items():
-        for file in SPLIT_FILES[split]:
-            write_table(out / f"{file}.parquet", PROMPTS, rows)
-    summary = {
-        "schema": "prompts/1",
-        "samples": {split: len(rows) for split, rows in kept.items()},
-        "refused_too_long": dict(refused),
-        "gold_tokens": _distribution(lengths),
-        "template": params.template,
-        "template_sha256": hashlib.sha256(Path(params.template).read_bytes()).hexdigest(),
+            sample = _sample(scene, boxes, dataset, processor, params)
+            samples[split].append({"prompt": _message("user", text)} | sample)
+    fitting = {
+        split: [row for row in rows if row["gold_tokens"] <= params.max_completion_tokens]
+        for split, rows in samples.items()
     }
+    summary = _summary(samples, fitting, datasets, params)
+    if not fitting["train"] or not fitting["test"]:
+        raise DataError(
+            f"no sample is left for training or test: {summary['refused_too_long']} have gold answers of more than "
+            f"prompts.max_completion_tokens {params.max_completion_tokens}; {summary['gold_tokens']['p99']} keeps 99 %"
+        )
+    weights = {name: dataset.sampling_weight for name, dataset in datasets.items()}
+    caps = {name: dataset.max_samples for name, dataset in datasets.items()}
+    for split, rows in fitting.items():
+        most, seed = getattr(params.max_samples, split), (params.seed, len(split))
+        kept = chosen(rows, most, seed, weights, caps if split == "train" else {})
+        summary["samples"][split] = len(kept)
+        summary["samples_by_dataset"][split] = dict(sorted(Counter(row["source"] for row in kept).items()))
+        for file in SPLIT_FILES[split]:
+            write_table(out / f"{file}.parquet", PROMPTS, kept)
     write_json(out / "summary.json", summary)
-    log.info("samples %s, refused %s, gold tokens %s", summary["samples"], dict(refused), summary["gold_tokens"])
+    _log(summary)
+
+
+def _summary(
+    samples: dict[str, list[Row]],
+    fitting: dict[str, list[Row]],
+    datasets: dict[str, DatasetParams],
+    params: PromptParams,
+) -> Row:
+    everyone = [row for rows in samples.values() for row in rows]
+    lengths = [row["gold_tokens"] for row in everyone] or [0]
+    heights = [
+        (box[3] - box[1]) * row["model_height_px"] / row["height_px"] for row in everyone for box in row["truth_boxes"]
+    ]
+    templates = sorted({dataset.template or params.template for dataset in datasets.values()})
+    refused = {split: len(rows) - len(fitting[split]) for split, rows in samples.items()}
+    return {
+        "schema": "prompts/2",
+        "samples": {},
+        "samples_by_dataset": {},
+        "refused_too_long": {split: count for split, count in refused.items() if count},
+        "gold_tokens": token_budget(lengths, params.max_completion_tokens),
+        "person_height_in_model_px": person_heights(heights, params.min_height_px),
+        "pixels_factor_for_min_height": round(pixels_factor(heights, params.min_height_px), 2),
+        "templates": {template: hashlib.sha256(Path(template).read_bytes()).hexdigest() for template in templates},
+    }
+
+
+def _log(summary: Row) -> None:
+    tokens, heights = summary["gold_tokens"], summary["person_height_in_model_px"]
+    log.info("samples %s, gold tokens p50 %d, p99 %d", summary["samples_by_dataset"], tokens["p50"], tokens["p99"])
+    if summary["refused_too_long"]:
+        log.warning(
+            "%s gold answers are longer than prompts.max_completion_tokens %d and are refused; %d keeps 99 %%",
+            summary["refused_too_long"], tokens["limit"], tokens["limit_that_keeps_99_percent"],
+        )  # fmt: skip
+    if heights and heights["below_frac"] > MOST_SMALL:
+        log.warning(
+            "%.0f %% of the people are lower than %g model pixels; %.1f times the max_pixels would lift 99 %% above it",
+            100 * heights["below_frac"], heights["min_height_px"], summary["pixels_factor_for_min_height"],
+        )  # fmt: skip
 
 
 def prompt_text(template: Path, labels: list[str]) -> str:
@@ -96,7 +137,7 @@ def _sample(scene: Row, boxes: list[Row], dataset: DatasetParams, processor: Any
         width, height, images.patch_size * images.merge_size, size["shortest_edge"], size["longest_edge"]
     )
     view = ImageView(width, height, params.frame, model_size)
-    truth = truth_of(boxes, width, height)
+    truth = truth_of(boxes, width, height, dataset)
     text = gold_completion(truth, view, params.look_iou)
     visible = truth.visible_frac if truth.visible_frac is not None else np.ones(len(truth.boxes))
     return {
@@ -120,44 +161,8 @@ def _sample(scene: Row, boxes: list[Row], dataset: DatasetParams, processor: Any
     }
 
 
-def truth_of(boxes: list[Row], width: int, height: int) -> Truth:
-    """The boxes to be found and those to be ignored, clipped to the image; visible share of each person."""
-    full = as_boxes([[box["x1"], box["y1"], box["x2"], box["y2"]] for box in boxes])
-    clipped = clip(full, width, height)
-    inside = areas(clipped) > 0
-    ignored = np.array([box["ignore"] for box in boxes], dtype=bool)
-    people = np.flatnonzero(inside & ~ignored)
-    return Truth(
-        boxes=as_boxes(clipped[people]),
-        labels=tuple(boxes[i]["label"] for i in people),
-        ignore=as_boxes(clipped[inside & ignored]),
-        width_px=width,
-        height_px=height,
-        visible_frac=np.array([_visible_frac(boxes[i], full[i]) for i in people], dtype=np.float32),
-    )
-
-
-def _visible_frac(box: Row, full: Any) -> float:
-    if box["visible_x1"] is None:
-        return 1.0
-    visible = as_boxes([[box[f"visible_{key}"] for key in ("x1", "y1", "x2", "y2")]])
-    whole = as_boxes([full])
-    return float(intersections(visible, whole)[0, 0] / max(float(areas(whole)[0]), 1e-9))
-
-
 def _message(role: str, content: str) -> list[dict[str, str]]:
     return [{"role": role, "content": content}]
-
-
-def _chosen(rows: list[Row], split: str, params: PromptParams) -> list[Row]:
-    """At most `max_samples` rows, the first of a seeded shuffle."""
-    order = np.random.default_rng([params.seed, len(split)]).permutation(len(rows))
-    return [rows[i] for i in order[: getattr(params.max_samples, split)]]
-
-
-def _distribution(lengths: list[int]) -> dict[str, int]:
-    quantiles = {"p50": 50, "p90": 90, "p99": 99, "max": 100}
-    return {name: int(np.percentile(lengths, q, method="higher")) for name, q in quantiles.items()}
 
 
 def main() -> None:

@@ -16,7 +16,6 @@ from components.report.evaluation import Inputs
 from components.stages import prompts as prompts_stage
 from components.stages import report as report_stage
 from components.stages import score
-from components.stages.prompts import truth_of
 from components.store.schemas import PER_IMAGE, PROMPTS
 from components.store.tables import TableSchema, read_table, write_table
 from tests.workspace import run_stage
@@ -72,14 +71,9 @@ def test_answers_that_do_not_fit_are_refused_with_a_count(prepared: Path, tmp_pa
     kept = read_table(tmp_path / "sft.parquet", PROMPTS)["gold_tokens"].to_pylist()
     assert summary["refused_too_long"]["train"] == 32 - len(kept) > 0
     assert max(kept) <= 20
-
-
-def test_people_to_ignore_and_people_outside_are_not_asked_for() -> None:
-    box = {"x1": 1.0, "y1": 1.0, "x2": 9.0, "y2": 9.0, "label": "person", "ignore": False, "visible_x1": None}
-    truth = truth_of([box, box | {"ignore": True}, box | {"x1": 70.0, "x2": 80.0}, box | {"x2": 90.0}], 64, 48)
-    assert truth.boxes.tolist() == [[1, 1, 9, 9], [1, 1, 64, 9]]
-    assert truth.ignore.tolist() == [[1, 1, 9, 9]]
-    assert (truth.visible_frac == 1).all()
+    tokens = summary["gold_tokens"]
+    assert tokens["too_long"] == sum(summary["refused_too_long"].values())
+    assert sum(tokens["histogram"]["counts"]) == 32 + 4 + 8
 
 
 def test_an_unknown_field_of_the_template_is_named(tmp_path: Path) -> None:

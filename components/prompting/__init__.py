@@ -1,0 +1,1 @@
+"""Validated scenes -> questions with answers: whose boxes count, which samples are taken, what fits the budget."""

@@ -1,0 +1,39 @@
+"""What fits: the gold answers' length in tokens, and how small people become for the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+BINS = 20
+
+
+def token_budget(lengths: Sequence[int], limit: int) -> dict[str, Any]:
+    """Quantiles and histogram of the gold answers' lengths; the limit that would keep 99 % of them."""
+    quantiles = {"p50": 50, "p90": 90, "p99": 99, "max": 100}
+    found = {name: int(np.percentile(lengths, q, method="higher")) for name, q in quantiles.items()}
+    counts, edges = np.histogram(lengths, bins=BINS)
+    return found | {
+        "limit": limit,
+        "too_long": int((np.asarray(lengths) > limit).sum()),
+        "limit_that_keeps_99_percent": found["p99"],
+        "histogram": {"edges": [round(float(edge), 1) for edge in edges], "counts": counts.tolist()},
+    }
+
+
+def person_heights(heights_px: Sequence[float], min_height_px: float) -> dict[str, float] | None:
+    """How tall people are in the model's pixels; the share below the limit; None without people."""
+    if not heights_px:
+        return None
+    low, middle, high = np.percentile(heights_px, [1, 50, 99])
+    below = float((np.asarray(heights_px) < min_height_px).mean())
+    return {"p1": round(float(low), 1), "p50": round(float(middle), 1), "p99": round(float(high), 1),
+            "min_height_px": min_height_px, "below_frac": round(below, 4)}  # fmt: skip
+
+
+def pixels_factor(heights_px: Sequence[float], min_height_px: float) -> float:
+    """How many times more pixels an image would need for 99 % of the people to reach the limit; at least 1."""
+    smallest = float(np.percentile(heights_px, 1)) if heights_px else min_height_px
+    return max(1.0, (min_height_px / max(smallest, 1e-6)) ** 2)

@@ -1,0 +1,60 @@
+"""The rows of one scene's boxes -> what an answer about it is held against."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from components.core.boxes import areas, as_boxes, clip, intersections
+from components.core.scene import Truth
+from components.params import DatasetParams
+
+Row = dict[str, Any]
+IGNORE = "ignore"
+CORNERS = ("x1", "y1", "x2", "y2")
+PREFIX = {"full": "", "visible": "visible_", "head": "head_"}
+
+
+def truth_of(boxes: list[Row], width_px: int, height_px: int, dataset: DatasetParams) -> Truth:
+    """The boxes to be found and those to be ignored, clipped to the image; visible share of each person.
+
+    The dataset's entry says which box of a person counts and how its words map to labels. A person without the
+    box that counts becomes an ignore region: he is there, but nobody can say where he ends.
+    """
+    labels = [label_of(box, dataset) for box in boxes]
+    wanted = [_corners(box, PREFIX[dataset.box]) for box in boxes]
+    either = [one or [box[key] for key in CORNERS] for one, box in zip(wanted, boxes, strict=True)]
+    chosen = clip(as_boxes(either), width_px, height_px)
+    inside = areas(chosen) > 0
+    ignored = np.array([label == IGNORE or one is None for label, one in zip(labels, wanted, strict=True)], dtype=bool)
+    people = np.flatnonzero(inside & ~ignored)
+    return Truth(
+        boxes=as_boxes(chosen[people]),
+        labels=tuple(labels[i] for i in people),
+        ignore=as_boxes(chosen[inside & ignored]),
+        width_px=width_px,
+        height_px=height_px,
+        visible_frac=np.array([_visible_frac(boxes[i]) for i in people], dtype=np.float32),
+    )
+
+
+def label_of(box: Row, dataset: DatasetParams) -> str:
+    """The prompt's label of a box, or "ignore"."""
+    if box["ignore"]:
+        return IGNORE
+    return dataset.classes.get(box["label"], IGNORE) if dataset.classes else box["label"]
+
+
+def _corners(box: Row, prefix: str) -> list[float] | None:
+    values = [box[f"{prefix}{key}"] for key in CORNERS]
+    return None if values[0] is None else values
+
+
+def _visible_frac(box: Row) -> float:
+    """Share of the full box that can be seen; 1 where the dataset does not say."""
+    seen = _corners(box, "visible_")
+    if seen is None:
+        return 1.0
+    visible, whole = as_boxes([seen]), as_boxes([[box[key] for key in CORNERS]])
+    return float(intersections(visible, whole)[0, 0] / max(float(areas(whole)[0]), 1e-9))
