@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,7 @@ def lvis(root: Path) -> DatasetParams:
 
 
 def hash_of(text: str) -> int:
-    return int.from_bytes(text.encode(), "big") % 2**31
+    return zlib.crc32(text.encode())
 
 
 LAYOUTS = {

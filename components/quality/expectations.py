@@ -11,16 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from components.params import ValidateParams
+from components.params import DatasetParams, ExpectedParams, ValidateParams
+from components.quality.near_duplicates import nearest_elsewhere
 from components.store.schemas import BOXES, SCENES
 from components.store.tables import read_table
 
 WHERE = "where"
+LARGEST_NORMALISED = 2.0
 Table = Any
 """A pandas DataFrame; pandas types its own methods too loosely for a checker to help."""
 
 
-def load_tables(folder: Path) -> tuple[Table, Table]:
+def load_tables(folder: Path, dataset: DatasetParams, labels: list[str], params: ValidateParams) -> tuple[Table, Table]:
     """scenes and boxes of one dataset with the derived columns that the checks look at."""
     scenes = read_table(folder / "scenes.parquet", SCENES).to_pandas()
     boxes = read_table(folder / "boxes.parquet", BOXES).to_pandas()
@@ -29,10 +31,42 @@ def load_tables(folder: Path) -> tuple[Table, Table]:
     scenes[WHERE] = scenes["annotation"] + " (" + scenes["image_path"] + ")"
     by_digest = scenes.dropna(subset=["sha256"]).groupby("sha256")["split"].nunique()
     scenes["splits_with_this_image"] = scenes["sha256"].map(by_digest).fillna(1).astype(int)
-    return scenes, _with_derived(boxes, scenes)
+    stated = scenes[["stated_width_px", "stated_height_px"]]
+    differs = (stated.to_numpy() != scenes[["width_px", "height_px"]].to_numpy()).any(axis=1)
+    scenes["size_differs"] = differs & stated.notna().all(axis=1) & scenes["width_px"].notna()
+    _add_near_duplicates(scenes, params.near_duplicate_bits)
+    boxes = _with_derived(boxes, scenes, set(dataset.classes) or set(labels))
+    _add_refusals(scenes, boxes)
+    return scenes, boxes
 
 
-def _with_derived(boxes: Table, scenes: Table) -> Table:
+def _add_near_duplicates(scenes: Table, most_bits: int | None) -> None:
+    """near_duplicate: the image of another split that looks the same, by its ID; null where there is none."""
+    scenes["near_duplicate"] = None
+    if most_bits is None or scenes["split"].nunique() < 2:
+        return
+    nearest, distance = nearest_elsewhere(scenes["perceptual_hash"].tolist(), scenes["split"].tolist())
+    alike = np.flatnonzero(distance <= most_bits)
+    ids, splits, digests = (scenes[name].to_numpy() for name in ("scene_id", "split", "sha256"))
+    column = scenes.columns.get_loc("near_duplicate")
+    for i in alike[digests[alike] != digests[nearest[alike]]]:  # the very same file is another check's business
+        scenes.iloc[i, column] = f"{splits[nearest[i]]} {ids[nearest[i]]} ({distance[i]} of 256 bits differ)"
+
+
+def _add_refusals(scenes: Table, boxes: Table) -> None:
+    """refusal: why an image cannot be used, null where it can; the first reason that holds."""
+    reasons = scenes["image_defect"].copy()
+    wrong_size = (
+        "stated as " + scenes["stated_width_px"].astype(str) + " x " + scenes["stated_height_px"].astype(str)
+        + ", decoded as " + scenes["width_px"].astype(str) + " x " + scenes["height_px"].astype(str)
+    )  # fmt: skip
+    reasons = reasons.where(reasons.notna() | ~scenes["size_differs"], wrong_size)
+    impossible = boxes[boxes["impossible"].notna()].drop_duplicates("scene_id").set_index("scene_id")
+    by_box = scenes["scene_id"].map("box " + impossible["box_index"].astype(str) + " " + impossible["impossible"])
+    scenes["refusal"] = reasons.where(reasons.notna(), by_box)
+
+
+def _with_derived(boxes: Table, scenes: Table, known_words: set[str]) -> Table:
     place = scenes.drop_duplicates("scene_id").set_index("scene_id")[["annotation", "width_px", "height_px"]]
     boxes = boxes.join(place.add_prefix("image_"), on="scene_id")
     boxes[WHERE] = boxes["image_annotation"] + " box " + boxes["box_index"].astype(str)
@@ -41,22 +75,32 @@ def _with_derived(boxes: Table, scenes: Table) -> Table:
     width, height = boxes["image_width_px"], boxes["image_height_px"]
     inside_x = boxes["x2"].clip(upper=width) - boxes["x1"].clip(lower=0)
     inside_y = boxes["y2"].clip(upper=height) - boxes["y1"].clip(lower=0)
-    # an image of unknown size is in quarantine already: its boxes are not held against it
+    # an image of unknown size is refused already: its boxes are not held against it
     unknown = width.isna()
     boxes["px_inside_image"] = np.minimum(inside_x, inside_y).where(~unknown, 1.0)
-    boxes["leaves_image"] = (
-        (boxes["x1"] < 0) | (boxes["y1"] < 0) | (boxes["x2"] > width) | (boxes["y2"] > height)
-    ) & ~unknown
+    low, far_x, far_y = boxes[["x1", "y1"]].min(axis=1), boxes["x2"] - width, boxes["y2"] - height
+    boxes["leaves_image"] = ((low < 0) | (far_x > 0) | (far_y > 0)) & ~unknown
+    boxes["one_past_the_edge"] = ((far_x == 1) | (far_y == 1)) & (low >= 1)
+    boxes["looks_normalised"] = boxes[["x1", "y1", "x2", "y2"]].abs().max(axis=1) <= LARGEST_NORMALISED
+    boxes["sides_away"] = np.maximum(np.maximum(-low, 0) / width, np.maximum(far_x / width, far_y / height)).fillna(0)
+    boxes["known_word"] = boxes["ignore"] | boxes["label"].isin(known_words)
     seen_width = boxes["visible_x2"] - boxes["visible_x1"]
     seen_height = boxes["visible_y2"] - boxes["visible_y1"]
     whole = (boxes["box_width_px"] * boxes["box_height_px"]).replace(0, np.nan)
     boxes["visible_frac"] = seen_width * seen_height / whole
+    beyond = [boxes["x1"] - boxes["visible_x1"], boxes["y1"] - boxes["visible_y1"]]
+    beyond += [boxes["visible_x2"] - boxes["x2"], boxes["visible_y2"] - boxes["y2"]]
+    boxes["visible_px_outside_full"] = np.maximum.reduce([part.fillna(0).to_numpy() for part in beyond])
     corners = ["scene_id", "x1", "y1", "x2", "y2"]
     boxes["copies"] = boxes.groupby(corners)["box_index"].transform("size")
+    flat = (boxes["box_width_px"] <= 0) | (boxes["box_height_px"] <= 0)
+    outside = ~flat & (boxes["px_inside_image"] <= 0)
+    boxes["impossible"] = np.select([flat, outside], ["has no area", "lies wholly outside the image"], default="")
+    boxes["impossible"] = boxes["impossible"].where(boxes["impossible"] != "", None)
     return boxes
 
 
-def scene_checks(params: ValidateParams) -> list[Any]:
+def scene_checks(params: ValidateParams, expected: ExpectedParams) -> list[Any]:
     """Expectations on scenes, a row an image."""
     gxe: Any = import_module("great_expectations.expectations")
 
@@ -64,16 +108,22 @@ def scene_checks(params: ValidateParams) -> list[Any]:
         gxe.ExpectTableRowCountToBeBetween(min_value=1, severity="critical", notes="the dataset holds images"),
         gxe.ExpectColumnValuesToBeUnique(column="scene_id", severity="critical", notes="an image ID stands once"),
         gxe.ExpectColumnValuesToBeNull(
-            column="image_defect",
+            column="refusal",
             mostly=1 - params.max_quarantined_frac,
             severity="critical",
-            notes="images can be read; single bad ones go to quarantine up to validate.max_quarantined_frac",
+            notes="images can be used, with their boxes; single bad ones are refused, up to max_quarantined_frac",
         ),
         gxe.ExpectColumnValuesToBeBetween(
             column="splits_with_this_image",
             max_value=1,
             severity="critical",
             notes="no image stands in two splits",
+        ),
+        gxe.ExpectColumnValuesToBeNull(
+            column="near_duplicate",
+            mostly=1 - params.max_near_duplicate_frac,
+            severity="critical",
+            notes="no image looks the same as one of another split",
         ),
         gxe.ExpectColumnValuesToBeInSet(
             column="exif_orientation",
@@ -86,12 +136,26 @@ def scene_checks(params: ValidateParams) -> list[Any]:
         ),
         gxe.ExpectColumnMeanToBeBetween(
             column="people",
-            min_value=params.min_mean_people,
-            max_value=params.max_mean_people,
+            min_value=_first_of(expected.min_mean_people, params.min_mean_people),
+            max_value=_first_of(expected.max_mean_people, params.max_mean_people),
             severity="warning",
             notes="mean people an image, as the dataset is known",
         ),
+        *[
+            gxe.ExpectColumnMeanToBeBetween(
+                column=f"images_of_{split}",
+                min_value=count,
+                max_value=count,
+                severity="critical",
+                notes=f"the {split} split has as many images as the dataset's entry expects",
+            )
+            for split, count in expected.images.items()
+        ],
     ]
+
+
+def _first_of(own: float | None, general: float) -> float:
+    return general if own is None else own
 
 
 def box_checks(params: ValidateParams) -> list[Any]:
@@ -105,7 +169,7 @@ def box_checks(params: ValidateParams) -> list[Any]:
         ],
         *[
             gxe.ExpectColumnValuesToBeBetween(
-                column=name, min_value=0, strict_min=True, severity="critical", notes="a box has an area"
+                column=name, min_value=0, strict_min=True, severity="warning", notes="a box has an area"
             )
             for name in ("box_width_px", "box_height_px")
         ],
@@ -113,8 +177,38 @@ def box_checks(params: ValidateParams) -> list[Any]:
             column="px_inside_image",
             min_value=0,
             strict_min=True,
+            severity="warning",
+            notes="no box lies wholly outside its image",
+        ),
+        gxe.ExpectColumnMeanToBeBetween(
+            column="leaves_image",
+            max_value=params.max_format_doubt_frac,
             severity="critical",
-            notes="no box lies wholly outside its image (is this x1 y1 x2 y2 read as x y w h?)",
+            notes="most boxes lie inside their images (if not, x1 y1 x2 y2 was read as x y w h)",
+        ),
+        gxe.ExpectColumnMeanToBeBetween(
+            column="looks_normalised",
+            max_value=params.max_format_doubt_frac,
+            severity="critical",
+            notes="coordinates are pixels (if not, they are shares of the sides, 0 to 1)",
+        ),
+        gxe.ExpectColumnMeanToBeBetween(
+            column="one_past_the_edge",
+            max_value=params.max_one_based_frac,
+            severity="warning",
+            notes="boxes end at the image's edge, not one pixel behind it (if not, they count from 1)",
+        ),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="sides_away",
+            max_value=params.max_sides_away,
+            severity="critical",
+            notes="no coordinate lies many image sides away (an integer that overflowed?)",
+        ),
+        gxe.ExpectColumnValuesToBeInSet(
+            column="known_word",
+            value_set=[True],
+            severity="critical",
+            notes="every word for a class is a prompt label, or in the dataset's classes:",
         ),
         gxe.ExpectColumnValuesToBeInSet(
             column="leaves_image",
@@ -125,6 +219,12 @@ def box_checks(params: ValidateParams) -> list[Any]:
         ),
         gxe.ExpectColumnValuesToBeBetween(
             column="visible_frac", min_value=0, max_value=1, severity="warning", notes="visible share of a person"
+        ),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="visible_px_outside_full",
+            max_value=0.5,
+            severity="warning",
+            notes="the visible box lies inside the full one",
         ),
         gxe.ExpectColumnValuesToBeBetween(
             column="copies", max_value=1, severity="warning", notes="no box stands twice"

@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
+from collections import Counter
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from components.params import ValidateParams
+from components.params import DatasetParams, ValidateParams
 from components.quality.data_docs import write_offline_docs
 from components.quality.expectations import WHERE, Table, box_checks, load_tables, scene_checks
+from components.store.schemas import NOTES
+from components.store.tables import read_table
 
 log = logging.getLogger("lookout.validate")
 
@@ -39,14 +42,19 @@ class Validation:
         )
 
 
-def validate_dataset(name: str, interim: Path, docs: Path, params: ValidateParams) -> Validation:
+def validate_dataset(
+    name: str, interim: Path, docs: Path, dataset: DatasetParams, labels: list[str], params: ValidateParams
+) -> Validation:
     """Checks one dataset and writes its pages into `docs`."""
-    scenes, boxes = load_tables(interim)
+    scenes, boxes = load_tables(interim, dataset, dataset.labels or labels, params)
+    for split, count in scenes["split"].value_counts().items():
+        scenes[f"images_of_{split}"] = count
+    notes = read_table(interim / "notes.parquet", NOTES).to_pylist()
     with tempfile.TemporaryDirectory() as project:
         context = _context(Path(project))
-        checks = _run(context, f"{name}_scenes", scenes, scene_checks(params), "scenes")
+        checks = _run(context, f"{name}_scenes", scenes, scene_checks(params, dataset.expected), "scenes")
         checks += _run(context, f"{name}_boxes", boxes, box_checks(params), "boxes")
-        content = {"schema": "validation/1", "dataset": name, "counts": _counts(scenes, boxes), "checks": checks}
+        content = {"schema": "validation/1", "dataset": name, "counts": _counts(scenes, boxes, notes), "checks": checks}
         quarantine = _quarantine(scenes)
         content["quarantined"] = len(quarantine)
         content["quarantined_frac"] = len(quarantine) / max(1, len(scenes))
@@ -115,7 +123,7 @@ def _number(value: Any) -> Any:
     return None if value is None else round(float(value), 6)
 
 
-def _counts(scenes: Table, boxes: Table) -> dict[str, Any]:
+def _counts(scenes: Table, boxes: Table, notes: list[dict[str, Any]]) -> dict[str, Any]:
     ignored = boxes["ignore"]
     return {
         "images": len(scenes),
@@ -124,13 +132,12 @@ def _counts(scenes: Table, boxes: Table) -> dict[str, Any]:
         "people": int((~ignored).sum()),
         "ignored_boxes": int(ignored.sum()),
         "boxes_that_leave_the_image": int(boxes["leaves_image"].sum()),
+        "rows_noted": dict(sorted(Counter(note["kind"] for note in notes).items())),
         "mean_people": _number(scenes["people"].mean()),
         "max_people": int(scenes["people"].max()) if len(scenes) else 0,
     }
 
 
 def _quarantine(scenes: Table) -> list[dict[str, Any]]:
-    bad = scenes[scenes["image_defect"].notna()]
-    columns = {"scene_id": "scene_id", "split": "split", "image_path": "image_path", "image_defect": "reason"}
-    rows = bad.rename(columns=columns)[[*columns.values(), "annotation"]]
-    return rows.to_dict("records")
+    rows = scenes[scenes["refusal"].notna()].rename(columns={"refusal": "reason"})
+    return rows[["scene_id", "split", "image_path", "reason", "annotation"]].to_dict("records")

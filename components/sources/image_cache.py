@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 from components.sources.images import ImageFacts
 
 Inspect = Callable[[Sequence[Path]], Iterable[ImageFacts]]
-COLUMNS = ("width_px", "height_px", "sha256", "file_bytes", "exif_orientation", "defect")
-_VERSION = 1  # a change of what inspect_image says makes what is kept worthless
+COLUMNS = tuple(field.name for field in fields(ImageFacts))
+_VERSION = 2  # a change of what inspect_image says makes what is kept worthless
 
 
 class ImageCache:

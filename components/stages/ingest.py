@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from components.errors import ParamsError, SourceError
@@ -17,7 +17,7 @@ from components.home import lookout_home
 from components.params import DatasetParams, Split, load_params
 from components.sources import SOURCES
 from components.sources.image_cache import ImageCache
-from components.sources.images import ImageFacts, inspect_image
+from components.sources.images import IMAGE_SUFFIXES, ImageFacts, inspect_image
 from components.sources.source import Corners, Note, OnceOnly, RawScene, ReadOptions
 from components.stages import progress, run_stage
 from components.store.atomic import atomic_folder
@@ -40,7 +40,7 @@ def run(name: str, out: Path, params: DatasetParams) -> None:
         ImageCache(lookout_home() / "images.sqlite") as cache,
         ProcessPoolExecutor(os.cpu_count() or 1) as pool,
     ):
-        writers = Writers(scenes, boxes, notes)
+        writers, named = Writers(scenes, boxes, notes), set[str]()
         for split in params.annotations:
             before = (scenes.rows, boxes.rows, notes.rows)
             for batch in _batches(progress(_read(root, params, split), f"{name} {split}")):
@@ -48,12 +48,26 @@ def run(name: str, out: Path, params: DatasetParams) -> None:
                 paths = [root / scene.image_path for scene in found]
                 facts = cache.facts(paths, lambda new: pool.map(inspect_image, new, chunksize=32))
                 writers.write(name, split, batch, found, facts)
+                named |= {scene.image_path for scene in found}
             images, people, noted = (
                 now - old for now, old in zip((scenes.rows, boxes.rows, notes.rows), before, strict=True)
             )
             log.info("%s %s: %d images with %d boxes written, %d rows noted", name, split, images, people, noted)
             if not images:
                 raise SourceError(f"{root}: {params.files(split)} hold no image at all; are they the right files?")
+        notes.write(_orphans(root, named))
+
+
+def _orphans(root: Path, named: set[str]) -> list[dict[str, str]]:
+    """A note for each image beside the annotated ones that no annotation names."""
+    folders = sorted({PurePosixPath(path).parent for path in named})
+    files = (path for folder in folders if (root / folder).is_dir() for path in sorted((root / folder).iterdir()))
+    reason = "orphan: an image that no annotation names"
+    return [
+        {"split": "", "kind": "flagged", "where": str(path), "reason": reason}
+        for path in files
+        if path.suffix.lower() in IMAGE_SUFFIXES and path.relative_to(root).as_posix() not in named
+    ]
 
 
 @dataclass(frozen=True, slots=True)

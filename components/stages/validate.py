@@ -9,7 +9,7 @@ from pathlib import Path
 
 from components.errors import ParamsError, QualityError
 from components.home import lookout_home
-from components.params import ValidateParams, load_params
+from components.params import DatasetParams, ValidateParams, load_params
 from components.stages import run_stage
 from components.store.atomic import atomic_folder, write_json
 from components.store.schemas import QUARANTINE
@@ -18,7 +18,9 @@ from components.store.tables import write_table
 log = logging.getLogger("lookout.validate")
 
 
-def run(name: str, interim: Path, out: Path, docs: Path, params: ValidateParams) -> None:
+def run(
+    name: str, interim: Path, out: Path, docs: Path, dataset: DatasetParams, labels: list[str], params: ValidateParams
+) -> None:
     """Writes validation.json, quarantine.parquet and the pages. Raises QualityError on an error-level finding.
 
     The pages of a failed validation are kept under LOOKOUT_HOME: DVC keeps no output of a failed stage.
@@ -26,7 +28,7 @@ def run(name: str, interim: Path, out: Path, docs: Path, params: ValidateParams)
     from components.quality.validation import validate_dataset
 
     with atomic_folder(docs) as folder:
-        validation = validate_dataset(name, interim, folder, params)
+        validation = validate_dataset(name, interim, folder, dataset, labels, params)
     if validation.errors:
         kept = lookout_home() / "validation" / name
         with atomic_folder(kept) as folder:
@@ -49,7 +51,8 @@ def main() -> None:
     if name not in params.datasets:
         raise ParamsError(f"params.yaml has no datasets.{name}; it has {sorted(params.datasets)}")
     docs = Path("reports/validation") / name
-    run(name, Path("data/interim") / name, Path("data/validated") / name, docs, params.validate_)
+    interim, out = Path("data/interim") / name, Path("data/validated") / name
+    run(name, interim, out, docs, params.datasets[name], params.prompts.labels, params.validate_)
 
 
 if __name__ == "__main__":

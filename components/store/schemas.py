@@ -25,6 +25,7 @@ SCENES = TableSchema(
             ("sha256", pa.string()),  # of the file's bytes; null where it is missing
             ("file_bytes", pa.int64()),
             ("exif_orientation", pa.int32()),  # 1 = upright as stored
+            ("perceptual_hash", pa.binary()),  # 256 bits, few of which differ between pictures that look the same
             ("image_defect", pa.string()),  # null | missing | empty | truncated | unreadable | wrong_type
             ("annotation", pa.string()),  # file:line (or key) that the row was read from
         ]
