@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,16 @@ import typer
 from components.errors import LookoutError
 
 TREE_COLUMNS = 160
+
+
+class Role(StrEnum):
+    """What a dataset is for."""
+
+    train = "train"
+    eval = "eval"
+    both = "both"
+
+
 app = typer.Typer(help="Teach a vision-language model to see every person in a crowd.", no_args_is_help=True,
                   add_completion=False, pretty_exceptions_enable=False)  # fmt: skip
 
@@ -53,6 +64,31 @@ def trace(
     console = Console(highlight=False)
     console.width = max(console.width, TREE_COLUMNS)  # a digest that is cut proves nothing
     console.print(lineage_tree(lineage))
+
+
+@app.command("add-dataset")
+def add_dataset(
+    kind: Annotated[str, typer.Option("--format", help="crowdhuman, citypersons, wider_pedestrian, uavdt or coco")],
+    root: Annotated[Path, typer.Option(help="the folder that the download was unpacked to")],
+    name: Annotated[str, typer.Option(help="what it is to be called in params.yaml")],
+    role: Annotated[Role, typer.Option(help="train on it, evaluate on it, or both")] = Role.both,
+    licence: Annotated[str, typer.Option(help="its terms, for the lineage")] = "unknown",
+    split: Annotated[list[str] | None, typer.Option(help="train=FILE: where the usual names do not fit")] = None,
+    track: Annotated[bool, typer.Option(help="have DVC add or import the folder")] = True,
+) -> None:
+    """Make a downloaded dataset part of the pipeline: check its layout, write its entry, track its digest."""
+    from components.add_dataset import add_dataset as add
+    from components.errors import ParamsError
+
+    chosen: dict[str, str] = {}
+    for one in split or []:
+        key, found, file = one.partition("=")
+        if key not in ("train", "val", "test") or not found:
+            raise ParamsError(f"--split {one}: want train=FILE, val=FILE or test=FILE")
+        chosen[key] = file
+    path = add(name, kind, root, role.value, licence, chosen, track)
+    typer.echo(f"{path} is written and params.yaml composed from it\nnext: dvc repro validate@{name}\n"
+               f"then: reports/validation/{name}/index.html, and git add conf params.yaml '*.dvc'")  # fmt: skip
 
 
 @app.command()

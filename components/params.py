@@ -107,7 +107,10 @@ class DatasetParams(StrictModel):
     box: Literal["full", "visible", "head"] = "full"
     """Which box of a person is to be found; one without it becomes an ignore region."""
     classes: dict[str, str] = Field(default_factory=dict)
-    """The dataset's own word -> the prompt's label, or "ignore". Empty: words are taken as they are."""
+    """The dataset's own word -> the prompt's label, "ignore" (an ignore region) or "other" (not asked about).
+
+    `*` stands for every other word. Empty: words are taken as they are.
+    """
     sampling_weight: float = Field(default=1.0, gt=0)
     """How much of the training samples come from here, beside the other datasets' weights."""
     max_samples: int | None = Field(default=None, ge=1)

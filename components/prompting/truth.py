@@ -12,6 +12,7 @@ from components.params import DatasetParams
 
 Row = dict[str, Any]
 IGNORE = "ignore"
+OTHER = "other"
 CORNERS = ("x1", "y1", "x2", "y2")
 PREFIX = {"full": "", "visible": "visible_", "head": "head_"}
 
@@ -27,12 +28,13 @@ def truth_of(boxes: list[Row], width_px: int, height_px: int, dataset: DatasetPa
     either = [one or [box[key] for key in CORNERS] for one, box in zip(wanted, boxes, strict=True)]
     chosen = clip(as_boxes(either), width_px, height_px)
     inside = areas(chosen) > 0
+    asked = np.array([label != OTHER for label in labels], dtype=bool)
     ignored = np.array([label == IGNORE or one is None for label, one in zip(labels, wanted, strict=True)], dtype=bool)
-    people = np.flatnonzero(inside & ~ignored)
+    people = np.flatnonzero(inside & asked & ~ignored)
     return Truth(
         boxes=as_boxes(chosen[people]),
         labels=tuple(labels[i] for i in people),
-        ignore=as_boxes(chosen[inside & ignored]),
+        ignore=as_boxes(chosen[inside & asked & ignored]),
         width_px=width_px,
         height_px=height_px,
         visible_frac=np.array([_visible_frac(boxes[i]) for i in people], dtype=np.float32),
@@ -40,10 +42,9 @@ def truth_of(boxes: list[Row], width_px: int, height_px: int, dataset: DatasetPa
 
 
 def label_of(box: Row, dataset: DatasetParams) -> str:
-    """The prompt's label of a box, or "ignore"."""
-    if box["ignore"]:
-        return IGNORE
-    return dataset.classes.get(box["label"], IGNORE) if dataset.classes else box["label"]
+    """The prompt's label of a box; "ignore" for a region to be ignored, "other" for what nobody asks about."""
+    mapped = dataset.classes.get(box["label"], dataset.classes.get("*", IGNORE)) if dataset.classes else box["label"]
+    return IGNORE if box["ignore"] and mapped != OTHER else mapped
 
 
 def _corners(box: Row, prefix: str) -> list[float] | None:

@@ -83,7 +83,7 @@ def _with_derived(boxes: Table, scenes: Table, known_words: set[str]) -> Table:
     boxes["one_past_the_edge"] = ((far_x == 1) | (far_y == 1)) & (low >= 1)
     boxes["looks_normalised"] = boxes[["x1", "y1", "x2", "y2"]].abs().max(axis=1) <= LARGEST_NORMALISED
     boxes["sides_away"] = np.maximum(np.maximum(-low, 0) / width, np.maximum(far_x / width, far_y / height)).fillna(0)
-    boxes["known_word"] = boxes["ignore"] | boxes["label"].isin(known_words)
+    boxes["known_word"] = boxes["ignore"] | boxes["label"].isin(known_words) | ("*" in known_words)
     seen_width = boxes["visible_x2"] - boxes["visible_x1"]
     seen_height = boxes["visible_y2"] - boxes["visible_y1"]
     whole = (boxes["box_width_px"] * boxes["box_height_px"]).replace(0, np.nan)

@@ -1,0 +1,119 @@
+"""`lookout add-dataset`: a downloaded dataset -> an entry in conf/datasets, a new params.yaml, its digest in DVC."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from components.compose import CONF, compose
+from components.errors import ParamsError, SourceError
+from components.params import DatasetParams, load_params
+from components.sources import SOURCES
+from components.sources.layouts import LAYOUTS, find_annotations
+from components.store.atomic import atomic_file
+
+NAME = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")
+RAW = Path("data/raw")
+
+
+def add_dataset(name: str, kind: str, root: Path, role: str, licence: str, chosen: dict[str, str], track: bool) -> Path:
+    """Writes conf/datasets/<name>.yaml, composes params.yaml and tracks the data; the entry's path.
+
+    `chosen` names annotations by split where the usual ones do not fit. A root outside the checkout is imported to
+    data/raw/<name>. Raises SourceError or ParamsError; then nothing has changed.
+    """
+    if not NAME.fullmatch(name):
+        raise ParamsError(f"the name {name!r} will not do; want lower-case letters, digits, - and _")
+    if kind not in SOURCES:
+        raise ParamsError(f"unknown format {kind!r}; want one of {', '.join(sorted(SOURCES))}")
+    if not root.is_dir():
+        raise SourceError(f"the folder {root} is not there; give the folder that the download was unpacked to")
+    profile = load_params().profile
+    entry = _entry(kind, root, role, licence, chosen)
+    if track:
+        entry["root"] = _tracked(name, root)
+    path = CONF / "datasets" / f"{name}.yaml"
+    with atomic_file(path) as partial, partial.open("w") as file:
+        file.write(f"# Written by `lookout add-dataset`. {LAYOUTS[kind].note}".rstrip() + "\n")
+        _yaml().dump({name: entry}, file)
+    _add_to_defaults(name)
+    compose(profile)
+    return path
+
+
+def _entry(kind: str, root: Path, role: str, licence: str, chosen: dict[str, str]) -> dict[str, Any]:
+    wanted = {"train": ("train",), "eval": ("test",), "both": ("train", "test")}[role]
+    searched = tuple(split for split in wanted if split not in chosen)
+    annotations = find_annotations(kind, root, searched) | chosen
+    layout = LAYOUTS[kind]
+    entry: dict[str, Any] = {
+        "format": kind,
+        "root": _relative(root),
+        "annotations": {split: annotations[split] for split in ("train", "val", "test") if split in annotations},
+        "role": role,
+        "licence": licence,
+    }
+    if layout.classes:
+        entry["classes"] = dict(layout.classes)
+    if layout.labels:
+        entry["labels"] = list(layout.labels)
+    DatasetParams.model_validate(entry)
+    from components.stages.ingest import check_layout
+
+    check_layout("new", root, DatasetParams.model_validate(entry))
+    return entry
+
+
+def _relative(root: Path) -> str:
+    try:
+        return root.resolve().relative_to(Path.cwd().resolve()).as_posix()
+    except ValueError:
+        return str(root.resolve())
+
+
+def _tracked(name: str, root: Path) -> str:
+    """The root as DVC tracks it: added where it lies in the checkout, imported with its digest where it does not."""
+    inside = not Path(_relative(root)).is_absolute()
+    target = Path(_relative(root)) if inside else RAW / name
+    if target.with_name(f"{target.name}.dvc").exists():
+        return target.as_posix()  # the same command again
+    target.parent.mkdir(parents=True, exist_ok=True)
+    command = ["add", str(target)] if inside else ["import-url", str(root.resolve()), str(target)]
+    answer = subprocess.run(
+        [sys.executable, "-m", "dvc", *command],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"DVC_NO_ANALYTICS": "1"},
+    )
+    if answer.returncode:
+        raise SourceError(f"dvc {' '.join(command)} failed: {' '.join(answer.stderr.split())[-300:]}")
+    return target.as_posix()
+
+
+def _add_to_defaults(name: str) -> None:
+    """conf/config.yaml: the entry joins whatever profile is composed, so that `dvc exp run -S` keeps it."""
+    path = CONF / "config.yaml"
+    yaml = _yaml()
+    config = yaml.load(path.read_text())
+    group = next((item for item in config["defaults"] if isinstance(item, dict) and "datasets" in item), None)
+    if group is None:
+        group = {"datasets": []}
+        config["defaults"].append(group)
+    if name not in group["datasets"]:
+        group["datasets"].append(name)
+        with atomic_file(path) as partial, partial.open("w") as file:
+            yaml.dump(config, file)
+
+
+def _yaml() -> YAML:
+    yaml = YAML()
+    yaml.width = 120
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    return yaml

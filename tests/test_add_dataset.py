@@ -1,0 +1,96 @@
+"""`lookout add-dataset`: a download becomes part of the pipeline, or is told what it lacks and changes nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.layouts import LAYOUTS
+from tests.workspace import REPO, make_workspace, read_params
+
+FORMATS = {"citypersons_mat": "citypersons", "citypersons_json": "citypersons", "lvis": "coco"}
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A workspace that is a git and DVC repository, with a conf of its own."""
+    folder = make_workspace(tmp_path / "checkout")
+    (folder / "conf").unlink()
+    subprocess.run(["cp", "-r", str(REPO / "conf"), str(folder / "conf")], check=True)
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    run(folder, "dvc", "init", "-q")
+    run(folder, "dvc", "config", "hydra.enabled", "True")
+    run(folder, "components.cli", "compose", "tiny")
+    return folder
+
+
+def run(folder: Path, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(folder), "DVC_NO_ANALYTICS": "1"}
+    command_line = [sys.executable, "-m", *command]
+    answer = subprocess.run(command_line, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert not check or answer.returncode == 0, answer.stderr
+    return answer
+
+
+def add(folder: Path, kind: str, root: Path, *more: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    arguments = ["--format", kind, "--root", str(root), "--name", "new", "--licence", "CC0-1.0"]
+    return run(folder, "components.cli", "add-dataset", *arguments, *more, check=check)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_download_goes_through_ingest_and_validate(checkout: Path, layout: str) -> None:
+    root = checkout / "data/raw/new"
+    LAYOUTS[layout](root)
+    for split in ("train", "test") if layout == "uavdt" else ():
+        names = {"train": ["M0101", "M0201"], "test": ["M0203"]}[split]
+        (root / f"M_attr/{split}").mkdir(parents=True)
+        for name in names:
+            (root / f"M_attr/{split}/{name}_attr.txt").write_text("1\n")
+    more = ["--split", "test=annotation_val.odgt"] if layout == "crowdhuman" else []
+    said = add(checkout, FORMATS.get(layout, layout), root, *more).stdout
+    assert "next: dvc repro validate@new" in said
+    assert (checkout / "data/raw/new.dvc").exists()
+    if layout == "lvis":
+        path = checkout / "conf/datasets/new.yaml"
+        path.write_text(path.read_text().rstrip() + "\n  images: .\n")
+    run(checkout, "components.cli", "compose", "tiny")  # what was added stays with any composition
+    assert set(read_params(checkout)["datasets"]) == {"crowd", "new"}
+    run(checkout, "components.stages.ingest", "--dataset", "new")
+    run(checkout, "components.stages.validate", "--dataset", "new")
+    assert (checkout / "reports/validation/new/index.html").exists()
+
+
+def test_a_wrong_root_is_told_what_was_looked_for_and_nothing_changes(checkout: Path) -> None:
+    wrong = checkout / "download"
+    (wrong / "pictures").mkdir(parents=True)
+    before = (checkout / "params.yaml").read_bytes(), (checkout / "conf/config.yaml").read_bytes()
+    said = add(checkout, "citypersons", wrong, check=False)
+    assert said.returncode == 1
+    assert "looked for annotations/anno_train.mat or anno_train.mat or gtBboxCityPersons/train" in said.stderr
+    assert "there lies pictures" in said.stderr
+    for kind, root, words in (
+        ("kitti", wrong, "unknown format 'kitti'"),
+        ("coco", checkout / "nowhere", "is not there; give the folder"),
+    ):
+        said = add(checkout, kind, root, check=False)
+        assert said.returncode == 1
+        assert words in said.stderr
+    assert ((checkout / "params.yaml").read_bytes(), (checkout / "conf/config.yaml").read_bytes()) == before
+    assert not (checkout / "conf/datasets").exists()
+
+
+def test_a_folder_elsewhere_is_imported_with_its_digest(checkout: Path, tmp_path: Path) -> None:
+    LAYOUTS["wider_pedestrian"](tmp_path / "elsewhere")
+    add(checkout, "wider_pedestrian", tmp_path / "elsewhere", "--role", "eval")
+    entry = read_params(checkout)["datasets"]["new"]
+    assert entry["root"] == "data/raw/new"
+    assert entry["annotations"] == {"test": "val_annotations.txt"}
+    assert entry["role"] == "eval"
+    recorded = (checkout / "data/raw/new.dvc").read_text()
+    assert "md5" in recorded
+    assert str(tmp_path / "elsewhere") in recorded
