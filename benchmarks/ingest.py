@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from components.params import SyntheticParams, ValidateParams, load_params, load_section
+from components.params import BaseParams, SyntheticParams, ValidateParams, load_params, load_section
 from components.stages import ingest, synthesize, validate
 from tests.toys import dataset
 
@@ -40,7 +40,9 @@ def child(what: str, root: Path, out: Path) -> None:
     if what == "ingest":
         ingest.run("crowd", out, dataset(root))
     elif what == "validate":
-        validate.run("crowd", out, root.parent / "validated", root.parent / "docs", load_section(ValidateParams))
+        params, base = load_section(ValidateParams), load_section(BaseParams)
+        folders = (out, root.parent / "validated", root.parent / "docs")
+        validate.run("crowd", *folders, dataset(root), ["person"], params, base)
     else:
         sum(len(json.loads(line)["gtboxes"]) for line in (root / "annotation_train.odgt").open())
     seconds = time.perf_counter() - begun

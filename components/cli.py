@@ -92,6 +92,33 @@ def add_dataset(
 
 
 @app.command()
+def validate(dataset: Annotated[str, typer.Option(help="a name of datasets: in params.yaml")]) -> None:
+    """Ingest and validate one dataset and say where its report lies."""
+    import subprocess
+
+    from components.errors import QualityError
+
+    if subprocess.run([sys.executable, "-m", "dvc", "repro", f"validate@{dataset}"], check=False).returncode:
+        raise QualityError(f"{dataset} did not pass; the stage's own sentence stands above")
+    typer.echo(f"reports/validation/{dataset}/index.html")
+
+
+@app.command()
+def drift(
+    dataset: Annotated[str, typer.Option(help="a name of datasets: in params.yaml")],
+    since: Annotated[str, typer.Option(help="git revision of the earlier version")] = "HEAD",
+) -> None:
+    """Hold a validated dataset against an earlier version of it, and say what has moved."""
+    from components.quality.drift import drift_since
+
+    found = drift_since(dataset, since, Path("data/validated"), Path("reports/drift") / f"{dataset}.json")
+    for name, value in sorted(found["population_stability"].items()):
+        typer.echo(f"{name:<28} PSI {value:.3f}{'  moved' if name in found['moved'] else ''}")
+    for name, values in sorted(found["counts"].items()):
+        typer.echo(f"{name:<28} {values['before']} -> {values['after']}")
+
+
+@app.command()
 def reward(
     completions: Annotated[Path, typer.Option(help="a JSON object a line: group, completion, width, height, truth")],
     params: Annotated[Path, typer.Option(help="a file with a section rewards:")] = Path("params.yaml"),

@@ -206,6 +206,8 @@ class PretrainedParams(StrictModel):
 
     path: str
     revision: str | None
+    factor: int = 28
+    """Sides of images become multiples of it: patch size times merge size, 28 for Qwen2.5-VL."""
     min_pixels: int
     max_pixels: int
 
@@ -220,6 +222,15 @@ class BaseParams(StageParams):
         if (self.build is None) == (self.pretrained is None):
             raise ValueError("want exactly one of base.build and base.pretrained")
         return self
+
+    @property
+    def image_bounds(self) -> tuple[int, int, int]:
+        """Sides are multiples of the first; the area lies between the second and the third."""
+        if self.build is not None:
+            return 2 * self.build.vision.patch_size, self.build.min_pixels, self.build.max_pixels
+        if self.pretrained is None:
+            raise ValueError("base names neither build nor pretrained")
+        return self.pretrained.factor, self.pretrained.min_pixels, self.pretrained.max_pixels
 
 
 class LoraParams(StrictModel):

@@ -9,22 +9,32 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from components.quality.pictures import histogram
+
 _REMOTE = re.compile(
     r"<script[^>]*\bsrc=[\"'](?:https?:)?//[^>]*>\s*</script>|<link[^>]*\bhref=[\"'](?:https?:)?//[^>]*>", re.DOTALL
 )
 _SCRIPT = re.compile(r"<script\b.*?</script>", re.DOTALL)
 _REMOTE_IMAGE = re.compile(r"<img[^>]*\bsrc=[\"'](?:https?:)?//[^>]*>")
 DOCS = "data_docs"
+MOST_NOTES = 200
 
 
-def write_offline_docs(site: Path, out: Path, content: dict[str, Any], quarantine: list[dict[str, Any]]) -> None:
+def write_offline_docs(
+    site: Path,
+    out: Path,
+    content: dict[str, Any],
+    quarantine: list[dict[str, Any]],
+    notes: list[dict[str, Any]],
+    thumbnails: dict[str, str],
+) -> None:
     """`out`/index.html in plain words, and `out`/data_docs/ with the pages of Great Expectations."""
     style = resources.files("components.quality").joinpath("page.css").read_text()
     docs_style = resources.files("components.quality").joinpath("data_docs.css").read_text()
     shutil.copytree(site, out / DOCS, dirs_exist_ok=True)
     for page in (out / DOCS).rglob("*.html"):
         page.write_text(offline(page.read_text(), docs_style))
-    (out / "index.html").write_text(summary_page(content, quarantine, style))
+    (out / "index.html").write_text(summary_page(content, quarantine, notes, thumbnails, style))
 
 
 def offline(page: str, style: str) -> str:
@@ -34,7 +44,13 @@ def offline(page: str, style: str) -> str:
     return page.replace("</head>", f"<style>{style}</style></head>", 1)
 
 
-def summary_page(content: dict[str, Any], quarantine: list[dict[str, Any]], style: str) -> str:
+def summary_page(
+    content: dict[str, Any],
+    quarantine: list[dict[str, Any]],
+    notes: list[dict[str, Any]],
+    thumbnails: dict[str, str],
+    style: str,
+) -> str:
     """One page that somebody who has never seen Great Expectations understands."""
     name = html.escape(content["dataset"])
     verdict = "fit for training" if content["success"] else "stopped: errors below"
@@ -43,12 +59,20 @@ def summary_page(content: dict[str, Any], quarantine: list[dict[str, Any]], styl
         f"<tr><th>{_words(key)}</th><td>{_value(value)}</td></tr>" for key, value in content["counts"].items()
     )
     checks = "".join(_check_row(check) for check in sorted(content["checks"], key=_worst_first))
+    charts = "".join(histogram(name, data) for name, data in content["distributions"].items())
+    noted = "".join(
+        f"<tr><td>{html.escape(row['kind'])}</td><td>{html.escape(row['where'])}</td>"
+        f"<td>{html.escape(row['reason'])}</td></tr>"
+        for row in notes[:MOST_NOTES]
+    )
+    noted_table = f"<table><tr><th></th><th>where</th><th>why</th></tr>{noted}</table>"
+    more_notes = f"<p>The first {MOST_NOTES}; the rest stands in notes.parquet.</p>" if len(notes) > MOST_NOTES else ""
     refused = "".join(
-        f"<tr><td>{html.escape(row['image_path'])}</td><td>{html.escape(row['reason'])}</td>"
+        f"<tr><td>{_picture(thumbnails.get(row['scene_id']))}</td><td>{html.escape(row['image_path'])}</td><td>{html.escape(row['reason'])}</td>"
         f"<td>{html.escape(row['annotation'])}</td></tr>"
         for row in quarantine
     )
-    refused_table = f"<table><tr><th>image</th><th>reason</th><th>annotation</th></tr>{refused}</table>"
+    refused_table = f"<table><tr><th></th><th>image</th><th>reason</th><th>annotation</th></tr>{refused}</table>"
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <title>Validation of {name}</title><style>{style}</style></head><body><main>
@@ -59,8 +83,15 @@ shows. Pages of Great Expectations: <a href="{DOCS}/index.html">Data Docs</a>.</
 <h2>Checks</h2><table><tr><th></th><th>what is expected</th><th>column</th><th>limits</th><th>observed</th>
 <th>against it</th><th>first offender</th></tr>{checks}</table>
 <h2>Refused one by one ({len(quarantine)})</h2>{refused_table if quarantine else "<p>No image was refused.</p>"}
+<h2>Rows that were not taken as they stand ({len(notes)})</h2>{noted_table + more_notes if notes else "<p>None.</p>"}
+<h2>What the dataset is made of</h2><p>Bars count images or people; the number under a bar is where it begins.
+Model pixels: after resizing to what the base model sees.</p><div class="charts">{charts}</div>
 </main></body></html>
 """
+
+
+def _picture(uri: str | None) -> str:
+    return f"<img src='{uri}' alt='the refused image, the box at fault in red'>" if uri else ""
 
 
 def _worst_first(check: dict[str, Any]) -> tuple[bool, bool, str, str]:

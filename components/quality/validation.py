@@ -11,13 +11,29 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from components.core.frames import smart_resize
 from components.params import DatasetParams, ValidateParams
 from components.quality.data_docs import write_offline_docs
+from components.quality.distributions import distributions
 from components.quality.expectations import WHERE, Table, box_checks, load_tables, scene_checks
+from components.quality.pictures import MOST_THUMBNAILS, thumbnail
 from components.store.schemas import NOTES
 from components.store.tables import read_table
 
 log = logging.getLogger("lookout.validate")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageBounds:
+    """How the base model's processor resizes: sides to multiples of `factor`, the area between two bounds."""
+
+    factor: int
+    min_pixels: int
+    max_pixels: int
+
+    def scale(self, width_px: int, height_px: int) -> float:
+        """Height of the model's image over the original's."""
+        return smart_resize(width_px, height_px, self.factor, self.min_pixels, self.max_pixels)[1] / height_px
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +59,10 @@ class Validation:
 
 
 def validate_dataset(
-    name: str, interim: Path, docs: Path, dataset: DatasetParams, labels: list[str], params: ValidateParams
-) -> Validation:
-    """Checks one dataset and writes its pages into `docs`."""
+    name: str, interim: Path, docs: Path, dataset: DatasetParams, labels: list[str], params: ValidateParams,
+    bounds: ImageBounds,
+) -> Validation:  # fmt: skip
+    """Checks one dataset and writes its pages into `docs`. `bounds` tells how large images become for the model."""
     scenes, boxes = load_tables(interim, dataset, dataset.labels or labels, params)
     for split, count in scenes["split"].value_counts().items():
         scenes[f"images_of_{split}"] = count
@@ -55,12 +72,13 @@ def validate_dataset(
         checks = _run(context, f"{name}_scenes", scenes, scene_checks(params, dataset.expected), "scenes")
         checks += _run(context, f"{name}_boxes", boxes, box_checks(params), "boxes")
         content = {"schema": "validation/1", "dataset": name, "counts": _counts(scenes, boxes, notes), "checks": checks}
+        content["distributions"] = distributions(scenes, boxes, bounds.scale)
         quarantine = _quarantine(scenes)
         content["quarantined"] = len(quarantine)
         content["quarantined_frac"] = len(quarantine) / max(1, len(scenes))
         content["success"] = not any(not check["success"] and check["severity"] == "critical" for check in checks)
         site = Path(project) / "gx" / "uncommitted" / "data_docs" / "local_site"
-        write_offline_docs(site, docs, content, quarantine)
+        write_offline_docs(site, docs, content, quarantine, notes, _thumbnails(Path(dataset.root), scenes, boxes))
     return Validation(content, quarantine)
 
 
@@ -141,3 +159,16 @@ def _counts(scenes: Table, boxes: Table, notes: list[dict[str, Any]]) -> dict[st
 def _quarantine(scenes: Table) -> list[dict[str, Any]]:
     rows = scenes[scenes["refusal"].notna()].rename(columns={"refusal": "reason"})
     return rows[["scene_id", "split", "image_path", "reason", "annotation"]].to_dict("records")
+
+
+def _thumbnails(root: Path, scenes: Table, boxes: Table) -> dict[str, str]:
+    """Scene ID -> picture of a refused image, with the box at fault where there is one."""
+    faults = boxes[boxes["impossible"].notna()].drop_duplicates("scene_id").set_index("scene_id")
+    pictures: dict[str, str] = {}
+    for row in scenes[scenes["refusal"].notna()].head(MOST_THUMBNAILS).itertuples(index=False):
+        at_fault = row.scene_id in faults.index
+        box = tuple(faults.loc[row.scene_id, ["x1", "y1", "x2", "y2"]]) if at_fault else None
+        picture = thumbnail(root / row.image_path, box)
+        if picture is not None:
+            pictures[row.scene_id] = picture
+    return pictures

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from components.errors import ParamsError, QualityError
 from components.home import lookout_home
-from components.params import DatasetParams, ValidateParams, load_params
+from components.params import BaseParams, DatasetParams, ValidateParams, load_params
 from components.stages import run_stage
 from components.store.atomic import atomic_folder, write_json
 from components.store.schemas import QUARANTINE
@@ -19,16 +19,24 @@ log = logging.getLogger("lookout.validate")
 
 
 def run(
-    name: str, interim: Path, out: Path, docs: Path, dataset: DatasetParams, labels: list[str], params: ValidateParams
+    name: str,
+    interim: Path,
+    out: Path,
+    docs: Path,
+    dataset: DatasetParams,
+    labels: list[str],
+    params: ValidateParams,
+    base: BaseParams,
 ) -> None:
     """Writes validation.json, quarantine.parquet and the pages. Raises QualityError on an error-level finding.
 
     The pages of a failed validation are kept under LOOKOUT_HOME: DVC keeps no output of a failed stage.
     """
-    from components.quality.validation import validate_dataset
+    from components.quality.validation import ImageBounds, validate_dataset
 
+    bounds = ImageBounds(*base.image_bounds)
     with atomic_folder(docs) as folder:
-        validation = validate_dataset(name, interim, folder, dataset, labels, params)
+        validation = validate_dataset(name, interim, folder, dataset, labels, params, bounds)
     if validation.errors:
         kept = lookout_home() / "validation" / name
         with atomic_folder(kept) as folder:
@@ -52,7 +60,7 @@ def main() -> None:
         raise ParamsError(f"params.yaml has no datasets.{name}; it has {sorted(params.datasets)}")
     docs = Path("reports/validation") / name
     interim, out = Path("data/interim") / name, Path("data/validated") / name
-    run(name, interim, out, docs, params.datasets[name], params.prompts.labels, params.validate_)
+    run(name, interim, out, docs, params.datasets[name], params.prompts.labels, params.validate_, params.base)
 
 
 if __name__ == "__main__":

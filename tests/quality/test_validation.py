@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from components.errors import QualityError
-from components.params import ExpectedParams, ValidateParams, load_section
+from components.params import BaseParams, ExpectedParams, ValidateParams, load_section
 from components.quality.data_docs import offline
 from components.quality.near_duplicates import nearest_elsewhere
 from components.stages import ingest, validate
@@ -24,7 +24,9 @@ def run(tmp_path: Path, root: Path, entry: dict | None = None, **changes: object
     params = load_section(ValidateParams).model_copy(update=changes)
     interim = ingested(root, tmp_path / "interim")
     entry = dataset(root).model_copy(update=entry or {})
-    validate.run("crowd", interim, tmp_path / "validated", tmp_path / "docs", entry, ["person"], params)
+    validate.run(
+        "crowd", interim, tmp_path / "validated", tmp_path / "docs", entry, ["person"], params, load_section(BaseParams)
+    )
     return json.loads((tmp_path / "validated" / "validation.json").read_text())
 
 
@@ -203,7 +205,16 @@ def test_another_size_than_stated_refuses_the_image(tmp_path: Path) -> None:
     ingest.run("coco", tmp_path / "interim", layout)
     params = load_section(ValidateParams)
     with pytest.raises(QualityError, match=r"refusal.*image 2 .*stated as 63 x 48, decoded as 64 x 48"):
-        validate.run("coco", tmp_path / "interim", tmp_path / "v", tmp_path / "docs", layout, ["person"], params)
+        validate.run(
+            "coco",
+            tmp_path / "interim",
+            tmp_path / "v",
+            tmp_path / "docs",
+            layout,
+            ["person"],
+            params,
+            load_section(BaseParams),
+        )
 
 
 def test_orphans_and_noted_rows_are_counted(tmp_path: Path) -> None:

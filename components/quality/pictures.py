@@ -1,0 +1,56 @@
+"""Pictures of a validation: histograms as bars, refused images as thumbnails with the box that was at fault."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageDraw, ImageOps, UnidentifiedImageError
+
+THUMBNAIL_PX = 160
+MOST_THUMBNAILS = 24
+WIDTH, HEIGHT, BASE = 300, 120, 96
+
+
+def histogram(title: str, data: dict[str, Any]) -> str:
+    """A figure: a bar a bin, the lower edge under it, the count on hovering."""
+    edges, counts = data["edges"], data["counts"]
+    tallest, step = max([*counts, 1]), WIDTH / len(counts)
+    bars = ""
+    for i, count in enumerate(counts):
+        upper = f"to {edges[i + 1]:g}" if i + 1 < len(edges) else "and more"
+        tall = count / tallest * (BASE - 8)
+        bars += (
+            f"<rect x='{i * step + 1:.1f}' y='{BASE - tall:.1f}' width='{step - 2:.1f}' height='{tall:.1f}'>"
+            f"<title>{edges[i]:g} {upper}: {count}</title></rect>"
+            f"<text x='{(i + 0.5) * step:.1f}' y='{BASE + 12}'>{edges[i]:g}</text>"
+        )
+    name = html.escape(title.replace("_", " "))
+    return (
+        f"<figure><figcaption>{name}</figcaption><svg viewBox='0 0 {WIDTH} {HEIGHT}' role='img' "
+        f"aria-label='{name}'>{bars}</svg></figure>"
+    )
+
+
+def thumbnail(path: Path, box: tuple[float, float, float, float] | None) -> str | None:
+    """The image small, as a data URI, with a box drawn; None where it cannot be shown."""
+    try:
+        with Image.open(path) as opened:
+            image = ImageOps.exif_transpose(opened).convert("RGB")
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None
+    scale = THUMBNAIL_PX / max(image.size)
+    small = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))))
+    if box is not None:
+        low_x, high_x = sorted((box[0] * scale, box[2] * scale))
+        low_y, high_y = sorted((box[1] * scale, box[3] * scale))
+        limits = (small.width - 1, small.height - 1)
+        shown = [min(max(low_x, 0), limits[0]), min(max(low_y, 0), limits[1])]
+        shown += [min(max(high_x, shown[0]), limits[0]), min(max(high_y, shown[1]), limits[1])]
+        ImageDraw.Draw(small).rectangle(shown, outline=(230, 40, 40), width=2)
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

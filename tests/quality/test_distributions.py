@@ -1,0 +1,50 @@
+"""Histograms, drift between versions, and the page that shows a planted mess by name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from components.quality.distributions import population_stability
+from components.quality.drift import drift
+from tests.quality.test_validation import run
+from tests.toys import drawn_crowd
+
+SAME = {"edges": [0, 1], "counts": [50, 50]}
+
+
+def test_the_stability_index_by_hand() -> None:
+    assert population_stability(SAME, SAME) == 0
+    # shares (.5, .5) -> (.8, .2): .3 ln 1.6 - .3 ln .4
+    assert population_stability(SAME, {"edges": [0, 1], "counts": [80, 20]}) == pytest.approx(0.4159, abs=1e-4)
+    assert population_stability(SAME, {"edges": [0, 1], "counts": [0, 9]}) > 1  # an empty bin is no infinity
+
+
+def test_drift_names_what_has_moved(tmp_path: Path) -> None:
+    before = run(tmp_path / "a", drawn_crowd(tmp_path / "a"))
+    assert drift(before, before)["moved"] == []
+    after = json.loads(json.dumps(before))
+    after["counts"]["people"] = 1
+    counts = after["distributions"]["people_per_image"]["counts"]
+    after["distributions"]["people_per_image"]["counts"] = counts[::-1]
+    found = drift(before, after)
+    assert found["moved"] == ["people_per_image"]
+    assert found["counts"]["people"] == {"before": before["counts"]["people"], "after": 1}
+
+
+def test_the_page_shows_distributions_notes_and_refused_images(tmp_path: Path) -> None:
+    root = drawn_crowd(tmp_path)
+    (root / "Images/orphan.jpg").write_bytes(b"x")
+    lines = [json.loads(line) for line in (root / "annotation_train.odgt").read_text().splitlines()]
+    lines[0]["gtboxes"][0]["fbox"] = [10, 10, 0, 20]
+    (root / "annotation_train.odgt").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    content = run(tmp_path, root, max_quarantined_frac=0.1)
+    assert sum(content["distributions"]["people_per_image"]["counts"]) == content["counts"]["images"] == 40
+    assert sum(content["distributions"]["box_height_px"]["counts"]) == content["counts"]["people"]
+    page = (tmp_path / "docs/index.html").read_text()
+    assert "data:image/jpeg;base64," in page
+    assert "box 0 has no area" in page
+    assert "orphan: an image that no annotation names" in page
+    assert page.count("<figure>") == 6
