@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from components.errors import DataError
 from components.quality.distributions import population_stability
-from components.quality.drift import drift
+from components.quality.drift import drift, drift_since
 from tests.quality.test_validation import run
 from tests.toys import drawn_crowd
 
@@ -48,3 +52,31 @@ def test_the_page_shows_distributions_notes_and_refused_images(tmp_path: Path) -
     assert "box 0 has no area" in page
     assert "orphan: an image that no annotation names" in page
     assert page.count("<figure>") == 6
+
+
+def test_drift_reads_the_earlier_version_from_dvcs_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = run(tmp_path / "a", drawn_crowd(tmp_path / "a"))
+    repository = tmp_path / "repository"
+    file = repository / "data/validated/crowd/validation.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(content))
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    for command in (
+        ["git", "init", "-q"],
+        [sys.executable, "-m", "dvc", "init", "-q"],
+        [sys.executable, "-m", "dvc", "add", "-q", "data/validated/crowd"],
+        ["git", "add", "."],
+        ["git", *identity, "commit", "-qm", "first"],
+    ):
+        subprocess.run(command, cwd=repository, check=True, env=os.environ | {"DVC_NO_ANALYTICS": "1"})
+    content["distributions"]["people_per_image"]["counts"].reverse()
+    file.unlink()  # DVC may have linked it to its cache
+    file.write_text(json.dumps(content))
+    monkeypatch.chdir(repository)
+    out = Path("reports/drift/crowd.json")
+    assert drift_since("crowd", "HEAD", Path("data/validated"), out)["moved"] == ["people_per_image"]
+    assert json.loads(out.read_text())["revision"] == "HEAD"
+    with pytest.raises(DataError, match="is not there: dvc repro validate@other"):
+        drift_since("other", "HEAD", Path("data/validated"), out)
+    with pytest.raises(DataError, match=r"nowhere holds no data/validated/crowd/validation\.json"):
+        drift_since("crowd", "nowhere", Path("data/validated"), out)
