@@ -124,7 +124,7 @@ def _plot(results: Sequence[ArmResult], study: Study, path: Path) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(8, 0.9 + 0.42 * len(results)), layout="constrained")
+    figure, axes = plt.subplots(figsize=(8, 1.1 + 0.42 * len(results)), layout="constrained")
     rows = range(len(results) - 1, -1, -1)
     for row, result in zip(rows, results, strict=True):
         low, high = result.interval or (0.0, 0.0)
@@ -134,7 +134,7 @@ def _plot(results: Sequence[ArmResult], study: Study, path: Path) -> None:
     axes.axvline(0, color="#555555", linewidth=1)
     axes.set_yticks(list(rows), [result.arm.title for result in results])
     axes.set_ylim(-0.6, len(results) - 0.4)
-    axes.set_xlabel(f"gain in F1 at IoU .5 over “{_title(study, study.baseline)}”; ring: a seed, bar: 95 % interval")
+    axes.set_xlabel(f"gain in F1 over “{_title(study, study.baseline)}”\nring: a seed, bar: 95 % interval over images")
     axes.grid(axis="x", color="#dddddd", linewidth=0.7)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
