@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from components.store.samples import image_groups
+
 Row = dict[str, Any]
 
 
@@ -38,9 +40,11 @@ def chosen(
     available = {name: min(count, caps.get(name) or count) for name, count in counts.items()}
     left = quotas(available, weights, most)
     kept: list[Row] = []
-    for i in np.random.default_rng(seed).permutation(len(rows)):
-        row = rows[int(i)]
-        if left[row["source"]]:
-            left[row["source"]] -= 1
-            kept.append(row)
+    images = image_groups(rows)
+    for i in np.random.default_rng(seed).permutation(len(images)):
+        places = images[int(i)]  # the tiles of an image go together: a part of it could not be scored
+        source = rows[places[0]]["source"]
+        if left[source] >= len(places):
+            left[source] -= len(places)
+            kept += [rows[place] for place in places]
     return kept

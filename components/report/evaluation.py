@@ -15,6 +15,7 @@ from urllib.parse import quote
 from components.errors import DataError
 from components.report.gallery import Picture, card, data_uri
 from components.report.plots import Line, chart
+from components.store.samples import image_groups, whole_row
 from components.store.schemas import DETECTIONS, PER_IMAGE, PROMPTS
 from components.store.tables import read_rows
 
@@ -38,7 +39,8 @@ def pictures_of(model: str, inputs: Inputs) -> list[Picture]:
     boxes: dict[str, list[list[float]]] = {}
     for row in read_rows(inputs.scores / model / "detections.parquet", DETECTIONS):
         boxes.setdefault(row["sample_id"], []).append([row["x1"], row["y1"], row["x2"], row["y2"]])
-    samples = list(read_rows(inputs.prompts, PROMPTS))
+    rows = list(read_rows(inputs.prompts, PROMPTS))
+    samples = [whole_row(rows[places[0]]) for places in image_groups(rows)]
     missing = [sample["sample_id"] for sample in samples if sample["sample_id"] not in images]
     if missing:
         raise DataError(

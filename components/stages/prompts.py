@@ -14,6 +14,8 @@ import numpy as np
 
 from components.core.frames import ImageView, smart_resize
 from components.core.gold import gold_completion
+from components.core.scene import Truth
+from components.core.tiles import split_truth, tile_grid
 from components.errors import DataError, ParamsError
 from components.params import DatasetParams, PromptParams, load_params
 from components.prompting.budget import person_heights, pixels_factor, token_budget
@@ -29,6 +31,7 @@ INTERIM, VALIDATED = Path("data/interim"), Path("data/validated")
 Row = dict[str, Any]
 SPLIT_FILES = {"train": ("sft", "grpo"), "val": ("val",), "test": ("test",)}
 MOST_SMALL = 0.01
+OF_TILES = ("tile", "whole_size_px", "whole_truth_boxes", "whole_truth_labels", "whole_ignore_boxes")
 ROLES = {"train": {"train"}, "eval": {"val", "test"}, "both": {"train", "val", "test"}}
 
 
@@ -41,8 +44,8 @@ def run(base: Path, out: Path, datasets: dict[str, DatasetParams], params: Promp
     for name, dataset in datasets.items():
         text = prompt_text(Path(dataset.template or params.template), dataset.labels or params.labels)
         for split, scene, boxes in _scenes(name, ROLES[dataset.role]):
-            sample = _sample(scene, boxes, dataset, processor, params)
-            samples[split].append({"prompt": _message("user", text)} | sample)
+            message = {"prompt": _message("user", text)}
+            samples[split] += [message | sample for sample in _samples(scene, boxes, dataset, processor, params)]
     fitting = {
         split: [row for row in rows if row["gold_tokens"] <= params.max_completion_tokens]
         for split, rows in samples.items()
@@ -129,15 +132,35 @@ def _scenes(name: str, wanted: set[str]) -> Iterator[tuple[str, Row, list[Row]]]
             yield scene["split"], scene, boxes[scene["scene_id"]]
 
 
-def _sample(scene: Row, boxes: list[Row], dataset: DatasetParams, processor: Any, params: PromptParams) -> Row:
-    width, height = scene["width_px"], scene["height_px"]
+def _samples(
+    scene: Row, boxes: list[Row], dataset: DatasetParams, processor: Any, params: PromptParams
+) -> Iterator[Row]:
+    """One sample of the whole image, or one a tile where the dataset is tiled."""
+    whole = truth_of(boxes, scene["width_px"], scene["height_px"], dataset)
+    if dataset.tiling is None:
+        yield _sample(scene, whole, dataset, processor, params)
+        return
+    tiling = dataset.tiling
+    tiles = tile_grid(whole.width_px, whole.height_px, tiling.rows, tiling.columns, tiling.overlap_frac)
+    of_image = {
+        "whole_size_px": [whole.width_px, whole.height_px],
+        "whole_truth_boxes": whole.boxes.tolist(),
+        "whole_truth_labels": list(whole.labels),
+        "whole_ignore_boxes": whole.ignore.tolist(),
+    }
+    for number, (tile, truth) in enumerate(zip(tiles, split_truth(whole, tiles), strict=True)):
+        sample = _sample(scene, truth, dataset, processor, params)
+        yield sample | of_image | {"sample_id": f"{sample['sample_id']}#{number}", "tile": list(tile)}
+
+
+def _sample(scene: Row, truth: Truth, dataset: DatasetParams, processor: Any, params: PromptParams) -> Row:
+    width, height = truth.width_px, truth.height_px
     images = processor.image_processor
     size = images.size
     model_size = smart_resize(
         width, height, images.patch_size * images.merge_size, size["shortest_edge"], size["longest_edge"]
     )
     view = ImageView(width, height, params.frame, model_size)
-    truth = truth_of(boxes, width, height, dataset)
     text = gold_completion(truth, view, params.look_iou)
     visible = truth.visible_frac if truth.visible_frac is not None else np.ones(len(truth.boxes))
     return {
@@ -158,7 +181,7 @@ def _sample(scene: Row, boxes: list[Row], dataset: DatasetParams, processor: Any
         "truth_labels": list(truth.labels),
         "truth_visible_frac": np.asarray(visible).tolist(),
         "ignore_boxes": truth.ignore.tolist(),
-    }
+    } | dict.fromkeys(OF_TILES)
 
 
 def _message(role: str, content: str) -> list[dict[str, str]]:

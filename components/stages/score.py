@@ -8,6 +8,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from components.core.boxes import as_boxes
 from components.core.completion import Answer, Parsed, ParseFailure, parse, span_confidence
 from components.core.frames import ImageView
 from components.core.scene import Truth
+from components.core.tiles import merge
 from components.errors import DataError
 from components.metrics import METRICS
 from components.metrics.coco import precision_recall_curve
@@ -25,6 +27,7 @@ from components.metrics.detection import Detections, ImageCounts, count_image, f
 from components.params import ScoreParams, load_section
 from components.stages import run_stage
 from components.store.atomic import atomic_file, write_json
+from components.store.samples import image_groups, whole_row
 from components.store.schemas import DETECTIONS, PER_IMAGE, PROMPTS
 from components.store.tables import read_rows, write_table
 
@@ -39,26 +42,72 @@ def run(model: str, prompts: Path, completions: Path, out: Path, params: ScorePa
     lines = read_completions(completions)
     if [line["sample_id"] for line in lines] != [sample["sample_id"] for sample in samples]:
         raise DataError(f"{completions} does not answer the samples of {prompts} in their order; run predict again")
-    truths = [truth_of_sample(sample) for sample in samples]
     answers = [parse(line["text"], view_of_sample(sample)) for line, sample in zip(lines, samples, strict=True)]
-    paired = list(zip(answers, lines, strict=True))
-    found = [_detections(answer, line, params, salvage=False) for answer, line in paired]
-    counts = [count_image(one, truth, params.min_iou) for one, truth in zip(found, truths, strict=True)]
-    rescued = [_detections(answer, line, params, salvage=True) for answer, line in paired]
+    images = _images(samples, answers, lines, params)
+    truths, found = [image.truth for image in images], [image.found for image in images]
+    counts = [count_image(image.found, image.truth, params.min_iou) for image in images]
+    salvaged = [count_image(image.rescued, image.truth, params.min_iou) for image in images]
     by_iou = f1_by_iou(found, truths)
-    salvaged = [count_image(one, truth, params.min_iou) for one, truth in zip(rescued, truths, strict=True)]
     metrics = _metrics(model, answers, counts, params) | {
         name: metric(found, truths) for name, metric in METRICS.items()
     }
     values = [value for value in by_iou.values() if value is not None]
     metrics["detection"]["mean_f1"] = float(np.mean(values)) if values else None
     metrics["salvaged"] = pooled(salvaged)
-    _write_tables(out, samples, answers, found, counts)
+    _write_tables(out, images, counts)
     _write_csv(out / "plots" / "f1_by_iou.csv", ["iou", "f1"], list(by_iou.items()))
     curve = precision_recall_curve(found, truths).round(6).tolist()
     _write_csv(out / "plots" / "pr_curve.csv", ["recall", "precision"], curve)
     write_json(out / "metrics.json", metrics)
     return metrics
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Image:
+    """One image with all that was said of it: by one sample, or by its tiles."""
+
+    row: Row
+    truth: Truth
+    found: Detections
+    rescued: Detections
+    failure: str | None
+    look: list[list[float]]
+    think: str | None
+
+
+def _images(samples: list[Row], answers: list[Parsed], lines: list[Row], params: ScoreParams) -> list[_Image]:
+    images: list[_Image] = []
+    for places in image_groups(samples):
+        tiles, said = [samples[place] for place in places], [answers[place] for place in places]
+        pairs = [(answers[place], lines[place]) for place in places]
+        row = whole_row(tiles[0])
+        found, rescued = (
+            _merged([_detections(answer, line, params, salvage) for answer, line in pairs], tiles)
+            for salvage in (False, True)
+        )
+        failures = [answer.reason for answer in said if isinstance(answer, ParseFailure)]
+        thoughts = [answer.think for answer in said if isinstance(answer, Answer)]
+        look = [box for tile, answer in zip(tiles, said, strict=True) for box in _look(answer, tile)]
+        think = " | ".join(thoughts) if thoughts else None
+        images.append(_Image(row, truth_of_sample(row), found, rescued, failures[0] if failures else None, look, think))
+    return images
+
+
+def _merged(found: list[Detections], tiles: list[Row]) -> Detections:
+    """The tiles' detections as the image's; the one detection where nothing is tiled."""
+    if tiles[0]["tile"] is None:
+        return found[0]
+    rectangles = [tuple(tile["tile"]) for tile in tiles]
+    boxes, origin = merge([one.boxes for one in found], [one.labels for one in found], rectangles)
+    labels, scores = [label for one in found for label in one.labels], np.concatenate([one.scores for one in found])
+    return Detections(boxes, tuple(labels[i] for i in origin), scores[origin])
+
+
+def _look(answer: Parsed, tile: Row) -> list[list[float]]:
+    if not isinstance(answer, Answer):
+        return []
+    x, y = tile["tile"][:2] if tile["tile"] is not None else (0, 0)
+    return (answer.look + np.array([x, y, x, y], dtype=np.float32)).tolist()
 
 
 def read_completions(path: Path) -> list[Row]:
@@ -116,7 +165,7 @@ def _metrics(model: str, answers: list[Parsed], counts: list[ImageCounts], param
     return {
         "schema": "metrics/1",
         "model": model,
-        "images": len(answers),
+        "images": len(counts),
         "format_rate": 1 - sum(failures.values()) / len(answers),
         "failures": dict(failures),
         "confidence": params.confidence,
@@ -125,30 +174,30 @@ def _metrics(model: str, answers: list[Parsed], counts: list[ImageCounts], param
     }
 
 
-def _write_tables(
-    out: Path, samples: list[Row], answers: list[Parsed], found: list[Detections], counts: list[ImageCounts]
-) -> None:
-    places = [{key: sample[key] for key in ("sample_id", "scene_id", "source")} for sample in samples]
+def _write_tables(out: Path, images: list[_Image], counts: list[ImageCounts]) -> None:
+    places = [{key: image.row[key] for key in ("sample_id", "scene_id", "source")} for image in images]
     boxes = [
         place | {"order": order, "label": label, "score": float(score)} | _corners(box)
-        for place, one in zip(places, found, strict=True)
-        for order, (box, label, score) in enumerate(zip(one.boxes, one.labels, one.scores, strict=True))
+        for place, image in zip(places, images, strict=True)
+        for order, (box, label, score) in enumerate(
+            zip(image.found.boxes, image.found.labels, image.found.scores, strict=True)
+        )
     ]
     write_table(out / "detections.parquet", DETECTIONS, boxes)
-    images = [
+    rows = [
         place
         | {
-            "failure": answer.reason if isinstance(answer, ParseFailure) else None,
+            "failure": image.failure,
             "truth_count": count.truth,
             "predicted_count": count.predicted,
             "matched_count": count.matched,
             "matched_iou_sum": count.iou_sum,
-            "look_boxes": answer.look.tolist() if isinstance(answer, Answer) else [],
-            "think": answer.think if isinstance(answer, Answer) else None,
+            "look_boxes": image.look,
+            "think": image.think,
         }
-        for place, answer, count in zip(places, answers, counts, strict=True)
+        for place, image, count in zip(places, images, counts, strict=True)
     ]
-    write_table(out / "per_image.parquet", PER_IMAGE, images)
+    write_table(out / "per_image.parquet", PER_IMAGE, rows)
 
 
 def _corners(box: Any) -> dict[str, float]:

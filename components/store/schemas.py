@@ -80,7 +80,7 @@ QUARANTINE = TableSchema(
 
 PROMPTS = TableSchema(
     "prompts",
-    1,
+    2,
     pa.schema(
         [
             ("sample_id", pa.string()),
@@ -101,6 +101,12 @@ PROMPTS = TableSchema(
             ("truth_labels", pa.list_(pa.string())),
             ("truth_visible_frac", pa.list_(pa.float32())),  # 1 where the dataset has no visible boxes
             ("ignore_boxes", _BOXES),
+            # a tile: its rectangle in the image, and the whole image's truth; null for a sample of a whole image
+            ("tile", pa.list_(pa.int32())),
+            ("whole_size_px", pa.list_(pa.int32())),
+            ("whole_truth_boxes", _BOXES),
+            ("whole_truth_labels", pa.list_(pa.string())),
+            ("whole_ignore_boxes", _BOXES),
         ]
     ),
 )

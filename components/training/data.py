@@ -23,7 +23,11 @@ def load_prompts(path: Path) -> Dataset:
 
 
 def _with_images(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    images = [open_image(Path(path), sha) for path, sha in zip(batch["image_path"], batch["image_sha256"], strict=True)]
+    files = zip(batch["image_path"], batch["image_sha256"], batch["tile"], strict=True)
+    images = [
+        open_image(Path(path), sha) if tile is None else open_image(Path(path), sha).crop(tile)
+        for path, sha, tile in files
+    ]
     return batch | {"image": images}
 
 

@@ -110,7 +110,7 @@ def train_grpo(
     check_starts_from_policy(start)
     check_batches(params)
     check_vllm(params)
-    dataset = load_prompts(prompts).select_columns(["prompt", "image_path", "image_sha256", *REWARD_COLUMNS])
+    dataset = load_prompts(prompts).select_columns(["prompt", "image_path", "image_sha256", "tile", *REWARD_COLUMNS])
     rewards = GroupRewards(rewards_params, params.num_generations)
     keepers: list[RolloutKeeper] = []
 

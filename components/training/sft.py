@@ -17,7 +17,7 @@ COLUMNS = {
 def train_sft(start: Path, prompts: Path, out: Path, reports: Path, params: SftParams) -> None:
     """models/base + prompts -> models/sft with its curves. Raises DataError, ModelError or TrainingError."""
     check_starts_from_policy(start)
-    dataset = load_prompts(prompts).select_columns(["prompt", "completion", "image_path", "image_sha256"])
+    dataset = load_prompts(prompts).select_columns(["prompt", "completion", "image_path", "image_sha256", "tile"])
 
     def make_trainer(model: Any, processor: Any, arguments: dict[str, Any]) -> Any:
         from trl.trainer.sft_config import SFTConfig

@@ -67,7 +67,7 @@ def test_quotas_give_as_many_as_there_are_and_no_more(sets: dict[str, tuple[int,
 
 
 def test_the_same_rows_are_chosen_again_within_cap_and_quota() -> None:
-    rows = [{"source": name, "n": n} for name in "ab" for n in range(20)]
+    rows = [{"source": name, "scene_id": str(n), "n": n} for name in "ab" for n in range(20)]
     weights = {"a": 1.0, "b": 1.0}
     first = chosen(rows, 10, (3, 5), weights, {})
     assert first == chosen(rows, 10, (3, 5), weights, {})
@@ -92,3 +92,10 @@ def test_small_people_are_counted_and_the_pixels_that_would_help_named() -> None
     assert pixels_factor([5.0] * 100, 10.0) == pytest.approx(4.0)  # twice the height is four times the pixels
     assert pixels_factor([20.0] * 100, 10.0) == 1.0
     assert person_heights([], 10.0) is None
+
+
+def test_the_tiles_of_an_image_are_chosen_together() -> None:
+    rows = [{"source": "a", "scene_id": str(n // 4), "n": n} for n in range(40)]
+    kept = chosen(rows, 10, (1, 2), {"a": 1.0}, {})
+    assert len(kept) == 8
+    assert all(kept[i]["scene_id"] == kept[i + 3]["scene_id"] for i in (0, 4))

@@ -11,13 +11,14 @@ import pytest
 
 from components.core.completion import span_confidence
 from components.errors import DataError, ModelError, ParamsError
-from components.params import PromptParams, ReportParams, ScoreParams, load_params, load_section
+from components.params import PromptParams, ReportParams, ScoreParams, TilingParams, load_params, load_section
 from components.report.evaluation import Inputs
 from components.stages import prompts as prompts_stage
 from components.stages import report as report_stage
 from components.stages import score
 from components.store.schemas import PER_IMAGE, PROMPTS
 from components.store.tables import TableSchema, read_table, write_table
+from components.training.data import load_prompts
 from tests.workspace import run_stage
 
 SCORE = ScoreParams(min_iou=0.5, confidence="logprob", bootstrap_samples=50, seed=0)
@@ -179,3 +180,23 @@ def test_the_report_is_deterministic_escaped_and_loads_nothing(scored: Inputs, p
     assert "http" not in page.replace("http-equiv", "")
     assert page.index("unreadable (structure)") < page.index("F1 1.00")  # worst first
     assert page.count("<article") == 24
+
+
+def test_perfect_answers_about_tiles_score_as_perfect_answers_about_images(
+    prepared: Path, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(prepared)
+    params = load_params()
+    tiled = params.datasets["crowd"].model_copy(update={"tiling": TilingParams(rows=1, columns=2, overlap_frac=0.6)})
+    prompts_stage.run(Path("models/base"), tmp_path, {"crowd": tiled}, params.prompts)
+    rows = read_table(tmp_path / "test.parquet", PROMPTS).to_pylist()
+    assert len(rows) == 8  # whole images only, at most max_samples.test samples
+    assert len({row["scene_id"] for row in rows}) == 4
+    assert {row["width_px"] for row in rows} < set(range(40, 50))
+    pictures = load_prompts(tmp_path / "test.parquet")
+    assert all(picture["image"].size == (picture["width_px"], 64) for picture in pictures)
+    lines = write_lines(tmp_path / "gold.jsonl", gold_lines(tmp_path / "test.parquet"))
+    metrics = score.run("gold", tmp_path / "test.parquet", lines, tmp_path / "scores", SCORE)
+    assert metrics["images"] == 4
+    assert metrics["detection"]["f1"] == 1.0
+    assert metrics["counting"]["mae"] == 0
