@@ -80,9 +80,11 @@ def _parse(text: str, view: ImageView) -> Answer:
     think, look, answer = _blocks(text)
     if not text[think[0] : think[1]].strip():
         raise _Bad("blank_think", think[0])
-    look_boxes = [_numbers(item, look[0]) for item in _json_list(text, look)[0]]
-    values, spans = _json_list(text, answer)
-    items = [_item(value, answer[0]) for value in values]
+    if text.count("[", *look) + text.count("{", *look) > _MAX_DEPTH:  # fewer cannot nest too deep
+        _objects(text[slice(*look)], look[0])
+    look_boxes = [_numbers(item, look[0]) for item in _json_list(text, look)]
+    spans = _objects(text[slice(*answer)], answer[0])
+    items = [_item(value, answer[0]) for value in _json_list(text, answer)]
     boxes = _to_image([box for box, _ in items], view, answer[0])
     return Answer(
         think=text[think[0] : think[1]].strip(),
@@ -119,15 +121,12 @@ def _outside_is_blank(text: str, tags: Sequence[re.Match[str]]) -> bool:
     return not any(gap.strip() for gap in gaps)
 
 
-def _json_list(text: str, span: tuple[int, int]) -> tuple[list[Any], tuple[tuple[int, int], ...]]:
-    """The list that stands in `span`, and where the objects directly inside it stand in the text."""
+def _json_list(text: str, span: tuple[int, int]) -> list[Any]:
     start, end = span
-    body = text[start:end]
-    objects = _objects(body, start)
-    value = _loads(body, start)
+    value = _loads(text[start:end], start)
     if not isinstance(value, list):
         raise _Bad("bad_shape", start)
-    return cast("list[Any]", value), objects
+    return cast("list[Any]", value)
 
 
 def _loads(body: str, offset: int) -> Any:
