@@ -85,11 +85,17 @@ def _parse(text: str, view: ImageView) -> Answer:
     look_boxes = [_numbers(item, look[0]) for item in _json_list(text, look)]
     spans = _objects(text[slice(*answer)], answer[0])
     items = [_item(value, answer[0]) for value in _json_list(text, answer)]
-    boxes = _to_image([box for box, _ in items], view, answer[0])
+    found = [box for box, _ in items]
+    try:
+        together = _to_image([*look_boxes, *found], view, answer[0])  # one conversion costs half of two
+    except _Bad:
+        _to_image(look_boxes, view, look[0])
+        _to_image(found, view, answer[0])
+        raise
     return Answer(
         think=text[think[0] : think[1]].strip(),
-        look=_to_image(look_boxes, view, look[0]),
-        boxes=boxes,
+        look=together[: len(look_boxes)],
+        boxes=together[len(look_boxes) :],
         labels=tuple(label for _, label in items),
         spans=spans,
     )

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from components.core.boxes import Boxes, clip
+from components.core.boxes import Boxes
 from components.core.completion import Answer, Parsed
 from components.core.scene import Truth
 from components.rewards.precision_recall import PrecisionRecallSettings, match
@@ -132,9 +132,8 @@ def make_instances(settings: object, matching: PrecisionRecallSettings) -> Rewar
 def _doubt(answers: Sequence[Answer], truth: Truth, matching: PrecisionRecallSettings) -> NDArray[np.float64]:
     """(T,): 4 p (1 - p) of each person."""
     found = np.zeros(len(truth.boxes))
-    boxes = clip(truth.boxes, truth.width_px, truth.height_px)
     for answer in answers:
-        found[match(answer, boxes, truth, matching).truth] += 1
+        found[match(answer, truth, matching).truth] += 1
     share = found / max(1, len(answers))
     return 4 * share * (1 - share)
 

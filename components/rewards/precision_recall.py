@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from components.core.boxes import Boxes, as_boxes, clip
+from components.core.boxes import as_boxes, clip
 from components.core.completion import Answer, Parsed
 from components.core.matching import Matches, candidate_ious, counted_predictions, match_greedy, match_optimal
 from components.core.scene import Truth
@@ -39,25 +40,26 @@ def make(settings: PrecisionRecallSettings) -> Reward:
     """
 
     def reward(group: Sequence[Parsed], truth: Truth) -> NDArray[np.float32]:
-        clipped = clip(truth.boxes, truth.width_px, truth.height_px)
-        scores = [_score(answer, clipped, truth, settings) if isinstance(answer, Answer) else 0.0 for answer in group]
+        scores = [_score(answer, truth, settings) if isinstance(answer, Answer) else 0.0 for answer in group]
         return np.array(scores, dtype=np.float32)
 
     return reward
 
 
-def match(answer: Answer, truth_boxes: Boxes, truth: Truth, settings: PrecisionRecallSettings) -> Matches:
+@lru_cache(maxsize=128)  # the looking reward by instances asks for the same matches of the same group
+def match(answer: Answer, truth: Truth, settings: PrecisionRecallSettings) -> Matches:
     """The pairs that count: optimal by total IoU, by number of pairs first where a hit is a hit, or greedy."""
+    truth_boxes = clip(truth.boxes, truth.width_px, truth.height_px)
     ious = candidate_ious(answer.boxes, answer.labels, truth_boxes, truth.labels)
     if settings.matching == "greedy":
         return match_greedy(ious, settings.tau)
     return match_optimal(ious, settings.tau, most_pairs=settings.quality == "hit")
 
 
-def _score(answer: Answer, truth_boxes: Boxes, truth: Truth, settings: PrecisionRecallSettings) -> float:
-    matches = match(answer, truth_boxes, truth, settings)
+def _score(answer: Answer, truth: Truth, settings: PrecisionRecallSettings) -> float:
+    matches = match(answer, truth, settings)
     predicted = int(counted_predictions(answer.boxes, matches, as_boxes(truth.ignore)).sum())
-    people = len(truth_boxes)
+    people = len(truth.boxes)
     if people == 0 or predicted == 0:
         return float(people == predicted)
     quality = float(matches.iou.sum()) if settings.quality == "iou" else float(len(matches))
