@@ -116,6 +116,7 @@ def drift(
         typer.echo(f"{name:<28} PSI {value:.3f}{'  moved' if name in found['moved'] else ''}")
     for name, values in sorted(found["counts"].items()):
         typer.echo(f"{name:<28} {values['before']} -> {values['after']}")
+    typer.echo(f"reports/drift/{dataset}.html")
 
 
 @app.command()

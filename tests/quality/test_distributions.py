@@ -76,6 +76,9 @@ def test_drift_reads_the_earlier_version_from_dvcs_history(tmp_path: Path, monke
     out = Path("reports/drift/crowd.json")
     assert drift_since("crowd", "HEAD", Path("data/validated"), out)["moved"] == ["people_per_image"]
     assert json.loads(out.read_text())["revision"] == "HEAD"
+    page = out.with_suffix(".html").read_text()
+    assert page.count("<figure>") == 12
+    assert page.index("moved") < page.index("steady")
     with pytest.raises(DataError, match="is not there: dvc repro validate@other"):
         drift_since("other", "HEAD", Path("data/validated"), out)
     with pytest.raises(DataError, match=r"nowhere holds no data/validated/crowd/validation\.json"):
