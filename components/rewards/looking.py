@@ -31,11 +31,17 @@ class LookingSettings(Protocol):
     def grid(self) -> int: ...
 
 
-def coverage(boxes: Boxes, width_px: int, height_px: int, grid: int) -> Maps:
-    """(grid, grid): how many boxes cover each cell, in exact fractions of the cell; rows run down the image."""
+def coverages(answers: Sequence[Boxes], width_px: int, height_px: int, grid: int) -> Maps:
+    """(K, grid, grid): how many boxes of each answer cover each cell, in exact fractions of the cell.
+
+    Rows run down the image.
+    """
+    boxes = np.concatenate(answers)  # all at once: a call costs more than the boxes of one answer
     columns = _cover_1d(boxes[:, 0], boxes[:, 2], width_px, grid)
     rows = _cover_1d(boxes[:, 1], boxes[:, 3], height_px, grid)
-    return rows.T @ columns
+    ends = np.cumsum([len(answer) for answer in answers])
+    parts = zip(np.split(rows, ends[:-1]), np.split(columns, ends[:-1]), strict=True)
+    return np.stack([down.T @ across for down, across in parts])
 
 
 def _cover_1d(low: NDArray[np.float32], high: NDArray[np.float32], side_px: int, grid: int) -> Maps:
@@ -64,7 +70,7 @@ def make(settings: LookingSettings) -> Reward:
         if disagreement.max() < MIN_DISAGREEMENT:
             return np.full(len(group), np.nan, dtype=np.float32)
         size = (truth.width_px, truth.height_px, settings.grid)
-        looks = np.stack([np.minimum(1.0, coverage(answer.look, *size)) for answer in answers])
+        looks = np.minimum(1.0, coverages([answer.look for answer in answers], *size))
         scores[parsed] = _soft_dice(looks, disagreement)
         return scores
 
@@ -72,7 +78,7 @@ def make(settings: LookingSettings) -> Reward:
 
 
 def _counts(answers: Sequence[Answer], truth: Truth, grid: int) -> Maps:
-    return np.stack([coverage(answer.boxes, truth.width_px, truth.height_px, grid) for answer in answers])
+    return coverages([answer.boxes for answer in answers], truth.width_px, truth.height_px, grid)
 
 
 def _others_disagreement(counts: Maps) -> Maps:

@@ -14,7 +14,7 @@ from components.core.completion import ParseFailure
 from components.core.matching import candidate_ious, match_greedy, match_optimal
 from components.params import RewardsParams
 from components.rewards import REWARDS, make_rewards, weighted_total
-from components.rewards.looking import coverage, disagreement_map
+from components.rewards.looking import coverages, disagreement_map
 from tests.strategies import HEIGHT, WIDTH, answer_of, boxes, stacked, truth_of
 
 FAILED = ParseFailure("bad_json", 0)
@@ -139,7 +139,7 @@ def test_every_reward_is_in_the_unit_interval_or_not_scored(people, answers, fai
 
 
 def test_coverage_is_an_exact_fraction() -> None:
-    cells = coverage(as_boxes([[0, 0, 12, 6]]), 64, 48, 8)  # cells of 8 x 6
+    cells = coverages([as_boxes([[0, 0, 12, 6]])], 64, 48, 8)[0]  # cells of 8 x 6
     assert cells[0].tolist() == [1.0, 0.5, 0, 0, 0, 0, 0, 0]
     assert cells.sum() == 1.5
 
