@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,32 +13,35 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from components.compose import CONF, compose
-from components.errors import ParamsError, SourceError
+from components.errors import LookoutError, ParamsError, SourceError
 from components.params import DatasetParams, load_params
 from components.sources import SOURCES
 from components.sources.layouts import LAYOUTS, find_annotations
 from components.store.atomic import atomic_file
 
 NAME = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")
+URL = re.compile(r"[a-z][a-z0-9+]*://")
 RAW = Path("data/raw")
 
 
-def add_dataset(name: str, kind: str, root: Path, role: str, licence: str, chosen: dict[str, str], track: bool) -> Path:
+def add_dataset(name: str, kind: str, root: str, role: str, licence: str, chosen: dict[str, str], track: bool) -> Path:
     """Writes conf/datasets/<name>.yaml, composes params.yaml and tracks the data; the entry's path.
 
-    `chosen` names annotations by split where the usual ones do not fit. A root outside the checkout is imported to
-    data/raw/<name>. Raises SourceError or ParamsError; then nothing has changed.
+    `chosen` names annotations by split where the usual ones do not fit. A root outside the checkout, a folder or the
+    URL of one (s3://, gs://, ssh://, ...), is imported to data/raw/<name> with its digest. Raises SourceError or
+    ParamsError; then nothing has changed.
     """
     if not NAME.fullmatch(name):
         raise ParamsError(f"the name {name!r} will not do; want lower-case letters, digits, - and _")
     if kind not in SOURCES:
         raise ParamsError(f"unknown format {kind!r}; want one of {', '.join(sorted(SOURCES))}")
-    if not root.is_dir():
-        raise SourceError(f"the folder {root} is not there; give the folder that the download was unpacked to")
     profile = load_params().profile
-    entry = _entry(kind, root, role, licence, chosen)
-    if track:
-        entry["root"] = _tracked(name, root)
+    if URL.match(root):
+        entry = _imported(name, kind, root, role, licence, chosen)
+    else:
+        entry = _entry(kind, Path(root), role, licence, chosen)
+        if track:
+            entry["root"] = _tracked(name, Path(root))
     path = CONF / "datasets" / f"{name}.yaml"
     with atomic_file(path) as partial, partial.open("w") as file:
         file.write(f"# Written by `lookout add-dataset`. {LAYOUTS[kind].note}".rstrip() + "\n")
@@ -47,7 +51,26 @@ def add_dataset(name: str, kind: str, root: Path, role: str, licence: str, chose
     return path
 
 
+def _imported(name: str, kind: str, url: str, role: str, licence: str, chosen: dict[str, str]) -> dict[str, Any]:
+    """The entry of a folder that DVC fetched from its URL; what does not fit is taken away again (the cache has it)."""
+    target = RAW / name
+    if not target.exists():
+        RAW.mkdir(parents=True, exist_ok=True)
+        _dvc("import-url", url, str(target))
+    try:
+        return _entry(kind, target, role, licence, chosen)
+    except LookoutError:
+        _dvc("remove", f"{target}.dvc")
+        shutil.rmtree(target) if target.is_dir() else target.unlink()
+        raise
+
+
 def _entry(kind: str, root: Path, role: str, licence: str, chosen: dict[str, str]) -> dict[str, Any]:
+    if not root.is_dir():
+        raise SourceError(
+            f"the folder {root} is not there; give the folder that the download was unpacked to, or the URL of one "
+            "(an archive is no folder: unpack it first)"
+        )
     wanted = {"train": ("train",), "eval": ("test",), "both": ("train", "test")}[role]
     searched = tuple(split for split in wanted if split not in chosen)
     annotations = find_annotations(kind, root, searched) | chosen
@@ -84,7 +107,11 @@ def _tracked(name: str, root: Path) -> str:
     if target.with_name(f"{target.name}.dvc").exists():
         return target.as_posix()  # the same command again
     target.parent.mkdir(parents=True, exist_ok=True)
-    command = ["add", str(target)] if inside else ["import-url", str(root.resolve()), str(target)]
+    _dvc(*(["add", str(target)] if inside else ["import-url", str(root.resolve()), str(target)]))
+    return target.as_posix()
+
+
+def _dvc(*command: str) -> None:
     answer = subprocess.run(
         [sys.executable, "-m", "dvc", *command],
         capture_output=True,
@@ -94,7 +121,6 @@ def _tracked(name: str, root: Path) -> str:
     )
     if answer.returncode:
         raise SourceError(f"dvc {' '.join(command)} failed: {' '.join(answer.stderr.split())[-300:]}")
-    return target.as_posix()
 
 
 def _add_to_defaults(name: str) -> None:

@@ -69,7 +69,7 @@ def trace(
 @app.command("add-dataset")
 def add_dataset(
     kind: Annotated[str, typer.Option("--format", help="crowdhuman, citypersons, wider_pedestrian, uavdt or coco")],
-    root: Annotated[Path, typer.Option(help="the folder that the download was unpacked to")],
+    root: Annotated[str, typer.Option(help="the folder that the download was unpacked to, or the URL of one")],
     name: Annotated[str, typer.Option(help="what it is to be called in params.yaml")],
     role: Annotated[Role, typer.Option(help="train on it, evaluate on it, or both")] = Role.both,
     licence: Annotated[str, typer.Option(help="its terms, for the lineage")] = "unknown",
@@ -93,7 +93,7 @@ def add_dataset(
 
 @app.command()
 def validate(dataset: Annotated[str, typer.Option(help="a name of datasets: in params.yaml")]) -> None:
-    """Ingest and validate one dataset and say where its report lies."""
+    """Ingest and validate one dataset, hold it against its previous version, and say where its report lies."""
     import subprocess
 
     from components.errors import QualityError
@@ -101,17 +101,25 @@ def validate(dataset: Annotated[str, typer.Option(help="a name of datasets: in p
     if subprocess.run([sys.executable, "-m", "dvc", "repro", f"validate@{dataset}"], check=False).returncode:
         raise QualityError(f"{dataset} did not pass; the stage's own sentence stands above")
     typer.echo(f"reports/validation/{dataset}/index.html")
+    _print_drift(dataset, None)
 
 
 @app.command()
 def drift(
     dataset: Annotated[str, typer.Option(help="a name of datasets: in params.yaml")],
-    since: Annotated[str, typer.Option(help="git revision of the earlier version")] = "HEAD",
+    since: Annotated[str | None, typer.Option(help="git revision; the previous version where it is not given")] = None,
 ) -> None:
     """Hold a validated dataset against an earlier version of it, and say what has moved."""
-    from components.quality.drift import drift_since
+    _print_drift(dataset, since)
 
-    found = drift_since(dataset, since, Path("data/validated"), Path("reports/drift") / f"{dataset}.json")
+
+def _print_drift(dataset: str, since: str | None) -> None:
+    from components.quality.drift import drift_of
+
+    found = drift_of(dataset, since)
+    if found is None:
+        typer.echo(f"no drift to show: no commit's dvc.lock holds another validated version of {dataset}")
+        return
     for name, value in sorted(found["population_stability"].items()):
         typer.echo(f"{name:<28} PSI {value:.3f}{'  moved' if name in found['moved'] else ''}")
     for name, values in sorted(found["counts"].items()):

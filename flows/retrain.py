@@ -9,7 +9,9 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
+from components.errors import DataError
 from components.home import lookout_home
 from components.stages import QUIET
 
@@ -21,6 +23,7 @@ from prefect import flow, get_run_logger
 from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_table_artifact
 
 from components.params import load_params
+from components.quality.drift import drift_of
 from components.report.gallery import png_uri
 from components.summary import COLUMNS, scores
 from flows.stage_task import StageFailed, run_stage, stage_names
@@ -37,7 +40,9 @@ def retrain() -> str:
     for stage in stage_names():
         cached += run_stage(stage)
         if stage.startswith("validate@"):
-            show_validation(stage.partition("@")[2])
+            drift = show_validation(stage.partition("@")[2])
+            if drift is not None and drift["moved"]:
+                logger.warning("%s has drifted: %s", drift["dataset"], ", ".join(drift["moved"]))
     logger.info("%d of %d stages were up to date", cached, len(stage_names()))
     show_scores()
     show_links(list(params.datasets))
@@ -45,8 +50,11 @@ def retrain() -> str:
     return f"{registration['model_uri']} (alias {registration['alias']})"
 
 
-def show_validation(dataset: str) -> None:
-    """The artifact validation-<dataset>: counts and findings in words."""
+def show_validation(dataset: str) -> dict[str, Any] | None:
+    """The artifact validation-<dataset>: counts, findings and drift in words. Hands the drift on, where there is any.
+
+    A history that cannot be read (a cache that was cleaned) is said there and stops nothing.
+    """
     content = json.loads((Path("data/validated") / dataset / "validation.json").read_text())
     findings = [check for check in content["checks"] if not check["success"]]
     lines = [f"# Validation of {dataset}: {'passed' if content['success'] else 'stopped'}", ""]
@@ -55,7 +63,23 @@ def show_validation(dataset: str) -> None:
     lines += [
         f"- {one['severity']}: {one['note']}: {one['unexpected_count']}, first {one['first']}" for one in findings
     ]
+    moved, text = _drift(dataset)
+    lines += ["", "## Since the previous version", "", text]
     create_markdown_artifact("\n".join(lines), key=f"validation-{dataset}".replace("_", "-").lower())
+    return moved
+
+
+def _drift(dataset: str) -> tuple[dict[str, Any] | None, str]:
+    try:
+        found = drift_of(dataset)
+    except DataError as error:
+        return None, f"cannot be said: {error}"
+    if found is None:
+        return None, "this is the first version."
+    moved = ", ".join(f"{name} (PSI {found['population_stability'][name]:.2f})" for name in found["moved"])
+    counts = ", ".join(f"{key.replace('_', ' ')} {pair['before']} -> {pair['after']}"
+                       for key, pair in found["counts"].items() if pair["before"] != pair["after"])  # fmt: skip
+    return found, f"moved: {moved or 'no distribution'}; counts: {counts or 'the same'}; since {found['revision']}"
 
 
 def show_scores() -> None:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
+from components.add_dataset import add_dataset
 from tests.layouts import LAYOUTS
 from tests.workspace import REPO, make_workspace, read_params
 
@@ -94,3 +99,39 @@ def test_a_folder_elsewhere_is_imported_with_its_digest(checkout: Path, tmp_path
     recorded = (checkout / "data/raw/new.dvc").read_text()
     assert "md5" in recorded
     assert str(tmp_path / "elsewhere") in recorded
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[str]:
+    """A loopback web server's URL of the folder tmp_path/served."""
+    (tmp_path / "served").mkdir()
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "served"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_url_is_imported_and_taken_away_where_it_is_no_dataset(checkout: Path, tmp_path: Path, served: str) -> None:
+    (tmp_path / "served/set.zip").write_bytes(b"PK")
+    said = add(checkout, "coco", f"{served}/set.zip", check=False)
+    assert said.returncode == 1
+    assert "an archive is no folder: unpack it first" in said.stderr
+    assert list((checkout / "data/raw").glob("*new*")) == []
+    said = add(checkout, "coco", f"{served}/nowhere", check=False)
+    assert "dvc import-url" in said.stderr
+    assert list((checkout / "data/raw").glob("*new*")) == []
+
+
+def test_the_folder_behind_a_url_becomes_the_root(checkout: Path, tmp_path: Path, monkeypatch) -> None:
+    fetched: list[tuple[str, ...]] = []
+
+    def fetch(*command: str) -> None:  # DVC lists folders of s3, gs and ssh, not of the web: no server for it here
+        fetched.append(command)
+        LAYOUTS["wider_pedestrian"](Path(command[2]))
+
+    monkeypatch.chdir(checkout)
+    monkeypatch.setattr("components.add_dataset._dvc", fetch)
+    path = add_dataset("new", "wider_pedestrian", "s3://bucket/wider", "eval", "CC0-1.0", {}, track=True)
+    assert fetched == [("import-url", "s3://bucket/wider", "data/raw/new")]
+    assert "root: data/raw/new" in path.read_text()

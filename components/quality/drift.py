@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import html
 import json
+import subprocess
 from importlib import resources
 from pathlib import Path
 from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from components.errors import DataError
 from components.quality.distributions import population_stability
@@ -14,6 +18,7 @@ from components.quality.pictures import histogram
 from components.store.atomic import atomic_file, write_json
 
 SHIFT = 0.25
+VALIDATED, REPORTS = Path("data/validated"), Path("reports/drift")
 
 
 def drift(before: dict[str, Any], after: dict[str, Any], threshold: float = SHIFT) -> dict[str, Any]:
@@ -32,6 +37,46 @@ def drift(before: dict[str, Any], after: dict[str, Any], threshold: float = SHIF
         "threshold": threshold,
         "moved": sorted(name for name, value in stability.items() if value > threshold),
     }
+
+
+def previous_version(name: str, validated: Path) -> str | None:
+    """The newest commit whose dvc.lock holds another validated version of the dataset than the workspace's.
+
+    Commits of every branch and tag count, so that a version kept by its tag alone is found. None: there is none.
+    """
+    folder = (validated / name).as_posix()
+    here = Path("dvc.lock")
+    now = _digest_in_lock(here.read_text(), folder) if here.exists() else None
+    for revision in _git("log", "--all", "--format=%h", "--", "dvc.lock").split():
+        digest = _digest_in_lock(_git("show", f"{revision}:dvc.lock"), folder)
+        if digest is not None and digest != now:
+            return revision
+    return None
+
+
+def _git(*arguments: str) -> str:
+    answer = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    return answer.stdout if answer.returncode == 0 else ""
+
+
+def _digest_in_lock(text: str, folder: str) -> str | None:
+    """DVC's digest of an output, by a dvc.lock; None where the lock does not have it or is none."""
+    try:
+        lock = YAML(typ="safe").load(text)
+    except YAMLError:
+        return None
+    stages = lock.get("stages", {}) if isinstance(lock, dict) else {}
+    outs = (out for stage in stages.values() for out in stage.get("outs", []))
+    return next((out.get("md5") for out in outs if out["path"] == folder), None)
+
+
+def drift_of(name: str, revision: str | None = None) -> dict[str, Any] | None:
+    """The workspace's validated version against an earlier one, written to reports/drift; None: there is none.
+
+    `revision` is a git revision; None takes the previous version. Raises DataError where it cannot be read.
+    """
+    found = revision or previous_version(name, VALIDATED)
+    return None if found is None else drift_since(name, found, VALIDATED, REPORTS / f"{name}.json")
 
 
 def drift_since(name: str, revision: str, validated: Path, out: Path, threshold: float = SHIFT) -> dict[str, Any]:
@@ -82,7 +127,8 @@ def drift_page(found: dict[str, Any], before: dict[str, Any], after: dict[str, A
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <title>Drift of {name}</title><style>{style}</style></head><body><main>
 <h1>Drift of {name} since {html.escape(found["revision"])}</h1>
-<p>PSI, the population stability index, is 0 for equal histograms; above {found["threshold"]:g} a distribution
+<p>The version now is <a href="../validation/{name}/index.html">validated here</a>.
+PSI, the population stability index, is 0 for equal histograms; above {found["threshold"]:g} a distribution
 has moved.</p>
 <h2>Counts</h2><table class="counts"><tr><th></th><th>before</th><th>now</th></tr>{counts}</table>
 <h2>Distributions</h2><table>{charts}</table></main></body></html>

@@ -12,7 +12,7 @@ import pytest
 
 from components.errors import DataError
 from components.quality.distributions import population_stability
-from components.quality.drift import drift, drift_since
+from components.quality.drift import drift, drift_since, previous_version
 from tests.quality.test_validation import run
 from tests.toys import drawn_crowd
 
@@ -83,3 +83,24 @@ def test_drift_reads_the_earlier_version_from_dvcs_history(tmp_path: Path, monke
         drift_since("other", "HEAD", Path("data/validated"), out)
     with pytest.raises(DataError, match=r"nowhere holds no data/validated/crowd/validation\.json"):
         drift_since("crowd", "nowhere", Path("data/validated"), out)
+
+
+def test_the_previous_version_is_the_newest_commit_with_another_digest(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run(["git", "init", "-q"], check=True)
+
+    def commit(digest: str) -> str:
+        outs = [{"path": "data/validated/crowd", "md5": digest}]
+        Path("dvc.lock").write_text(json.dumps({"stages": {"validate@crowd": {"outs": outs}}}))
+        subprocess.run(["git", "add", "dvc.lock"], check=True)
+        subprocess.run([*git, "commit", "-qm", digest], check=True)
+        return subprocess.check_output(["git", "rev-parse", "--short", "HEAD"], text=True).strip()
+
+    assert previous_version("crowd", Path("data/validated")) is None
+    commit("a.dir")
+    middle = commit("b.dir")
+    assert previous_version("crowd", Path("data/validated")) != middle
+    commit("c.dir")
+    assert previous_version("crowd", Path("data/validated")) == middle
+    assert previous_version("other", Path("data/validated")) is None
