@@ -7,12 +7,14 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from components.core.boxes import as_boxes, iou
 from components.core.completion import Answer, ParseFailure, parse, render
-from components.core.frames import ImageView
+from components.core.frames import ImageView, smart_resize
 from components.core.gold import crowded_clusters, gold_completion
 from tests.strategies import HEIGHT, WIDTH, boxes, truth_of
 
@@ -154,3 +156,33 @@ def test_people_who_overlap_share_one_look_box() -> None:
     assert result.look.tolist() == [[0, 0, 14, 20]]
     assert result.think == "I see 3; 2 overlap."
     assert iou(result.boxes, people).max(axis=0).tolist() == [1, 1, 1]
+
+
+FACTOR = 28  # patch size times merge size, Qwen2.5-VL
+
+
+@given(
+    st.integers(56, 1400),
+    st.integers(56, 1400),
+    st.sampled_from(["resized", "relative_1000"]),
+    st.lists(st.tuples(*[st.floats(0, 1)] * 4), min_size=1, max_size=4),
+)
+@settings(max_examples=60, deadline=None)
+def test_written_and_read_again_a_box_moves_less_than_a_pixel_beside_the_frames_own(width, height, frame, shares):
+    """The gold text of a box, through the size that the image processor really resizes to, and back.
+
+    `resized` rounds to a pixel of the model's image, `relative_1000` to a thousandth of the side, both outwards.
+    """
+    processor = Qwen2VLImageProcessorPil(size={"shortest_edge": 56 * 56, "longest_edge": 1_003_520})
+    grid = processor(images=[Image.new("RGB", (width, height))], return_tensors="np")["image_grid_thw"][0]
+    size = int(grid[2]) * FACTOR // 2, int(grid[1]) * FACTOR // 2
+    assert smart_resize(width, height, FACTOR, 56 * 56, 1_003_520) == size
+    sides = np.array([width, height, width, height])
+    low = np.array([share[:2] for share in shares]) * (sides[:2] - 1)
+    high = low + 1 + np.array([share[2:] for share in shares]) * (sides[2:] - 1 - low)
+    corners = np.concatenate([low, high], axis=1)
+    view = ImageView(width, height, frame, size)
+    answer = parse(render("x", as_boxes([]), as_boxes(corners), ["person"] * len(corners), view), view)
+    units = np.array([*size, *size]) if frame == "resized" else np.full(4, 1000)
+    assert isinstance(answer, Answer)
+    assert (np.abs(answer.boxes - corners) <= np.maximum(1, sides / units) + 1e-3).all()
