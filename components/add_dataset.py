@@ -17,6 +17,7 @@ from components.errors import LookoutError, ParamsError, SourceError
 from components.params import DatasetParams, load_params
 from components.sources import SOURCES
 from components.sources.layouts import LAYOUTS, find_annotations
+from components.sources.source import RawScene
 from components.store.atomic import atomic_file
 
 NAME = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")
@@ -90,7 +91,19 @@ def _entry(kind: str, root: Path, role: str, licence: str, chosen: dict[str, str
     from components.stages.ingest import check_layout
 
     check_layout("new", root, DatasetParams.model_validate(entry))
+    if kind == "coco" and _first_image_lies(root, entry | {"images": "."}) and not _first_image_lies(root, entry):
+        entry["images"] = "."  # LVIS and Objects365 name their images with the folder
     return entry
+
+
+def _first_image_lies(root: Path, entry: dict[str, Any]) -> bool:
+    """Whether the first annotated image is where this entry says that images are."""
+    from components.stages.ingest import read_split
+
+    params = DatasetParams.model_validate(entry)
+    scenes = (row for row in read_split(root, params, next(iter(params.annotations))) if isinstance(row, RawScene))
+    first = next(scenes, None)
+    return first is not None and (root / first.image_path).exists()
 
 
 def _relative(root: Path) -> str:

@@ -60,9 +60,6 @@ def test_a_download_goes_through_ingest_and_validate(checkout: Path, layout: str
     said = add(checkout, FORMATS.get(layout, layout), root, *more).stdout
     assert "next: dvc repro validate@new" in said
     assert (checkout / "data/raw/new.dvc").exists()
-    if layout == "lvis":
-        path = checkout / "conf/datasets/new.yaml"
-        path.write_text(path.read_text().rstrip() + "\n  images: .\n")
     run(checkout, "components.cli", "compose", "tiny")  # what was added stays with any composition
     assert set(read_params(checkout)["datasets"]) == {"crowd", "new"}
     run(checkout, "components.stages.ingest", "--dataset", "new")

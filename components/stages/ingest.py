@@ -43,7 +43,7 @@ def run(name: str, out: Path, params: DatasetParams) -> None:
         writers, named = Writers(scenes, boxes, notes), set[str]()
         for split in params.annotations:
             before = (scenes.rows, boxes.rows, notes.rows)
-            for batch in _batches(progress(_read(root, params, split), f"{name} {split}")):
+            for batch in _batches(progress(read_split(root, params, split), f"{name} {split}")):
                 found = [row for row in batch if isinstance(row, RawScene)]
                 paths = [root / scene.image_path for scene in found]
                 facts = cache.facts(paths, lambda new: pool.map(inspect_image, new, chunksize=32))
@@ -86,7 +86,7 @@ class Writers:
         self.notes.write([{"split": split} | asdict(row) for row in batch if isinstance(row, Note)])
 
 
-def _read(root: Path, params: DatasetParams, split: Split) -> Iterator[RawScene | Note]:
+def read_split(root: Path, params: DatasetParams, split: Split) -> Iterator[RawScene | Note]:
     """The split's scenes and notes, file after file. Raises SourceError where an image stands in two of them."""
     options = ReadOptions(params.image_folder(split), params.rows_without_class)
     once = OnceOnly()
