@@ -150,6 +150,34 @@ def reward(
     typer.echo(f"{len(lines)} completions scored into {output}", err=True)
 
 
+class Protocol(StrEnum):
+    """Which tables `lookout score` prints."""
+
+    all = "all"
+    coco = "coco"
+    crowdhuman = "crowdhuman"
+    citypersons = "citypersons"
+    detection = "detection"
+
+
+@app.command()
+def score(
+    truth: Annotated[Path, typer.Option(help="COCO instances; ignore, vis_ratio and vis_bbox are understood")],
+    predictions: Annotated[Path, typer.Option(help="COCO results; their order decides ties")],
+    protocol: Annotated[Protocol, typer.Option(help="one table, or all")] = Protocol.all,
+    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    lenient: Annotated[bool, typer.Option("--lenient", help="drop and count what cannot be used")] = False,
+    shuffles: Annotated[int, typer.Option(min=0, help="random orders, where all scores are equal")] = 20,
+) -> None:
+    """Score any detector's results: COCO, CrowdHuman, CityPersons, precision and recall."""
+    import json
+
+    from components.detector_scores import score_files, table
+
+    scores = score_files(truth, predictions, protocol.value, lenient, shuffles)
+    typer.echo(json.dumps(scores, indent=2) if as_json else table(scores))
+
+
 @app.command()
 def study(
     file: Annotated[Path, typer.Argument(help="a file of conf/study")],

@@ -23,6 +23,7 @@ def make_workspace(folder: Path) -> Path:
     sizes = {"train": 32, "val": 4, "test": 8}
     params["profile"] = "test"
     params["synthetic"]["crowd"]["images"] = sizes
+    params["datasets"]["crowd"]["classes"] = {"person": "person", "*": "other"}  # no name that MLflow would take
     params["prompts"]["max_samples"] = sizes
     # as many steps as teach the grammar: without it all completions of a group earn 0 and GRPO changes nothing
     params["sft"] |= {"max_steps": 120, "per_device_train_batch_size": 8, "save_steps": 30, "logging_steps": 10}

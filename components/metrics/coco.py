@@ -5,107 +5,107 @@ COCO drops all but the best `max_dets` boxes of an image: 100 by default, which 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from components.core.boxes import Boxes
-from components.core.scene import Truth
-from components.metrics.detection import Detections
+from components.metrics.evaluation_set import EvaluationSet, Floats
 
-NAMES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR{most}", "ARs", "ARm", "ARl")
+MAX_DETS = (1, 10, 100, 500)
+AREAS = ("", "s", "m", "l")
 PR_POINTS = 101
 
 
-def coco_metrics(
-    detections: Sequence[Detections], truths: Sequence[Truth], max_dets: int = 100
-) -> dict[str, float | None]:
-    """AP, AP50, ... AR1, AR10, AR<max_dets>; None where COCO gives -1 (nothing of that size)."""
-    names = [name.format(most=max_dets) for name in NAMES]
-    if not any(len(one.boxes) for one in detections):
-        # pycocotools cannot load an empty list of results; nothing found is a result: 0
-        people = any(len(truth.boxes) for truth in truths)
-        return dict.fromkeys(names, 0.0 if people else None)
-    stats = evaluate(detections, truths, max_dets).stats
-    return {name: None if value < 0 else float(value) for name, value in zip(names, stats[: len(names)], strict=True)}
+def coco_metrics(data: EvaluationSet) -> dict[str, dict[str, float | None]]:
+    """`coco` (at most 100 boxes an image) and `coco_500`: AP, AP50, AP75, APs, ..., AR1, ..., ARl.
+
+    None where COCO gives -1 (nothing of that size). Nothing found is a result: 0.
+    """
+    evaluated = evaluate(data)
+    return {"coco": _summary(data, evaluated, 100), "coco_500": _summary(data, evaluated, 500)}
 
 
-def precision_recall_curve(detections: Sequence[Detections], truths: Sequence[Truth]) -> NDArray[np.float64]:
+def _summary(data: EvaluationSet, evaluated: Any, most: int) -> dict[str, float | None]:
+    """The twelve numbers at `most` boxes an image, by COCO's own means over its tables."""
+    if evaluated is None:
+        names = ["AP", "AP50", "AP75", *(f"AP{a}" for a in AREAS[1:]), "AR1", "AR10", f"AR{most}"]
+        someone = bool((~data.truth.crowd).any())
+        return dict.fromkeys([*names, *(f"AR{a}" for a in AREAS[1:])], 0.0 if someone else None)
+    precision, recall = (np.asarray(evaluated.eval[name]) for name in ("precision", "recall"))
+    last = MAX_DETS.index(most)
+    numbers = {
+        "AP": precision[:, :, :, 0, last],
+        "AP50": precision[0, :, :, 0, last],
+        "AP75": precision[5, :, :, 0, last],
+        **{f"AP{name}": precision[:, :, :, i, last] for i, name in enumerate(AREAS) if name},
+        "AR1": recall[:, :, 0, 0],
+        "AR10": recall[:, :, 0, 1],
+        f"AR{most}": recall[:, :, 0, last],
+        **{f"AR{name}": recall[:, :, i, last] for i, name in enumerate(AREAS) if name},
+    }
+    return {name: _mean(values) for name, values in numbers.items()}
+
+
+def _mean(values: Floats) -> float | None:
+    known = values[values > -1]
+    return float(np.mean(known)) if known.size else None
+
+
+def precision_recall_curve(data: EvaluationSet) -> Floats:
     """(101, 2): recall, and COCO's interpolated precision at IoU .5 there, the mean over the truth's labels."""
     recall = np.linspace(0, 1, PR_POINTS)
-    if not any(len(one.boxes) for one in detections):
+    evaluated = evaluate(data)
+    if evaluated is None:
         return np.stack([recall, np.zeros(PR_POINTS)], axis=1)
-    precision = np.asarray(evaluate(detections, truths, 100).eval["precision"])[0, :, :, 0, -1]
+    precision = np.asarray(evaluated.eval["precision"])[0, :, :, 0, MAX_DETS.index(100)]
     known = (precision > -1).any(axis=0)  # COCO gives -1 for a label that no person bears
     mean = precision[:, known].mean(axis=1) if known.any() else np.zeros(PR_POINTS)
     return np.stack([recall, mean], axis=1)
 
 
-def evaluate(detections: Sequence[Detections], truths: Sequence[Truth], max_dets: int) -> Any:
-    """The evaluator after evaluate, accumulate and summarize."""
+def evaluate(data: EvaluationSet) -> Any:
+    """The evaluator after evaluate and accumulate; None where nothing was found (COCO cannot load an empty list)."""
     from faster_coco_eval import COCO, COCOeval_faster  # pyright: ignore[reportMissingTypeStubs]
 
-    labels = category_ids(truths, detections)
-    truth: Any = COCO(coco_truth(truths, labels))
-    results = truth.loadRes(coco_results(detections, labels))
-    evaluator: Any = COCOeval_faster(truth, results, "bbox", print_function=_silent)
-    evaluator.params.maxDets = [1, 10, max_dets]
+    if not len(data.found.order):
+        return None
+    truth: Any = COCO(coco_truth(data))
+    evaluator: Any = COCOeval_faster(truth, truth.loadRes(coco_results(data)), "bbox", print_function=_silent)
+    evaluator.params.maxDets = list(MAX_DETS)
     evaluator.evaluate()
     evaluator.accumulate()
-    evaluator.summarize()
     return evaluator
 
 
-def category_ids(truths: Sequence[Truth], detections: Sequence[Detections]) -> dict[str, int]:
-    """label -> id from 1; labels that only a model uses get one too, as loadRes wants.
+def coco_truth(data: EvaluationSet) -> dict[str, Any]:
+    """A COCO dataset; a region without a label of its own is a crowd annotation of every label.
 
-    COCO averages over the truth's labels, so AP does not see these boxes; precision and F1 count them.
+    Labels that only a model uses are categories too, as loadRes wants. COCO averages over the truth's labels, so AP
+    does not see those boxes; precision and F1 count them.
     """
-    found = {_label(label) for one in [*truths, *detections] for label in one.labels}
-    return {label: number for number, label in enumerate(sorted(found), start=1)}
-
-
-def coco_truth(truths: Sequence[Truth], labels: dict[str, int]) -> dict[str, Any]:
-    """A COCO dataset; an ignore region is a crowd annotation of every label."""
+    truth = data.truth
+    columns = (c.tolist() for c in (truth.xywh, truth.image, truth.label, truth.crowd, truth.area))
     annotations: list[dict[str, Any]] = []
-    for image, truth in enumerate(truths, start=1):
-        people = [(box, labels[_label(label)], 0) for box, label in zip(truth.boxes, truth.labels, strict=True)]
-        regions = [(box, label, 1) for box in truth.ignore for label in labels.values()]
-        for box, label, crowd in people + regions:
-            x, y, width, height = _xywh(box)
+    for box, image, label, crowd, area in zip(*columns, strict=True):
+        for category in range(len(data.labels)) if label < 0 else (label,):
             annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": image,
-                    "category_id": label,
-                    "bbox": [x, y, width, height],
-                    "area": width * height,
-                    "iscrowd": crowd,
-                }
-            )
-    images = [{"id": i, "width": t.width_px, "height": t.height_px} for i, t in enumerate(truths, start=1)]
-    categories = [{"id": number, "name": label} for label, number in labels.items()]
+                {"id": len(annotations) + 1, "image_id": image, "category_id": category, "bbox": box, "area": area,
+                 "iscrowd": int(crowd)}
+            )  # fmt: skip
+    images = [{"id": i, "width": width, "height": height} for i, (width, height) in enumerate(data.size_px.tolist())]
+    categories = [{"id": number, "name": label} for number, label in enumerate(data.labels)]
     return {"images": images, "annotations": annotations, "categories": categories}
 
 
-def coco_results(detections: Sequence[Detections], labels: dict[str, int]) -> list[dict[str, Any]]:
-    """COCO results, in the order of the images and of each answer: that order decides ties."""
+def coco_results(data: EvaluationSet) -> list[dict[str, Any]]:
+    """COCO results, by image and then in the given order, which decides ties."""
+    found = data.found
+    order = np.lexsort((found.order, found.image))
+    columns = (column[order].tolist() for column in (found.image, found.label, found.xywh, found.score))
     return [
-        {"image_id": image, "category_id": labels[_label(label)], "bbox": _xywh(box), "score": float(score)}
-        for image, one in enumerate(detections, start=1)
-        for box, label, score in zip(one.boxes, one.labels, one.scores, strict=True)
+        {"image_id": image, "category_id": label, "bbox": box, "score": score}
+        for image, label, box, score in zip(*columns, strict=True)
     ]
-
-
-def _xywh(box: Boxes) -> list[float]:
-    x1, y1, x2, y2 = (float(value) for value in box)
-    return [x1, y1, x2 - x1, y2 - y1]
-
-
-def _label(label: str) -> str:
-    return label.strip().casefold()
 
 
 def _silent(*_: object) -> None:

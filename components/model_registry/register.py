@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import logging
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from components.store.atomic import write_json
 log = logging.getLogger("lookout.register")
 EXPERIMENT = "lookout"
 KEY_TAG = "lookout.key"
+NOT_A_KEY = re.compile(r"[^\w. :/-]")  # MLflow refuses such a name: a class map may say `*` or `person (other)`
 LINEAGE_FILE = "lineage.json"
 REGISTRATION = Path("reports/registration.json")
 
@@ -76,7 +78,8 @@ def _create_version(client: Any, name: str, lineage: Lineage) -> Any:
     mlflow.set_experiment(EXPERIMENT)
     title = f"{'+'.join(lineage['data'])} grpo {lineage['key'][:8]}"
     with mlflow.start_run(run_name=title, tags=version_tags(lineage)) as run:
-        mlflow.log_params(_flat(lineage["params"] | {"rewards": lineage["rewards"]}))
+        params = _flat(lineage["params"] | {"rewards": lineage["rewards"]})
+        mlflow.log_params({NOT_A_KEY.sub("_", name): value for name, value in params.items()})
         _log_numbers(client, run.info.run_id, lineage)
         for path in ("reports/evaluation", "reports/training", "reports/scores", "reports/validation"):
             mlflow.log_artifacts(path, artifact_path=path)

@@ -1,0 +1,227 @@
+"""`lookout score`: any detector's results against a COCO-style truth file, under every protocol."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeGuard
+
+import numpy as np
+
+from components.errors import DataError
+from components.metrics import PROTOCOLS, tie_shuffles
+from components.metrics.evaluation_set import Annotated, EvaluationSet, Floats, Predicted
+
+Row = dict[str, Any]
+Key = tuple[str, Any]
+
+
+def score_files(
+    truth: Path, predictions: Path, protocol: str = "all", lenient: bool = False, shuffles: int = 20
+) -> dict[str, Any]:
+    """Tables by protocol; `tie_shuffles` where all scores are equal; `dropped`: what `lenient` left out, by reason.
+
+    truth: COCO instances, whose annotations may carry ignore, iscrowd, vis_ratio or vis_bbox; predictions: COCO
+    results. Raises DataError with the first offender where the two do not fit.
+    """
+    data, dropped = read_evaluation_set(truth, predictions, lenient)
+    chosen = PROTOCOLS if protocol == "all" else {protocol: PROTOCOLS[protocol]}
+    tables: dict[str, Any] = {name: table for one in chosen.values() for name, table in one(data).items()}
+    score = data.found.score
+    constant = len(score) > 0 and bool((score == score[0]).all())
+    tables["confidence"] = "constant" if constant else "given"
+    if constant and shuffles and protocol in ("all", "coco", "crowdhuman"):
+        tables["tie_shuffles"] = tie_shuffles(data, shuffles) | {"seeds": shuffles}
+    return tables | {"images": data.images, "dropped": dict(dropped)}
+
+
+def table(scores: dict[str, Any]) -> str:
+    """The same in lines for a terminal; a dash for what is undefined."""
+    lines = [f"{scores['images']} images, confidences {scores['confidence']}"]
+    lines += [f"dropped: {count} {reason}" for reason, count in scores["dropped"].items()]
+    for name, numbers in scores.items():
+        if name == "tie_shuffles":
+            lines.append(f"{numbers['seeds']} random orders among equal scores, mean and sd")
+            pairs = ((key, value) for key, value in numbers.items() if key != "seeds")
+            lines += [f"  {key:<24}{value['mean']:.4f}  {value['sd']:.4f}" for key, value in pairs]
+        elif isinstance(numbers, dict) and name != "dropped":
+            lines.append(name)
+            lines += [f"  {key:<24}{'–' if value is None else f'{value:.4f}'}" for key, value in numbers.items()]
+    return "\n".join(lines)
+
+
+def read_evaluation_set(truth: Path, predictions: Path, lenient: bool = False) -> tuple[EvaluationSet, Counter[str]]:
+    """The two files, checked, and how many rows `lenient` dropped for which reason. Raises DataError."""
+    content, results = _load(truth), _load(predictions)
+    if not isinstance(content, dict) or not all(
+        isinstance(content.get(key), list) for key in ("images", "annotations", "categories")
+    ):
+        raise DataError(f"{truth} is no COCO file; want an object with the lists images, annotations and categories")
+    if not isinstance(results, list):
+        raise DataError(f"{predictions} holds {type(results).__name__}; want COCO results, a list of objects")
+    if not content["images"]:
+        raise DataError(f"{truth} names no image; there is nothing to score")
+    checks = _Checks(lenient)
+    images = list(checks.sound(content["images"], truth, "images", _image_fault(set())))
+    images.sort(key=lambda row: (str(type(row["id"])), row["id"]))  # by id, as COCO's own evaluation
+    places = {row["id"]: place for place, row in enumerate(images)}
+    categories = list(checks.sound(content["categories"], truth, "categories", _category_fault(set())))
+    labels = {row["id"]: number for number, row in enumerate(categories)}
+    people = list(checks.sound(content["annotations"], truth, "annotations", _annotation_fault(places, labels, set())))
+    found = list(checks.sound(results, predictions, "predictions", _prediction_fault(places, labels)))
+    sizes = np.array([[row["width"], row["height"]] for row in images], dtype=float).reshape(-1, 2)
+    names = tuple(str(row.get("name", row["id"])) for row in categories)
+    data = EvaluationSet(sizes, names, _annotated(people, places, labels), _predicted(found, places, labels))
+    return data, checks.dropped
+
+
+def _load(path: Path) -> Any:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read ({error}); want a JSON file") from None
+    if not text.strip():
+        raise DataError(f"{path} is empty; want JSON (a detector that found nothing writes [])")
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is not JSON: {error}") from None
+
+
+class _Checks:
+    """Hands on the sound rows; the first that is not raises, or all that are not are counted."""
+
+    def __init__(self, lenient: bool) -> None:
+        self.lenient = lenient
+        self.dropped: Counter[str] = Counter()
+
+    def sound(self, rows: list[Any], path: Path, kind: str, fault: Callable[[Row], str | None]) -> Iterator[Row]:
+        first, count = "", 0
+        for place, row in enumerate(rows):
+            reason = fault(row) if isinstance(row, dict) else "is no object"
+            if reason is None:
+                yield row
+                continue
+            count += 1
+            self.dropped[f"{kind}: {reason.split(':')[0]}"] += 1
+            first = first or f"{kind}[{place}] {reason}"
+        if count and not self.lenient:
+            raise DataError(f"{path}: {first}; {count} of {len(rows)} {kind} cannot be used (--lenient drops them)")
+
+
+def _image_fault(seen: set[Key]) -> Callable[[Row], str | None]:
+    def fault(row: Row) -> str | None:
+        repeated = _identity_fault(row, seen)
+        if repeated:
+            return repeated
+        sides = row.get("width"), row.get("height")
+        good = all(_finite(side) and side > 0 for side in sides)  # CrowdHuman clips boxes to the image
+        return None if good else f"has no size: width and height are {sides[0]} and {sides[1]}"
+
+    return fault
+
+
+def _category_fault(seen: set[Key]) -> Callable[[Row], str | None]:
+    return lambda row: _identity_fault(row, seen)
+
+
+def _annotation_fault(images: Row, labels: Row, seen: set[Key]) -> Callable[[Row], str | None]:
+    def fault(row: Row) -> str | None:
+        visible, area = row.get("vis_ratio"), row.get("area")
+        return (
+            _identity_fault(row, seen)
+            or _place_fault(row, images, labels)
+            or _box_fault(row.get("bbox"), "bbox")
+            or (_box_fault(row["vis_bbox"], "vis_bbox") if row.get("vis_bbox") is not None else None)
+            or (
+                None
+                if visible is None or (_finite(visible) and 0 <= visible <= 1)
+                else f"has a vis_ratio outside 0 to 1: {visible}"
+            )
+            or (None if area is None or (_finite(area) and area >= 0) else f"has an area below 0: {area}")
+        )
+
+    return fault
+
+
+def _prediction_fault(images: Row, labels: Row) -> Callable[[Row], str | None]:
+    def fault(row: Row) -> str | None:
+        score = row.get("score")
+        return (
+            _place_fault(row, images, labels)
+            or _box_fault(row.get("bbox"), "bbox")
+            or (None if _finite(score) and 0 <= score <= 1 else f"has a score outside 0 to 1: {score}")
+        )
+
+    return fault
+
+
+def _identity_fault(row: Row, seen: set[Key]) -> str | None:
+    identity = row.get("id")
+    if not isinstance(identity, int | str) or isinstance(identity, bool):
+        return f"has no id: {identity}"
+    if ("id", identity) in seen:
+        return f"repeats an id: {identity}"
+    seen.add(("id", identity))
+    return None
+
+
+def _place_fault(row: Row, images: Row, labels: Row) -> str | None:
+    for key, known, kind in (("image_id", images, "image"), ("category_id", labels, "category")):
+        value = row.get(key)
+        if not isinstance(value, int | str) or value not in known:
+            return f"names an unknown {kind}: {key} {value}"
+    return None
+
+
+def _box_fault(box: Any, name: str) -> str | None:
+    if not isinstance(box, list) or len(box) != 4 or not all(_finite(value) for value in box):
+        return f"has no {name} of four finite numbers: {box}"
+    return f"has a {name} of negative size: {box}" if box[2] < 0 or box[3] < 0 else None
+
+
+def _finite(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _annotated(rows: list[Row], places: Row, labels: Row) -> Annotated:
+    rows = sorted(rows, key=lambda row: places[row["image_id"]])  # stable: the file's order within an image
+    xywh = _boxes(rows)
+    crowd = np.array([bool(row.get("iscrowd")) for row in rows], dtype=bool)
+    ignore = crowd | np.array([bool(row.get("ignore")) for row in rows], dtype=bool)
+    area = np.array([_area(row) for row in rows], dtype=float)
+    visible = np.array([_visible(row) for row in rows], dtype=float)
+    image, label = _column(rows, "image_id", places), _column(rows, "category_id", labels)
+    return Annotated(xywh, image, label, ignore, crowd, area, visible)
+
+
+def _area(row: Row) -> float:
+    """COCO's own area, which for masks is not the box's; the box's where it is not there."""
+    return float(row["bbox"][2] * row["bbox"][3] if row.get("area") is None else row["area"])
+
+
+def _visible(row: Row) -> float:
+    """vis_ratio, or the visible box's share of the whole one; 1 where neither is there."""
+    if row.get("vis_ratio") is not None:
+        return float(row["vis_ratio"])
+    seen, whole = row.get("vis_bbox"), row["bbox"][2] * row["bbox"][3]
+    return min(1.0, seen[2] * seen[3] / whole) if seen is not None and whole > 0 else 1.0
+
+
+def _predicted(rows: list[Row], places: Row, labels: Row) -> Predicted:
+    image = _column(rows, "image_id", places)
+    order = np.argsort(image, kind="stable")
+    score = np.array([row["score"] for row in rows], dtype=float)
+    columns: tuple[Any, ...] = (_boxes(rows), image, _column(rows, "category_id", labels), score)
+    return Predicted(*(column[order] for column in columns), order=order)
+
+
+def _boxes(rows: list[Row]) -> Floats:
+    return np.array([row["bbox"] for row in rows], dtype=float).reshape(-1, 4)
+
+
+def _column(rows: list[Row], key: str, numbers: Row) -> Any:
+    return np.array([numbers[row[key]] for row in rows], dtype=np.intp)

@@ -1,0 +1,74 @@
+"""CityPersons' MR^-2 in its four subsets, as the Caltech protocol has it (arXiv:1702.05693).
+
+People out of a subset's range become ignore regions; predictions far from its heights are left out. IoU of at least
+one half; an ignore region takes any number of predictions, by their share of area inside it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from components.metrics.curves import CALTECH_FPPI, log_average_miss
+from components.metrics.evaluation_set import EvaluationSet, Flags
+from components.metrics.pairs import areas, ious, match_by_rank, overlapping, ranks
+
+MIN_IOU = 0.5
+HEIGHT_SLACK = 1.25
+
+
+@dataclass(frozen=True, slots=True)
+class Subset:
+    """Heights in px and visible shares, both ends included."""
+
+    heights: tuple[float, float]
+    visible: tuple[float, float]
+
+
+SUBSETS = {
+    "Reasonable": Subset((50, math.inf), (0.65, math.inf)),
+    "Small": Subset((50, 75), (0.65, math.inf)),
+    "Heavy": Subset((50, math.inf), (0.2, 0.65)),
+    "All": Subset((20, math.inf), (0.2, math.inf)),
+}
+
+
+def citypersons_metrics(data: EvaluationSet) -> dict[str, float | None]:
+    """The log-average miss rate of each subset, less is better; None where it has nobody to find."""
+    return {name: _miss_rate(data, subset) for name, subset in SUBSETS.items()}
+
+
+def _miss_rate(data: EvaluationSet, subset: Subset) -> float | None:
+    ignored = data.truth.ignore | ~_inside(data, subset)
+    people = int((~ignored).sum())
+    if not people:
+        return None
+    height = data.found.xywh[:, 3]
+    low, high = subset.heights
+    found = data.found.only((height >= low / HEIGHT_SLACK) & (height < high * HEIGHT_SLACK))
+    truth, boxes = data.truth, found.xyxy
+    pairs = overlapping(boxes, found.image, truth.xyxy, truth.image)
+    to_region = ignored[pairs.b]
+    same = (found.label[pairs.a] == truth.label[pairs.b]) | truth.ignore[pairs.b]
+    close = same & ~to_region & (ious(pairs, boxes, truth.xyxy) >= MIN_IOU)
+    rank = ranks(found.image, found.score, found.order)
+    values = ious(pairs, boxes, truth.xyxy)[close]
+    # where two people fit equally well the reference keeps the later one
+    matched = match_by_rank(pairs.a[close], pairs.b[close], values, rank, len(ignored), last_wins=True) >= 0
+    inside = same & to_region & (pairs.overlap >= MIN_IOU * areas(boxes)[pairs.a])
+    dropped = np.zeros(len(boxes), dtype=bool)
+    dropped[pairs.a[inside]] = True
+    counted = np.flatnonzero(matched | ~dropped)
+    by_score = counted[np.lexsort((rank[counted], found.image[counted], -found.score[counted]))]
+    right = np.cumsum(matched[by_score])
+    per_image = (np.arange(1, len(by_score) + 1) - right) / data.images
+    # the last point at or below each reference; the public Python code wraps round to the end where there is none
+    return log_average_miss(right / people, np.searchsorted(per_image, CALTECH_FPPI, "right") - 1)
+
+
+def _inside(data: EvaluationSet, subset: Subset) -> Flags:
+    height, visible = data.truth.xywh[:, 3], data.truth.visible_frac
+    (low, high), (least, most) = subset.heights, subset.visible
+    return np.asarray((height >= low) & (height <= high) & (visible >= least) & (visible <= most))
