@@ -370,15 +370,44 @@ class PredictParams(StageParams):
     batch_size: int = Field(ge=1)
     max_new_tokens: int = Field(ge=8)
     threads: int = Field(ge=1)
+    """CPU threads of each process."""
     bf16: bool
+    processes: int = Field(ge=1)
+    """They share the batches out between them; the answers are the same for any number."""
+    samples: int = Field(ge=0)
+    """K sampled answers to each prompt beside the greedy one: what the confidence `consensus` counts; 0 = none."""
+    temperature: float = Field(gt=0)
+    seed: int
+    vllm: VllmParams | None
+    """null generates with transformers in place."""
+
+    @model_validator(mode="after")
+    def _vllm_in_place(self) -> PredictParams:
+        if self.vllm is not None and (self.vllm.mode != "colocate" or self.processes > 1):
+            raise ValueError("vllm predicts in place: want mode colocate and processes 1")
+        return self
+
+
+Confidence = Literal["constant", "rank", "logprob", "consensus"]
 
 
 class ScoreParams(StageParams):
     section: ClassVar[str] = "score"
     min_iou: float = Field(gt=0, le=1)
-    confidence: Literal["constant", "logprob"]
+    confidence: Confidence
+    """What ranks the boxes in the headline's AP and miss rates; the others stand beside it."""
+    convention: Literal["lookout", "perception-r1"]
+    """perception-r1 repeats that paper's public evaluation: score 1 for all, generation order, any list of boxes."""
+    tie_shuffles: int = Field(ge=0)
+    """Random orders among equal scores, for the spread of what constant scores give."""
     bootstrap_samples: int = Field(ge=0)
     seed: int
+
+    @model_validator(mode="after")
+    def _scores_of_the_convention(self) -> ScoreParams:
+        if self.convention == "perception-r1" and self.confidence != "constant":
+            raise ValueError(f"the convention perception-r1 scores every box 1: want constant, got {self.confidence}")
+        return self
 
 
 class ReportParams(StageParams):

@@ -225,9 +225,17 @@ def span_confidence(span: tuple[int, int], tokens: Sequence[Sequence[float]]) ->
 def _salvage(text: str, view: ImageView) -> tuple[Boxes, tuple[str, ...], tuple[tuple[int, int], ...]]:
     """The complete, valid items of an answer that the token limit cut."""
     opening = text.find("<answer>")
-    if opening < 0:
-        return _EMPTY, (), ()
-    begin = opening + len("<answer>")
+    return (_EMPTY, (), ()) if opening < 0 else _items(text, opening + len("<answer>"), view)
+
+
+def read_items(text: str, view: ImageView) -> Answer:
+    """Every complete, valid item behind <answer>, or anywhere where that tag is not: an answer without our grammar."""
+    opening = text.find("<answer>")
+    boxes, labels, spans = _items(text, 0 if opening < 0 else opening + len("<answer>"), view)
+    return Answer("", _EMPTY, boxes, labels, spans)
+
+
+def _items(text: str, begin: int, view: ImageView) -> tuple[Boxes, tuple[str, ...], tuple[tuple[int, int], ...]]:
     try:
         objects = _objects(text[begin:], begin)
     except _Bad as too_deep:

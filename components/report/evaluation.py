@@ -117,7 +117,7 @@ COLUMNS = (
     ("COCO AP", ("coco", "AP")),
     ("COCO AP50", ("coco", "AP50")),
     ("AR100", ("coco", "AR100")),
-    ("count error", ("counting", "mae")),
+    ("count error", ("detection", "count_mae")),
 )
 
 

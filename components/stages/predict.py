@@ -1,10 +1,9 @@
-"""predict: greedy completions of one model on the test images, as raw text that can be parsed again."""
+"""predict: completions of one model on the test images, as raw text that can be parsed again."""
 
 from __future__ import annotations
 
 import argparse
 import logging
-import time
 from pathlib import Path
 
 from components.params import PredictParams, load_section
@@ -18,13 +17,16 @@ def main() -> None:
     parser.add_argument("--model", required=True, help="folder under models/: base, sft or grpo")
     model = parser.parse_args().model
     params = load_section(PredictParams)
-    from components.training.predict import predict_file
+    from components.training.predict import predict_files
 
-    begun = time.monotonic()
-    out = Path("data/predictions") / model / "completions.jsonl"
-    count = predict_file(Path("models") / model, Path("data/prompts/test.parquet"), out, params, progress)
-    seconds = time.monotonic() - begun
-    log.info("%s answered %d images in %.0f s (%.1f images/s)", model, count, seconds, count / seconds)
+    out = Path("data/predictions") / model
+    summary = predict_files(Path("models") / model, Path("data/prompts/test.parquet"), out, params, progress)
+    if summary:  # the processes that a launcher starts have none
+        log.info(
+            "%s answered %d images, %d samples each beside the greedy answer, in %.0f s (%.1f images/s, %.0f tokens/s)",
+            model, summary["images"], summary["samples_per_image"], summary["seconds"], summary["images_per_s"],
+            summary["tokens_per_s"],
+        )  # fmt: skip
 
 
 if __name__ == "__main__":

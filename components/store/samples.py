@@ -28,5 +28,6 @@ def whole_row(sample: Row) -> Row:
         "truth_boxes": sample["whole_truth_boxes"],
         "truth_labels": sample["whole_truth_labels"],
         "ignore_boxes": sample["whole_ignore_boxes"],
+        "truth_visible_frac": None,  # known of the tile only
         "tile": None,
     }

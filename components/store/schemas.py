@@ -149,7 +149,7 @@ DETECTIONS = TableSchema(
 
 PER_IMAGE = TableSchema(
     "per_image",
-    1,
+    2,
     pa.schema(
         [
             ("sample_id", pa.string()),
@@ -162,6 +162,7 @@ PER_IMAGE = TableSchema(
             ("matched_iou_sum", pa.float32()),
             ("look_boxes", _BOXES),
             ("think", pa.string()),
+            ("disagreement", pa.binary()),  # float16 (32, 32) of the sampled answers; null without samples or tiled
         ]
     ),
 )

@@ -88,7 +88,7 @@ def table(results: Sequence[ArmResult], study: Study) -> str:
     ]
     for result in results:
         numbers = [result.mean("detection", key) for key in ("precision", "recall")]
-        numbers += [result.mean("coco", "AP50"), result.mean("counting", "mae")]
+        numbers += [result.mean("coco", "AP50"), result.mean("detection", "count_mae")]
         cells = [result.arm.title, _number(result.mean("detection", "f1")), _gain(result)]
         cells.append(" ".join(f"{gain:+.3f}" for gain in result.gains) if result.interval else "")
         lines.append("| " + " | ".join(cells + [_number(value) for value in numbers]) + " |")

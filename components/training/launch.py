@@ -10,6 +10,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +30,24 @@ def run_training(stage: str, launch: LaunchParams, train: Callable[[], None]) ->
     The machine's training lock is held meanwhile. Raises TrainingError where another training runs, or
     with the last lines of the process that failed first; all others are ended then.
     """
-    if "LOCAL_RANK" in os.environ:
+    with nullcontext() if is_worker() else training_lock(stage):
+        run_processes(stage, [], launch, train)
+
+
+def run_processes(stage: str, arguments: list[str], launch: LaunchParams, work: Callable[[], None]) -> None:
+    """As run_training, with arguments for the stage's command, and beside whatever else the machine does."""
+    if is_worker():
         _become_worker()
-        train()
-        return
-    with training_lock(stage):
-        if launch.processes == 1 and launch.nodes == 1:
-            train()
-        else:
-            _launch(stage, launch)
+        work()
+    elif launch.processes == 1 and launch.nodes == 1:
+        work()
+    else:
+        _launch(stage, arguments, launch)
+
+
+def is_worker() -> bool:
+    """Whether this process was started by the launcher, as one of several."""
+    return "LOCAL_RANK" in os.environ
 
 
 def _become_worker() -> None:
@@ -50,7 +60,7 @@ def _become_worker() -> None:
         logging.getLogger("lookout").setLevel(logging.WARNING)
 
 
-def _launch(stage: str, launch: LaunchParams) -> None:
+def _launch(stage: str, arguments: list[str], launch: LaunchParams) -> None:
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, Std
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
@@ -70,7 +80,7 @@ def _launch(stage: str, launch: LaunchParams) -> None:
         logs_specs=DefaultLogsSpecs(str(logs), tee=Std.ALL),
     )
     try:
-        elastic_launch(config, sys.executable)("-u", "-m", f"components.stages.{stage}")
+        elastic_launch(config, sys.executable)("-u", "-m", f"components.stages.{stage}", *arguments)
     except ChildFailedError as error:
         raise TrainingError(_why(stage, error)) from None
     finally:

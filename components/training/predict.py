@@ -1,92 +1,235 @@
-"""Greedy completions as raw text, with the log-probability of each token of the answer."""
+"""Completions as raw text: one greedy answer a prompt with its tokens' log-probabilities, and K sampled ones.
+
+Work goes by batches. Each finished batch is kept under LOOKOUT_HOME until the file is whole, so that a run that was
+killed goes on where it was; several processes share the batches out. The answers are the same either way.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
+import os
+import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+from uuid import uuid4
 
 import torch
-from datasets import Dataset
+from transformers import LogitsProcessor, LogitsProcessorList
 
-from components.params import PredictParams
-from components.store.atomic import atomic_file
+from components.errors import DataError
+from components.home import lookout_home
+from components.params import LaunchParams, PredictParams
+from components.store.atomic import atomic_folder, write_json
+from components.store.digest import file_sha256
+from components.store.schemas import PROMPTS
+from components.store.tables import read_table
 from components.training.data import load_prompts
+from components.training.launch import is_worker, run_processes
 from components.training.policy import load_model
 from components.training.processor import load_processor
 
 log = logging.getLogger("lookout.predict")
-SCHEMA = "completions/1"
+COMPLETIONS, SAMPLES = "completions/1", "samples/1"
 ANSWER_TAG = "<answer>"
 Line = dict[str, Any]
 
 
-def predict_file(model_folder: Path, prompts: Path, out: Path, params: PredictParams, progress: Any) -> int:
-    """One line of JSON a sample into `out`, in the prompts' order; the number of samples."""
-    dataset = load_prompts(prompts)
+class Answers(Protocol):
+    """What predicts: transformers in place, or vLLM."""
+
+    def complete(self, images: list[Any], prompts: list[list[dict[str, str]]]) -> list[Line]: ...
+
+    def sample(self, images: list[Any], prompts: list[list[dict[str, str]]], count: int, seed: int) -> list[Line]: ...
+
+
+def predict_files(model: Path, prompts: Path, out: Path, params: PredictParams, progress: Any) -> Line:
+    """Fills `out` with completions.jsonl, samples.jsonl (where params ask for samples) and summary.json.
+
+    In the prompts' order; the summary. Raises DataError or TrainingError with one sentence.
+    """
+    journal = lookout_home() / "predictions" / _fingerprint(model, prompts, params)
+    launch = LaunchParams(
+        processes=params.processes, deepspeed="none", threads=params.threads, nodes=1, rendezvous=None
+    )
+    run_processes(
+        "predict", ["--model", model.name], launch, lambda: _answer_all(model, prompts, journal, params, progress)
+    )
+    if is_worker():
+        return {}
+    return _assemble(journal, read_table(prompts, PROMPTS)["sample_id"].to_pylist(), out, params)
+
+
+def _fingerprint(model: Path, prompts: Path, params: PredictParams) -> str:
+    """Everything that decides an answer; the number of processes does not."""
+    digests = {path.name: file_sha256(path) for path in sorted(model.iterdir()) if path.is_file()}
+    chosen = params.model_dump(exclude={"processes"})
+    text = json.dumps([digests, file_sha256(prompts), chosen], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _answer_all(model: Path, prompts: Path, journal: Path, params: PredictParams, progress: Any) -> None:
+    """This process's share of the batches, each line of its journal one batch."""
     torch.set_num_threads(params.threads)
-    policy = Policy(model_folder, params)
-    with atomic_file(out) as partial, partial.open("w") as file:
-        for batch in progress(_batches(dataset, params.batch_size), "predict"):
-            for sample_id, line in zip(
-                batch["sample_id"], policy.complete(batch["image"], batch["prompt"]), strict=True
-            ):
-                file.write(json.dumps({"schema": SCHEMA, "sample_id": sample_id} | line, ensure_ascii=False) + "\n")
-    return len(dataset)
+    dataset = load_prompts(prompts)
+    rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    done = {batch["batch"] for batch in _batches(journal)}
+    todo = [n for n in range(rank, -(-len(dataset) // params.batch_size), world) if n not in done]
+    if done and todo:
+        log.info("goes on: %d batches are there already", len(done))
+    if not todo:
+        return
+    policy = _policy(model, params)
+    journal.mkdir(parents=True, exist_ok=True)
+    with (journal / f"{rank}-{uuid4().hex}.jsonl").open("x", encoding="utf-8") as file:
+        for number in progress(todo, "predict"):
+            rows = dataset[number * params.batch_size : (number + 1) * params.batch_size]
+            begun = time.monotonic()
+            lines = policy.complete(rows["image"], rows["prompt"])
+            sampled: list[Line] = []
+            if params.samples:
+                sampled = policy.sample(rows["image"], rows["prompt"], params.samples, params.seed + number)
+            batch = {"batch": number, "sample_id": rows["sample_id"], "lines": lines, "sampled": sampled}
+            file.write(json.dumps(batch | {"seconds": time.monotonic() - begun}, ensure_ascii=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
 
 
-def _batches(dataset: Dataset, size: int) -> Iterator[dict[str, list[Any]]]:
-    for start in range(0, len(dataset), size):
-        yield dataset[start : start + size]
+def _batches(journal: Path) -> Iterator[Line]:
+    """Every whole line of the journals; one that a kill has torn is left out."""
+    for path in sorted(journal.glob("*.jsonl")):
+        for line in path.read_text(encoding="utf-8").split("\n"):
+            try:
+                yield json.loads(line)
+            except ValueError:
+                continue
+
+
+def _assemble(journal: Path, sample_ids: list[str], out: Path, params: PredictParams) -> Line:
+    batches = {batch["batch"]: batch for batch in _batches(journal)}
+    ordered = [batches[number] for number in sorted(batches)]
+    answered = [name for batch in ordered for name in batch["sample_id"]]
+    if answered != sample_ids:
+        raise DataError(
+            f"{journal} holds {len(answered)} answers, not those of the {len(sample_ids)} prompts; run again"
+        )
+    lines = [line for batch in ordered for line in batch["lines"]]
+    rows = [{"schema": COMPLETIONS, "sample_id": name} | line for name, line in zip(answered, lines, strict=True)]
+    summary = _summary(ordered, lines, params)
+    with atomic_folder(out) as folder:
+        _write_lines(folder / "completions.jsonl", rows)
+        if params.samples:
+            _write_lines(folder / "samples.jsonl", _sampled_rows(ordered, params.samples))
+        write_json(folder / "summary.json", summary)
+    shutil.rmtree(journal, ignore_errors=True)
+    return summary
+
+
+def _sampled_rows(batches: list[Line], count: int) -> list[Line]:
+    return [
+        {"schema": SAMPLES, "sample_id": batch["sample_id"][place // count], "index": place % count} | line
+        for batch in batches
+        for place, line in enumerate(batch["sampled"])
+    ]
+
+
+def _summary(batches: list[Line], lines: list[Line], params: PredictParams) -> Line:
+    """Throughput of the generation, greedy and sampled together, over the processes' working time."""
+    tokens = sum(line["token_count"] for line in lines)
+    tokens += sum(line["token_count"] for batch in batches for line in batch["sampled"])
+    seconds = sum(batch["seconds"] for batch in batches) / params.processes
+    return {
+        "schema": "predict_summary/1",
+        "images": len(lines),
+        "samples_per_image": params.samples,
+        "tokens": tokens,
+        "seconds": round(seconds, 3),
+        "images_per_s": round(len(lines) / seconds, 3),
+        "tokens_per_s": round(tokens / seconds, 3),
+        "cut_at_the_limit": sum(line["finish_reason"] == "length" for line in lines),
+        "processes": params.processes,
+    }
+
+
+def _write_lines(path: Path, rows: list[Line]) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def _policy(model: Path, params: PredictParams) -> Answers:
+    if params.vllm is None:
+        return Policy(model, params.max_new_tokens, params.bf16, params.temperature)
+    from components.training.vllm_policy import VllmPolicy
+
+    return VllmPolicy(model, params)
+
+
+class _ChosenLogProbs(LogitsProcessor):
+    """The log-probability of the likeliest token of each step: the greedy choice. (B,) a step, not (B, vocabulary)."""
+
+    def __init__(self) -> None:
+        self.steps: list[torch.Tensor] = []
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        self.steps.append(scores.float().log_softmax(-1).amax(-1))
+        return scores
 
 
 class Policy:
     """A loaded model folder that answers prompts about images."""
 
-    def __init__(self, folder: Path, params: PredictParams) -> None:
+    def __init__(self, folder: Path, max_new_tokens: int, bf16: bool = False, temperature: float = 1.0) -> None:
         self.processor = load_processor(folder)
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.model = load_model(folder, "bfloat16" if params.bf16 else "float32").to(self.device).eval()
-        self.max_new_tokens = params.max_new_tokens
+        self.model = load_model(folder, "bfloat16" if bf16 else "float32").to(self.device).eval()
+        self.max_new_tokens, self.temperature = max_new_tokens, temperature
 
     @torch.inference_mode()
     def complete(self, images: list[Any], prompts: list[list[dict[str, str]]]) -> list[Line]:
         """text, finish_reason, token_count and answer_tokens of each prompt, greedy, one batch."""
-        texts = [self._chat(prompt) for prompt in prompts]
+        chosen = _ChosenLogProbs()
+        tokens = self._generate(images, prompts, do_sample=False, logits_processor=LogitsProcessorList([chosen]))
+        logprobs = torch.stack(chosen.steps, dim=1).tolist()
+        lines: list[Line] = []
+        for row, values in zip(tokens, logprobs, strict=True):
+            line, length = self._line(row)
+            spans = answer_tokens(self.processor.tokenizer, row[:length], values[:length], line["text"])
+            lines.append(line | {"answer_tokens": spans})
+        return lines
+
+    @torch.inference_mode()
+    def sample(self, images: list[Any], prompts: list[list[dict[str, str]]], count: int, seed: int) -> list[Line]:
+        """`count` sampled answers to each prompt, one prompt's after another's; the same for the same seed."""
+        torch.manual_seed(seed)
+        options = {"do_sample": True, "temperature": self.temperature, "top_k": 0, "num_return_sequences": count}
+        return [self._line(row)[0] for row in self._generate(images, prompts, **options)]
+
+    def _generate(self, images: list[Any], prompts: list[list[dict[str, str]]], **options: Any) -> list[list[int]]:
+        texts = [chat(self.processor, prompt) for prompt in prompts]
         inputs = self.processor(text=texts, images=images, return_tensors="pt", padding=True).to(self.device)
-        answer = self.model.generate(
-            **inputs,
-            max_new_tokens=self.max_new_tokens,
-            do_sample=False,
-            return_dict_in_generate=True,
-            output_logits=True,
-        )
-        tokens = answer.sequences[:, inputs["input_ids"].shape[1] :]
-        logits = torch.stack(answer.logits, dim=1).float()  # (B, T, vocabulary)
-        logprobs = logits.log_softmax(-1).gather(-1, tokens[..., None])[..., 0]
-        return [self._line(row.tolist(), logprob.tolist()) for row, logprob in zip(tokens, logprobs, strict=True)]
+        answer = self.model.generate(**inputs, max_new_tokens=self.max_new_tokens, **options)
+        return answer[:, inputs["input_ids"].shape[1] :].tolist()
 
-    def _chat(self, prompt: list[dict[str, str]]) -> str:
-        messages = [
-            {"role": turn["role"], "content": [{"type": "image"}, {"type": "text", "text": turn["content"]}]}
-            for turn in prompt
-        ]
-        return self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-
-    def _line(self, tokens: list[int], logprobs: list[float]) -> Line:
-        tokenizer = self.processor.tokenizer
+    def _line(self, tokens: list[int]) -> tuple[Line, int]:
         ends = self.model.generation_config.eos_token_id
         stops = set(ends if isinstance(ends, list) else [ends])
         length = next((i for i, token in enumerate(tokens) if token in stops), len(tokens))
+        tokenizer = self.processor.tokenizer
         text = tokenizer.decode(tokens[:length], skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        return {
-            "text": text,
-            "finish_reason": "stop" if length < len(tokens) else "length",
-            "token_count": length,
-            "answer_tokens": answer_tokens(tokenizer, tokens[:length], logprobs[:length], text),
-        }
+        reason = "stop" if length < len(tokens) else "length"
+        return {"text": text, "finish_reason": reason, "token_count": length}, length
+
+
+def chat(processor: Any, prompt: list[dict[str, str]]) -> str:
+    """The prompt as the model reads it: the image in front of the text."""
+    messages = [
+        {"role": turn["role"], "content": [{"type": "image"}, {"type": "text", "text": turn["content"]}]}
+        for turn in prompt
+    ]
+    return processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
 
 
 def answer_tokens(tokenizer: Any, tokens: list[int], logprobs: list[float], text: str) -> list[tuple[int, int, float]]:

@@ -17,12 +17,9 @@ class LookoutModel(mlflow.pyfunc.PythonModel):
     """predict(rows with image (path or base64) or image_bytes, and perhaps prompt) -> one dict a row."""
 
     def load_context(self, context: Any) -> None:
-        from components.params import PredictParams
         from components.training.predict import Policy
 
-        tokens = context.model_config["max_new_tokens"]
-        params = PredictParams(batch_size=BATCH, max_new_tokens=tokens, threads=1, bf16=False)
-        self._policy = Policy(Path(context.artifacts["policy"]), params)
+        self._policy = Policy(Path(context.artifacts["policy"]), context.model_config["max_new_tokens"])
 
     def predict(self, context: Any, model_input: Any, params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
         """boxes (N, 4) x1 y1 x2 y2, labels, scores in (0, 1], think; failure says why an answer was unreadable."""

@@ -21,7 +21,9 @@ from components.store.tables import TableSchema, read_table, write_table
 from components.training.data import load_prompts
 from tests.workspace import run_stage
 
-SCORE = ScoreParams(min_iou=0.5, confidence="logprob", bootstrap_samples=50, seed=0)
+SCORE = ScoreParams(
+    min_iou=0.5, confidence="logprob", convention="lookout", tie_shuffles=2, bootstrap_samples=50, seed=0
+)
 
 
 def gold_lines(prompts: Path) -> list[dict]:
@@ -38,10 +40,10 @@ def gold_lines(prompts: Path) -> list[dict]:
     ]
 
 
-def write_lines(path: Path, lines: list[dict]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return path
+def write_lines(folder: Path, lines: list[dict], name: str = "completions") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return folder
 
 
 def test_prompts_carry_truth_gold_and_digests(prepared: Path) -> None:
@@ -86,12 +88,12 @@ def test_an_unknown_field_of_the_template_is_named(tmp_path: Path) -> None:
 def test_the_gold_answers_score_one(prepared: Path, tmp_path: Path) -> None:
     """The oracle: whole-pixel truth, so that rounding outward costs nothing."""
     prompts = prepared / "data/prompts/test.parquet"
-    lines = write_lines(tmp_path / "gold.jsonl", gold_lines(prompts))
+    lines = write_lines(tmp_path / "gold", gold_lines(prompts))
     metrics = score.run("gold", prompts, lines, tmp_path / "scores", SCORE)
     assert metrics["format_rate"] == 1.0
     assert metrics["detection"]["f1"] == metrics["detection"]["mean_f1"] == 1.0
     assert metrics["coco"]["AP"] == pytest.approx(1.0)
-    assert metrics["counting"]["mae"] == 0
+    assert metrics["detection"]["count_mae"] == 0
 
 
 def test_unreadable_and_cut_answers_count_as_no_boxes_and_are_counted(prepared: Path, tmp_path: Path) -> None:
@@ -100,12 +102,53 @@ def test_unreadable_and_cut_answers_count_as_no_boxes_and_are_counted(prepared: 
     lines[0]["text"] = "nobody here"
     whole = lines[1]["text"]
     lines[1]["text"] = whole[: whole.rindex("]</answer>")]
-    metrics = score.run("x", prompts, write_lines(tmp_path / "x.jsonl", lines), tmp_path / "scores", SCORE)
+    metrics = score.run("x", prompts, write_lines(tmp_path / "x", lines), tmp_path / "scores", SCORE)
     assert metrics["failures"] == {"structure": 1, "truncated": 1}
     assert metrics["format_rate"] == 0.75
     assert metrics["salvaged"]["recall"] > metrics["detection"]["recall"]
     rows = read_table(tmp_path / "scores/per_image.parquet", PER_IMAGE).to_pylist()
     assert [row["failure"] for row in rows[:3]] == ["structure", "truncated", None]
+
+
+def test_sampled_answers_say_how_sure_each_box_is(prepared: Path, tmp_path: Path) -> None:
+    prompts = prepared / "data/prompts/test.parquet"
+    lines = gold_lines(prompts)
+    sampled = [
+        {"schema": "samples/1", "sample_id": line["sample_id"], "index": i, "text": line["text"] if i else "nobody"}
+        for line in lines
+        for i in range(4)
+    ]
+    folder = write_lines(tmp_path / "x", lines)
+    with pytest.raises(DataError, match=r"is consensus, but the predictions have constant, rank, logprob; set"):
+        score.run("x", prompts, folder, tmp_path / "scores", SCORE.model_copy(update={"confidence": "consensus"}))
+    metrics = score.run("x", prompts, write_lines(folder, sampled, "samples"), tmp_path / "scores", SCORE)
+    assert set(metrics["confidences"]) == {"constant", "rank", "logprob", "consensus"}
+    assert metrics["confidences"]["consensus"]["calibration_error"] == pytest.approx(0.25)  # all right, all at 3 of 4
+    rows = read_table(tmp_path / "scores/per_image.parquet", PER_IMAGE).to_pylist()
+    # three answers of four say the same of somebody: nobody disagrees among those that can be read
+    assert len(rows[0]["disagreement"]) == 2 * 32 * 32
+    curves = (tmp_path / "scores/plots/reliability.csv").read_text()
+    people = sum(row["truth_count"] for row in rows)
+    assert f"consensus,0.7,{people},0.75,1.0" in curves
+
+
+def test_another_papers_convention_takes_any_list_of_boxes(prepared: Path, tmp_path: Path) -> None:
+    prompts = prepared / "data/prompts/test.parquet"
+    lines = gold_lines(prompts)
+    for line in lines:
+        text = line["text"]
+        line["text"] = "```json\n" + text[text.index("<answer>") + 8 : text.index("</answer>")] + "\n```"
+    folder = write_lines(tmp_path / "x", lines)
+    ours = score.run("x", prompts, folder, tmp_path / "a", SCORE)
+    assert ours["failures"] == {"structure": 8}
+    assert ours["detection"]["f1"] == 0
+    theirs = SCORE.model_copy(update={"convention": "perception-r1", "confidence": "constant"})
+    metrics = score.run("x", prompts, folder, tmp_path / "b", theirs)
+    assert metrics["detection"]["f1"] == 1.0
+    assert "It differs from `lookout`" in metrics["convention_means"]
+    assert metrics["failures"] == {"structure": 8}  # counted under either
+    with pytest.raises(ValueError, match="scores every box 1: want constant, got logprob"):
+        ScoreParams.model_validate(theirs.model_dump() | {"confidence": "logprob"})
 
 
 def test_confidence_is_the_mean_of_the_boxs_own_tokens() -> None:
@@ -115,7 +158,7 @@ def test_confidence_is_the_mean_of_the_boxs_own_tokens() -> None:
 
 def test_answers_to_other_questions_are_refused(prepared: Path, tmp_path: Path) -> None:
     prompts = prepared / "data/prompts/test.parquet"
-    lines = write_lines(tmp_path / "x.jsonl", gold_lines(prompts)[::-1])
+    lines = write_lines(tmp_path / "x", gold_lines(prompts)[::-1])
     with pytest.raises(DataError, match="does not answer the samples"):
         score.run("x", prompts, lines, tmp_path / "scores", SCORE)
 
@@ -155,7 +198,7 @@ def scored(prepared: Path, tmp_path: Path) -> Inputs:
     lines = gold_lines(prompts)
     lines[0]["text"] = lines[0]["text"].replace("<think>", "<think><script>alert(1)</script> ")
     lines[1]["text"] = "unreadable"
-    file = write_lines(tmp_path / "x.jsonl", lines)
+    file = write_lines(tmp_path / "x", lines)
     for model in ("base", "sft", "grpo"):
         score.run(model, prompts, file, tmp_path / "scores" / model, SCORE)
     for stage in ("sft", "grpo"):
@@ -195,8 +238,8 @@ def test_perfect_answers_about_tiles_score_as_perfect_answers_about_images(
     assert {row["width_px"] for row in rows} < set(range(40, 50))
     pictures = load_prompts(tmp_path / "test.parquet")
     assert all(picture["image"].size == (picture["width_px"], 64) for picture in pictures)
-    lines = write_lines(tmp_path / "gold.jsonl", gold_lines(tmp_path / "test.parquet"))
+    lines = write_lines(tmp_path / "gold", gold_lines(tmp_path / "test.parquet"))
     metrics = score.run("gold", tmp_path / "test.parquet", lines, tmp_path / "scores", SCORE)
     assert metrics["images"] == 4
     assert metrics["detection"]["f1"] == 1.0
-    assert metrics["counting"]["mae"] == 0
+    assert metrics["detection"]["count_mae"] == 0

@@ -68,9 +68,8 @@ def test_the_table_and_the_plot_show_each_arm(tmp_path: Path) -> None:
     study = load_study(SMOKE)
     sft, grpo = study.arms
     metrics = {
-        "detection": {"precision": 0.5, "recall": 0.25, "f1": 1 / 3},
+        "detection": {"precision": 0.5, "recall": 0.25, "f1": 1 / 3, "count_mae": 1.5},
         "coco": {"AP50": 0.125},
-        "counting": {"mae": 1.5},
     }
     counts = [[ImageCounts(1, 2, 4, 0.7)]] * 2
     results = [

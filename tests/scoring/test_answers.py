@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from components.errors import DataError
-from components.stages.score import read_completions
+from components.scoring.answers import read_completions
 
 
 @pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x0c", "\r\n"])

@@ -1,0 +1,145 @@
+"""Every number about one model's answers: the headline, each confidence, each dataset, and the curves."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from components.errors import DataError
+from components.metrics import PROTOCOLS, tie_shuffles
+from components.metrics.coco import coco_metrics, precision_recall_curve
+from components.metrics.confidence import calibration_error, reliability
+from components.metrics.crowdhuman import crowdhuman_metrics
+from components.metrics.detection import (
+    ImageCounts,
+    Matched,
+    Matcher,
+    by_crowd_size,
+    by_height,
+    by_visible,
+    detection_metrics,
+    f1_by_iou,
+    f1_interval,
+    image_counts,
+    pooled,
+)
+from components.metrics.evaluation_set import EvaluationSet, evaluation_set
+from components.params import ScoreParams
+from components.scoring.answers import ImageAnswer
+
+Table = list[dict[str, Any]]
+CONVENTIONS = {
+    "lookout": "strict grammar: an unreadable answer counts as no boxes; greedy; every image counts",
+    "perception-r1": "as Perception-R1 (arXiv:2504.07954) evaluates in public: every box scores 1, ties in the order "
+    "of generation, any list of boxes in the text is taken, greedy, every image counts. It differs from `lookout` in "
+    "these three; use that paper's kind of prompt for a like comparison",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Numbers:
+    """metrics: what metrics.json holds; counts: one an image, in order; plots: file name -> rows."""
+
+    metrics: dict[str, Any]
+    counts: list[ImageCounts]
+    plots: dict[str, Table]
+
+
+def numbers_of(images: list[ImageAnswer], failures: Counter[str], samples: int, params: ScoreParams) -> Numbers:
+    """failures: reason -> how many of the `samples` answers. Raises DataError where the confidence is not there."""
+    ranked = images[0].found.scores if images else {}
+    if params.confidence not in ranked:
+        raise DataError(
+            f"score.confidence is {params.confidence}, but the predictions have {', '.join(ranked) or 'no images'}; "
+            "set predict.samples above 0"
+        )
+    data = _set(images, params.confidence)
+    matcher = Matcher(data)
+    matched = matcher.at(params.min_iou)
+    counts = image_counts(matched)
+    metrics: dict[str, Any] = {
+        "schema": "metrics/2",
+        "images": len(images),
+        "format_rate": 1 - sum(failures.values()) / samples,
+        "failures": dict(failures),
+        "confidence": params.confidence,
+        "convention": params.convention,
+        "convention_means": CONVENTIONS[params.convention],
+    }
+    tables = {name: table for protocol in PROTOCOLS.values() for name, table in protocol(data).items()}
+    tables["detection"] = detection_metrics(data, params.min_iou)
+    metrics |= tables
+    metrics["detection"] |= {"f1_interval": _interval(counts, params)}
+    metrics["salvaged"] = pooled(
+        image_counts(Matcher(_set(images, params.confidence, rescued=True)).at(params.min_iou))
+    )
+    metrics["confidences"] = {name: _ranked(data, images, matched, name) for name in ranked}
+    constant = data.with_scores(np.ones(len(data.found.order)))
+    metrics["tie_shuffles"] = tie_shuffles(constant, params.tie_shuffles) | {"seeds": params.tie_shuffles}
+    metrics["datasets"] = {
+        source: _dataset([image for image in images if image.row["source"] == source], params)
+        for source in dict.fromkeys(image.row["source"] for image in images)
+    }
+    return Numbers(metrics, counts, _plots(data, images, matcher, matched))
+
+
+def _set(images: Sequence[ImageAnswer], confidence: str, rescued: bool = False) -> EvaluationSet:
+    found = [(image.rescued if rescued else image.found).by(confidence) for image in images]
+    return evaluation_set(found, [image.truth for image in images])
+
+
+def _scores(images: Sequence[ImageAnswer], confidence: str) -> Any:
+    return np.concatenate([image.found.scores[confidence] for image in images])
+
+
+def _ranked(data: EvaluationSet, images: list[ImageAnswer], matched: Matched, name: str) -> dict[str, float | None]:
+    """What depends on the ranking, under one confidence; how well it says how sure one may be."""
+    scores = _scores(images, name)
+    ranked = data.with_scores(scores)
+    coco, crowd = coco_metrics(ranked)["coco"], crowdhuman_metrics(ranked)
+    return {
+        "coco_AP": coco["AP"],
+        "coco_AP50": coco["AP50"],
+        "crowdhuman_AP": crowd["AP"],
+        "crowdhuman_MR": crowd["MR"],
+        "calibration_error": calibration_error(scores[matched.counted], matched.partner[matched.counted] >= 0),
+    }
+
+
+def _dataset(images: list[ImageAnswer], params: ScoreParams) -> dict[str, Any]:
+    data = _set(images, params.confidence)
+    counts = image_counts(Matcher(data).at(params.min_iou))
+    coco = coco_metrics(data)["coco"]
+    return {
+        "images": len(images),
+        "detection": detection_metrics(data, params.min_iou) | {"f1_interval": _interval(counts, params)},
+        "coco": {name: coco[name] for name in ("AP", "AP50", "AR100")},
+        "crowdhuman": crowdhuman_metrics(data),
+    }
+
+
+def _interval(counts: Sequence[ImageCounts], params: ScoreParams) -> list[float] | None:
+    interval = f1_interval(counts, params.bootstrap_samples, params.seed)
+    return list(interval) if interval else None
+
+
+def _plots(data: EvaluationSet, images: list[ImageAnswer], matcher: Matcher, matched: Matched) -> dict[str, Table]:
+    curve = precision_recall_curve(data).round(6).tolist()
+    counted, right = matched.counted, matched.partner[matched.counted] >= 0
+    return {
+        "f1_by_iou": [{"iou": iou, "f1": value} for iou, value in f1_by_iou(matcher).items()],
+        "pr_curve": [{"recall": recall, "precision": precision} for recall, precision in curve],
+        "by_crowd_size": by_crowd_size(matched),
+        "by_height": by_height(matched),
+        "by_visible": by_visible(matched),
+        "reliability": [
+            {"of": name} | one
+            for name in images[0].found.scores
+            if name != "constant"
+            for one in reliability(_scores(images, name)[counted], right)
+        ],
+    }
