@@ -179,6 +179,20 @@ def score(
 
 
 @app.command()
+def predict(
+    images: Annotated[list[Path], typer.Argument(help="pictures to find people in")],
+    model: Annotated[str, typer.Option(help="models:/NAME/VERSION, models:/NAME@ALIAS, or a packaged model's folder")],
+    out: Annotated[Path, typer.Option(help="folder of the copies with boxes drawn on them")] = Path("predictions"),
+) -> None:
+    """Find the people in pictures with a registered model: boxes drawn on a copy, and as JSON on the terminal."""
+    import json
+
+    from components.model_registry.predict_images import predict_images
+
+    typer.echo(json.dumps(predict_images(model, images, out), indent=2))
+
+
+@app.command()
 def study(
     file: Annotated[Path, typer.Argument(help="a file of conf/study")],
     jobs: Annotated[int, typer.Option(min=1, max=8, help="runs at once")] = 1,

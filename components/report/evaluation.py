@@ -6,20 +6,25 @@ import csv
 import html
 import json
 from dataclasses import dataclass
-from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from components.errors import DataError
-from components.report.gallery import Picture, card, data_uri
+from components.metrics.detection import ImageCounts
+from components.report import tables
+from components.report.gallery import KINDS, Images, Picture, card, chosen, looked_well
 from components.report.plots import Line, chart
+from components.report.training_groups import groups_section
+from components.store.digest import file_sha256
 from components.store.samples import image_groups, whole_row
 from components.store.schemas import DETECTIONS, PER_IMAGE, PROMPTS
 from components.store.tables import read_rows
 
 MODELS = ("base", "sft", "grpo")
+IMAGE_BUDGET_BYTES = 20_000_000
+"""A page of at most 25 MB, whatever the number of images."""
 Row = dict[str, Any]
 
 
@@ -30,6 +35,7 @@ class Inputs:
     scores: Path
     training: Path
     prompts: Path
+    """The folder of prompts: test.parquet, and grpo.parquet for the training groups."""
     validated: Path
 
 
@@ -39,13 +45,13 @@ def pictures_of(model: str, inputs: Inputs) -> list[Picture]:
     boxes: dict[str, list[list[float]]] = {}
     for row in read_rows(inputs.scores / model / "detections.parquet", DETECTIONS):
         boxes.setdefault(row["sample_id"], []).append([row["x1"], row["y1"], row["x2"], row["y2"]])
-    rows = list(read_rows(inputs.prompts, PROMPTS))
+    rows = list(read_rows(inputs.prompts / "test.parquet", PROMPTS))
     samples = [whole_row(rows[places[0]]) for places in image_groups(rows)]
     missing = [sample["sample_id"] for sample in samples if sample["sample_id"] not in images]
     if missing:
         raise DataError(
             f"{inputs.scores / model / 'per_image.parquet'} lacks {len(missing)} of the {len(samples)} samples of "
-            f"{inputs.prompts}, {missing[0]} first; run score again"
+            f"{inputs.prompts / 'test.parquet'}, {missing[0]} first; run score again"
         )
     pictures = [_picture(sample, images[sample["sample_id"]], boxes.get(sample["sample_id"], [])) for sample in samples]
     return sorted(pictures, key=lambda picture: (picture.f1, picture.sample_id))
@@ -53,11 +59,18 @@ def pictures_of(model: str, inputs: Inputs) -> list[Picture]:
 
 def _picture(sample: Row, image: Row, boxes: list[list[float]]) -> Picture:
     total = image["predicted_count"] + image["truth_count"]
+    size = sample["width_px"], sample["height_px"]
+    flags = {
+        "missed": image["matched_count"] < image["truth_count"],
+        "false": image["matched_count"] < image["predicted_count"],
+        "unreadable": image["failure"] is not None,
+        "looked-well": looked_well(image["look_boxes"], image["disagreement"], *size),
+    }
     return Picture(
         sample_id=sample["sample_id"],
         path=Path(sample["image_path"]),
-        width_px=sample["width_px"],
-        height_px=sample["height_px"],
+        width_px=size[0],
+        height_px=size[1],
         truth=sample["truth_boxes"],
         ignore=sample["ignore_boxes"],
         answer=boxes,
@@ -65,30 +78,56 @@ def _picture(sample: Row, image: Row, boxes: list[list[float]]) -> Picture:
         think=image["think"],
         failure=image["failure"],
         f1=2 * image["matched_count"] / total if total else 1.0,
+        kinds=tuple(kind for kind, is_so in flags.items() if is_so),
+        disagreement=image["disagreement"],
     )
 
 
 def evaluation_page(inputs: Inputs, params: dict[str, Any], gallery_images: int) -> str:
     """The whole page as HTML; it loads nothing from anywhere."""
     metrics = {model: _read_json(inputs.scores / model / "metrics.json") for model in MODELS}
-    style = resources.files("components.report").joinpath("page.css").read_text()
-    script = resources.files("components.report").joinpath("page.js").read_text()
-    images = metrics[MODELS[-1]]["images"]
+    style, script = (
+        resources.files("components.report").joinpath(f"page.{kind}").read_text() for kind in ("css", "js")
+    )
+    shown = Images(IMAGE_BUDGET_BYTES)
+    gallery = _gallery(inputs, gallery_images, shown)
+    groups = groups_section(inputs.training / "grpo" / "rollouts.parquet", inputs.prompts / "grpo.parquet", shown)
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <title>Lookout: evaluation</title><style>{style}</style></head><body><main>
 <header><h1>Seeing every person</h1>
-<p>Profile <b>{html.escape(params["profile"])}</b>: {images} held-out images, answered greedily by the policy
-before training, after the supervised cold start, and after GRPO. Precision, recall and F1 are pooled over images,
-optimal matching at IoU 0.5; an unreadable answer counts as no boxes. {_scale(params)}</p></header>
-<section><h2>Numbers</h2>{_table(metrics)}</section>
+<p>Profile <b>{html.escape(params["profile"])}</b>: {metrics[MODELS[-1]]["images"]} held-out images, answered greedily
+by the policy before training, after the supervised cold start, and after GRPO. Precision, recall and F1 are pooled over
+images, optimal matching at IoU 0.5; an unreadable answer counts as no boxes. {_scale(params)}</p></header>
+<section><h2>Numbers</h2>{tables.headline(metrics)}{tables.gains(_counts(inputs))}</section>
+<section><h2>Crowds</h2>{tables.crowd(metrics)}</section>
+<section><h2>By dataset</h2>{tables.datasets(metrics, _roles(params))}</section>
 <section><h2>Where it is right</h2><div class="charts">{_score_charts(inputs)}</div></section>
+<section><h2>How sure it may be</h2>{tables.confidences(metrics[MODELS[-1]])}
+<div class="charts">{_reliability_charts(inputs)}</div></section>
 <section><h2>Training</h2>{_warnings(inputs)}<div class="charts">{_training_charts(inputs)}</div>
 <p class="note">Long curves: pale as logged, strong their running mean.</p></section>
-<section><h2>Images, worst first</h2>{_gallery(inputs, gallery_images)}</section>
+<section id="images"><h2>Images, worst first</h2>{gallery}</section>
+{groups}
 <section><h2>What it was made from</h2>{_origins(inputs, params)}</section>
-</main><script>{script}</script></body></html>
+</main><script type="application/json" id="pictures">{json.dumps(shown.uris)}</script>
+<script>{script}</script></body></html>
 """
+
+
+def _roles(params: dict[str, Any]) -> dict[str, str]:
+    words = {"eval": "out of domain: not trained on", "train": "trained on", "both": "in domain: trained on"}
+    return {name: words[dataset["role"]] for name, dataset in params["datasets"].items()}
+
+
+def _counts(inputs: Inputs) -> dict[str, list[ImageCounts]]:
+    return {
+        model: [
+            ImageCounts(row["matched_count"], row["predicted_count"], row["truth_count"], row["matched_iou_sum"])
+            for row in read_rows(inputs.scores / model / "per_image.parquet", PER_IMAGE)
+        ]
+        for model in MODELS
+    }
 
 
 def _read_json(path: Path) -> Any:
@@ -108,65 +147,33 @@ def _scale(params: dict[str, Any]) -> str:
     return f"The policy ({size}) was built from nothing: this proves the machinery, not the paper's numbers."
 
 
-COLUMNS = (
-    ("format rate", ("format_rate",)),
-    ("precision", ("detection", "precision")),
-    ("recall", ("detection", "recall")),
-    ("F1 at .5", ("detection", "f1")),
-    ("mean F1 .5:.95", ("detection", "mean_f1")),
-    ("COCO AP", ("coco", "AP")),
-    ("COCO AP50", ("coco", "AP50")),
-    ("AR100", ("coco", "AR100")),
-    ("count error", ("detection", "count_mae")),
-)
-
-
-def _table(metrics: dict[str, Any]) -> str:
-    head = "".join(f"<th scope='col'>{name}</th>" for name, _ in COLUMNS)
-    rows = "".join(_table_row(model, metrics[model]) for model in MODELS)
-    confidence = html.escape(metrics[MODELS[-1]]["confidence"])
-    return (
-        f"{_scrolling('Numbers by model')}<table><thead><tr><th scope='col'>model</th>{head}</tr></thead>"
-        f"<tbody>{rows}</tbody></table></div><p class='note'>{_unreadable(metrics)} "
-        f"COCO numbers with confidence from {confidence}, at most 100 boxes an image. The interval of "
-        f"F1 is a 95 % bootstrap over images. Count error: mean absolute difference in people.</p>"
-    )
-
-
-def _scrolling(name: str) -> str:
-    # what scrolls must be reachable by keyboard, or a reader without a mouse never sees its right end
-    return f"<div class='wide' tabindex='0' role='region' aria-label='{html.escape(name)}'>"
-
-
-def _unreadable(metrics: dict[str, Any]) -> str:
-    parts: list[str] = []
-    for model in MODELS:
-        failures = metrics[model]["failures"]
-        reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(failures.items()))
-        parts.append(f"{model} {sum(failures.values())}" + (f" ({html.escape(reasons)})" if reasons else ""))
-    return f"Unreadable answers of {metrics[MODELS[-1]]['images']}: {', '.join(parts)}."
-
-
-def _table_row(model: str, metrics: dict[str, Any]) -> str:
-    cells = ""
-    for name, path in COLUMNS:
-        value: Any = metrics
-        for key in path:
-            value = value[key]
-        interval = metrics["detection"]["f1_interval"] if name.startswith("F1") else None
-        spread = f"<small> {interval[0]:.3f} to {interval[1]:.3f}</small>" if interval else ""
-        cells += f"<td>{'–' if value is None else f'{value:.3f}'}{spread}</td>"
-    return f"<tr><th scope='row'>{model}</th>{cells}</tr>"
-
-
 def _score_charts(inputs: Inputs) -> str:
-    by_iou = [_csv_line(model, inputs.scores / model / "plots" / "f1_by_iou.csv", "iou", "f1") for model in MODELS]
-    curves = [
-        _csv_line(model, inputs.scores / model / "plots" / "pr_curve.csv", "recall", "precision") for model in MODELS
-    ]
-    return chart("F1 by IoU threshold", by_iou, "IoU", (0, 1)) + chart(
-        "Precision over recall at IoU .5", curves, "recall", (0, 1)
+    wanted = (
+        ("F1 by IoU threshold", "f1_by_iou", "iou", "f1", "IoU"),
+        ("Precision over recall at IoU .5", "pr_curve", "recall", "precision", "recall"),
+        ("F1 by people in the image", "by_crowd_size", "from", "f1", "people, from"),
+        ("F1 by height", "by_height", "from", "f1", "px, from"),
+        ("Recall by how much of a person is seen", "by_visible", "from", "recall", "visible share, from"),
     )
+    return "".join(
+        chart(
+            title, [_csv_line(model, inputs.scores / model / "plots" / f"{name}.csv", x, y) for model in MODELS],
+            label, SHARE, dots=x == "from",
+        )
+        for title, name, x, y, label in wanted
+    )  # fmt: skip
+
+
+def _reliability_charts(inputs: Inputs) -> str:
+    rows = _read_csv(inputs.scores / MODELS[-1] / "plots" / "reliability.csv")
+    names = list(dict.fromkeys(row["of"] for row in rows))
+    lines = [
+        Line(name, [(float(row["confidence"]), float(row["precision"])) for row in rows if row["of"] == name])
+        for name in names
+    ]
+    told = Line("as it says", [(0.0, 0.0), (1.0, 1.0)])
+    figure = chart(f"Share of right boxes by confidence, {MODELS[-1]}", [told, *lines], "confidence", SHARE, dots=True)
+    return figure if lines else ""
 
 
 SHARE = (0.0, 1.0)
@@ -219,34 +226,50 @@ def _warnings(inputs: Inputs) -> str:
     return "".join(f"<p class='warning'>{html.escape(text)}</p>" for text in found)
 
 
-def _gallery(inputs: Inputs, count: int) -> str:
+def _gallery(inputs: Inputs, count: int, shown: Images) -> str:
     keys = "".join(f"<span class='key box-{kind}'>{kind}</span>" for kind in ("truth", "answer", "look", "ignore"))
     buttons, panels = "", ""
-    uri_of = cache(data_uri)  # the worst images of one model are often those of another
     for model in reversed(MODELS):
-        chosen = model == MODELS[-1]
-        cards = "".join(card(picture, uri_of(picture.path)) for picture in pictures_of(model, inputs)[:count])
-        buttons += f"<button type='button' data-model='{model}' aria-pressed='{str(chosen).lower()}'>{model}</button>"
-        panels += f"<div class='gallery' data-model='{model}'{'' if chosen else ' hidden'}>{cards}</div>"
-    return f"<div class='bar'><span class='switch' role='group' aria-label='model'>{buttons}</span>{keys}</div>{panels}"
+        first = model == MODELS[-1]
+        pictures = pictures_of(model, inputs)
+        keyed = [(picture, shown.key(picture.path)) for picture in chosen(pictures, count)]
+        cards = [card(picture, key) for picture, key in keyed if key is not None]
+        buttons += _button("model", model, model, pressed=first)
+        panels += (
+            f"<div class='panel' data-model='{model}'{'' if first else ' hidden'}>"
+            f"<p class='note' role='status'>{len(cards)} of {len(pictures)} images</p>"
+            f"<div class='gallery'>{''.join(cards)}</div></div>"
+        )
+    kinds = _button("kind", "", "all", pressed=True)
+    kinds += "".join(_button("kind", kind, kind.replace("-", " "), title) for kind, title in KINDS.items())
+    heat = "<button type='button' class='heat-switch' aria-pressed='false'>disagreement</button>"
+    return (
+        f"<div class='bar'><span class='switch' role='group' aria-label='model'>{buttons}</span>"
+        f"<span class='switch' role='group' aria-label='show'>{kinds}</span>{heat}{keys}</div>{panels}"
+    )
+
+
+def _button(data: str, value: str, text: str, title: str = "", pressed: bool = False) -> str:
+    about = f" title='{html.escape(title)}'" if title else ""
+    return f"<button type='button' data-{data}='{value}' aria-pressed='{str(pressed).lower()}'{about}>{text}</button>"
 
 
 def _origins(inputs: Inputs, params: dict[str, Any]) -> str:
     rewards = html.escape(json.dumps(params["rewards"], indent=2, sort_keys=True))
-    rows = ""
+    rows: list[list[str]] = []
     for path in sorted(inputs.validated.glob("*/validation.json")):
         content = _read_json(path)
         counts, name = content["counts"], content["dataset"]
         failed = sum(not check["success"] for check in content["checks"])
-        rows += (
-            f"<tr><th scope='row'><a href='../validation/{quote(name)}/index.html'>{html.escape(name)}</a></th>"
-            f"<td>{counts['images']}</td>"
-            f"<td>{counts['people']}</td><td>{counts['mean_people']:.1f}</td><td>{content['quarantined']}</td>"
-            f"<td>{failed} of {len(content['checks'])}</td></tr>"
-        )
-    return f"""{_scrolling("Datasets")}<table><thead><tr><th scope="col">dataset</th><th scope="col">images</th>
-<th scope="col">people</th><th scope="col">people an image</th><th scope="col">refused</th>
-<th scope="col">checks with a finding</th></tr></thead><tbody>{rows}</tbody></table></div>
+        link = f"<a href='../validation/{quote(name)}/index.html'>{html.escape(name)}</a>"
+        cells = [counts["images"], counts["people"], f"{counts['mean_people']:.1f}", content["quarantined"]]
+        rows.append([link, *map(str, cells), f"{failed} of {len(content['checks'])}"])
+    heads = ["dataset", "images", "people", "people an image", "refused", "checks with a finding"]
+    prompts = ", ".join(
+        f"{name} {file_sha256(inputs.prompts / name)[:12]}" for name in ("grpo.parquet", "test.parquet")
+    )
+    return f"""{tables.table("Datasets", heads, rows)}<p class="note">Prompts, by SHA-256: {prompts}.
+<code>lookout trace</code> names every digest behind a registered version.</p>
 <details><summary>The reward configuration in force</summary><pre tabindex="0">{rewards}</pre></details>
 <p class="note">The three rewards follow the abstract of DIP-R1 (arXiv:2505.23179), which gives no formula; the
 formulas are this project's reading.</p>"""

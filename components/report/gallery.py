@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
 from components.errors import DataError
@@ -21,6 +22,15 @@ SHARP_BELOW_PX = 200
 SHORT_THINK_CHARS = 160
 SHEET_TILE_PX = 192
 SHEET_COLUMNS = 6
+HEAT_COLOUR = (224, 44, 92)
+LOOKED_WELL = 0.5
+"""Dice of look boxes and disagreement, as the looking reward has it: looking everywhere does not do."""
+KINDS = {
+    "missed": "somebody was not found",
+    "false": "a box shows nobody",
+    "unreadable": "the answer could not be read",
+    "looked-well": "the look boxes fit where the sampled answers disagree",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,32 +48,99 @@ class Picture:
     think: str | None
     failure: str | None
     f1: float
+    kinds: tuple[str, ...] = ()
+    disagreement: bytes | None = None
+    """float16 (grid, grid) in [0, 1], by rows from the top."""
 
 
-def card(picture: Picture, image_uri: str) -> str:
+class Images:
+    """The page's images, each once however many cards show it, within a budget of bytes."""
+
+    def __init__(self, budget_bytes: int) -> None:
+        self.left = budget_bytes
+        self.uris: dict[str, str] = {}
+        self._keys: dict[Path, str] = {}
+
+    def key(self, path: Path) -> str | None:
+        """The image's key in the page; None where it does not fit any more."""
+        if path not in self._keys:
+            uri = data_uri(path)
+            if len(uri) > self.left:
+                return None
+            self.left -= len(uri)
+            self._keys[path] = f"i{len(self._keys)}"
+            self.uris[self._keys[path]] = uri
+        return self._keys[path]
+
+
+def chosen(pictures: Sequence[Picture], count: int) -> list[Picture]:
+    """At most `count`, worst first: three quarters the worst of all, the rest of those that looked well."""
+    ordered = sorted(pictures, key=lambda picture: (picture.f1, picture.sample_id))
+    if len(ordered) <= count:
+        return ordered
+    worst = ordered[: count - count // 4]
+    well = [picture for picture in ordered[len(worst) :] if "looked-well" in picture.kinds][: count // 4]
+    fill = [picture for picture in ordered[len(worst) :] if picture not in well][: count // 4 - len(well)]
+    return sorted([*worst, *well, *fill], key=lambda picture: (picture.f1, picture.sample_id))
+
+
+def card(picture: Picture, image_key: str) -> str:
     """An image with its boxes on top, the numbers, and the model's own words."""
-    width, height = picture.width_px, picture.height_px
-    # the answer comes last and is thinner: where it agrees with the truth, both are seen
-    layers = "".join(
-        _rectangles(boxes, kind)
-        for kind, boxes in (
-            ("ignore", picture.ignore),
-            ("look", picture.look),
-            ("truth", picture.truth),
-            ("answer", picture.answer),
-        )
-    )
     people = _counted(len(picture.truth), "person", "people")
     said = f"{_counted(len(picture.answer), 'box', 'boxes')} for {people}, F1 {picture.f1:.2f}"
     if picture.failure:
         said = f"unreadable ({html.escape(picture.failure)}), {people}"
-    spoken = html.escape(f"{picture.sample_id}: {people}; {len(picture.answer)} answer, {len(picture.look)} look boxes")
-    sharp = " class='sharp'" if max(width, height) < SHARP_BELOW_PX else ""
+    spoken = f"{picture.sample_id}: {people}; {len(picture.answer)} answer, {len(picture.look)} look boxes"
+    # the answer comes last and is thinner: where it agrees with the truth, both are seen
+    layers = (("ignore", picture.ignore), ("look", picture.look), ("truth", picture.truth), ("answer", picture.answer))
     return (
-        f"<article class='card'><svg viewBox='0 0 {width} {height}' role='img' aria-label='{spoken}'>"
-        f"<image href='{image_uri}' width='{width}' height='{height}' preserveAspectRatio='none'{sharp}/>{layers}</svg>"
+        f"<article class='card' data-kinds='{' '.join(picture.kinds)}'>{drawing(picture, image_key, spoken, layers)}"
         f"<p><b>{said}</b></p>{_thought(picture.think)}<p class='note'>{html.escape(picture.sample_id)}</p></article>"
     )
+
+
+def drawing(picture: Picture, image_key: str, spoken: str, layers: Sequence[tuple[str, Sequence[Box]]]) -> str:
+    """The image as SVG with boxes, and the disagreement as a layer that a button shows."""
+    width, height = picture.width_px, picture.height_px
+    size = f"width='{width}' height='{height}' preserveAspectRatio='none'"
+    sharp = " class='sharp'" if max(width, height) < SHARP_BELOW_PX else ""
+    heat = (
+        "" if picture.disagreement is None else f"<image href='{heat_uri(picture.disagreement)}' {size} class='heat'/>"
+    )
+    boxes = "".join(_rectangles(rows, kind) for kind, rows in layers)
+    return (
+        f"<svg viewBox='0 0 {width} {height}' role='img' aria-label='{html.escape(spoken)}'>"
+        f"<image data-key='{image_key}' {size}{sharp}/>{heat}{boxes}</svg>"
+    )
+
+
+def heat_uri(disagreement: bytes) -> str:
+    """The map as a transparent PNG: the more the answers disagree, the stronger the colour."""
+    values = np.frombuffer(disagreement, dtype=np.float16).astype(np.float32)
+    side = round(len(values) ** 0.5)
+    alpha = (np.sqrt(values.reshape(side, side)) * 215).astype(np.uint8)
+    pixels = np.concatenate(
+        [np.broadcast_to(np.array(HEAT_COLOUR, np.uint8), (side, side, 3)), alpha[..., None]], axis=2
+    )
+    buffer = io.BytesIO()
+    Image.fromarray(pixels, "RGBA").save(buffer, "PNG", optimize=True)
+    return png_uri(buffer.getvalue())
+
+
+def looked_well(look: Sequence[Box], disagreement: bytes | None, width_px: int, height_px: int) -> bool:
+    """Whether the look boxes fit the disagreement, by their Dice; False where nobody disagrees."""
+    if disagreement is None or not look:
+        return False
+    values = np.frombuffer(disagreement, dtype=np.float16).astype(np.float32)
+    side = round(len(values) ** 0.5)
+    cells = (np.arange(side) + 0.5) / side
+    covered = np.zeros((side, side), dtype=bool)
+    for x1, y1, x2, y2 in look:
+        across = (x1 <= cells * width_px) & (cells * width_px <= x2)
+        covered |= ((y1 <= cells * height_px) & (cells * height_px <= y2))[:, None] & across[None, :]
+    total = float(values.sum())
+    both = 2 * float(values.reshape(side, side)[covered].sum())
+    return total > 0 and both >= LOOKED_WELL * (total + int(covered.sum()))
 
 
 def _counted(number: int, one: str, many: str) -> str:

@@ -36,10 +36,17 @@ class _Frame:
         return across, TOP + (self.high - y) / (self.high - self.low) * (HEIGHT - TOP - BOTTOM)
 
 
-def chart(title: str, lines: Sequence[Line], x_label: str, y_range: Point | None = None, smooth: bool = False) -> str:
+def chart(
+    title: str,
+    lines: Sequence[Line],
+    x_label: str,
+    y_range: Point | None = None,
+    smooth: bool = False,
+    dots: bool = False,
+) -> str:
     """A figure with title, axes and lines; without a single finite point it says that nothing was logged.
 
-    `smooth` draws a long curve pale, with its running mean on top.
+    `smooth` draws a long curve pale, with its running mean on top; `dots` marks each point.
     """
     kept = [Line(line.name, [point for point in line.points if all(map(math.isfinite, point))]) for line in lines]
     if not any(line.points for line in kept):
@@ -47,6 +54,8 @@ def chart(title: str, lines: Sequence[Line], x_label: str, y_range: Point | None
     frame, ticks = _frame([point for line in kept for point in line.points], y_range)
     # a line without points keeps its number: each name has the same colour in every chart
     paths = "".join(_paths(number, line, frame, smooth) for number, line in enumerate(kept) if line.points)
+    if dots:
+        paths += "".join(_dots(number, line, frame) for number, line in enumerate(kept))
     legend = ""
     if len(kept) > 1:
         keys = "".join(f"<span class='key line{i}'>{html.escape(line.name)}</span>" for i, line in enumerate(kept))
@@ -99,6 +108,11 @@ def _path(kind: str, points: Sequence[Point], frame: _Frame) -> str:
     placed = [frame.place(x, y) for x, y in points]
     steps = " ".join(f"{'L' if i else 'M'}{x:.1f} {y:.1f}" for i, (x, y) in enumerate(placed))
     return f"<path d='{steps}' class='curve {kind}'/>"
+
+
+def _dots(number: int, line: Line, frame: _Frame) -> str:
+    placed = (frame.place(x, y) for x, y in line.points)
+    return "".join(f"<circle cx='{x:.1f}' cy='{y:.1f}' r='2.6' class='dot line{number}'/>" for x, y in placed)
 
 
 def _tick(value: float, frame: _Frame) -> str:

@@ -29,9 +29,14 @@ def run(inputs: Inputs, out: Path, values: dict[str, Any], params: ReportParams)
 def main() -> None:
     params = load_params()
     reports = Path("reports")
-    inputs = Inputs(reports / "scores", reports / "training", Path("data/prompts/test.parquet"), Path("data/validated"))
+    inputs = Inputs(reports / "scores", reports / "training", Path("data/prompts"), Path("data/validated"))
     values = params.model_dump(mode="json", by_alias=True)
-    run(inputs, reports / "evaluation", {key: values[key] for key in ("profile", "base", "rewards")}, params.report)
+    run(
+        inputs,
+        reports / "evaluation",
+        {key: values[key] for key in ("profile", "base", "rewards", "datasets")},
+        params.report,
+    )
 
 
 if __name__ == "__main__":

@@ -19,31 +19,8 @@ from components.stages import score
 from components.store.schemas import PER_IMAGE, PROMPTS
 from components.store.tables import TableSchema, read_table, write_table
 from components.training.data import load_prompts
+from tests.scored import SCORE, gold_lines, scored_inputs, write_lines
 from tests.workspace import run_stage
-
-SCORE = ScoreParams(
-    min_iou=0.5, confidence="logprob", convention="lookout", tie_shuffles=2, bootstrap_samples=50, seed=0
-)
-
-
-def gold_lines(prompts: Path) -> list[dict]:
-    return [
-        {
-            "schema": "completions/1",
-            "sample_id": row["sample_id"],
-            "text": row["completion"][0]["content"],
-            "finish_reason": "stop",
-            "token_count": row["gold_tokens"],
-            "answer_tokens": [],
-        }
-        for row in read_table(prompts, PROMPTS).to_pylist()
-    ]
-
-
-def write_lines(folder: Path, lines: list[dict], name: str = "completions") -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return folder
 
 
 def test_prompts_carry_truth_gold_and_digests(prepared: Path) -> None:
@@ -194,19 +171,7 @@ def test_a_model_folder_without_a_tokenizer_is_named(prepared: Path, tmp_path: P
 
 @pytest.fixture
 def scored(prepared: Path, tmp_path: Path) -> Inputs:
-    prompts = prepared / "data/prompts/test.parquet"
-    lines = gold_lines(prompts)
-    lines[0]["text"] = lines[0]["text"].replace("<think>", "<think><script>alert(1)</script> ")
-    lines[1]["text"] = "unreadable"
-    file = write_lines(tmp_path / "x", lines)
-    for model in ("base", "sft", "grpo"):
-        score.run(model, prompts, file, tmp_path / "scores" / model, SCORE)
-    for stage in ("sft", "grpo"):
-        folder = tmp_path / "training" / stage
-        folder.mkdir(parents=True)
-        (folder / "curves.csv").write_text("step,loss,reward_total,entropy\n1,2.0,0.1,1.0\n2,1.0,0.3,0.9\n")
-        (folder / "summary.json").write_text('{"warnings": ["entropy <b>died</b>"]}')
-    return Inputs(tmp_path / "scores", tmp_path / "training", prompts, prepared / "data/validated")
+    return scored_inputs(prepared, tmp_path)
 
 
 def test_the_report_is_deterministic_escaped_and_loads_nothing(scored: Inputs, prepared, tmp_path, monkeypatch) -> None:

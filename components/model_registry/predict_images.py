@@ -1,0 +1,73 @@
+"""`lookout predict`: a registered model on pictures of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from components.errors import DataError, RegistryError
+from components.model_registry.register import connect
+from components.store.atomic import atomic_file
+
+COLOUR = "#ff7a1a"
+
+
+def predict_images(reference: str, images: Sequence[Path], out: Path) -> list[dict[str, Any]]:
+    """What the model says of each picture, and `picture`: the copy with its boxes in `out`.
+
+    reference: anything that MLflow loads. Raises DataError for a picture that cannot be read (none is answered
+    then) and RegistryError for a model that is not there.
+    """
+    for path in images:
+        _check(path)
+    model = _load(reference)
+    answers: list[dict[str, Any]] = model.predict([{"image": str(path)} for path in images])
+    names = _names(images)
+    return [
+        {"image": str(path), "picture": str(_draw(path, answer, out / name))} | answer
+        for path, name, answer in zip(images, names, answers, strict=True)
+    ]
+
+
+def _check(path: Path) -> None:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as image:
+            image.load()
+    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path} cannot be read as an image ({error})") from None
+
+
+def _load(reference: str) -> Any:
+    import mlflow
+
+    connect()
+    try:
+        return mlflow.pyfunc.load_model(reference)
+    except (mlflow.MlflowException, OSError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise RegistryError(f"{reference} cannot be loaded ({said}); `lookout summary` names a version") from None
+
+
+def _names(images: Sequence[Path]) -> list[str]:
+    """File names of the copies; a number in front where two pictures share one."""
+    names = [f"{path.stem}.png" for path in images]
+    return [name if names.count(name) == 1 else f"{place}-{name}" for place, name in enumerate(names)]
+
+
+def _draw(path: Path, answer: dict[str, Any], target: Path) -> Path:
+    from PIL import Image, ImageDraw, ImageOps
+
+    with Image.open(path) as opened:
+        image = ImageOps.exif_transpose(opened).convert("RGB")
+    draw: Any = ImageDraw.Draw(image)
+    width = max(1, round(max(image.size) / 300))
+    for box, score in zip(answer["boxes"], answer["scores"], strict=True):
+        draw.rectangle(box, outline=COLOUR, width=width)
+        if min(image.size) >= 200:  # on a smaller picture the number would hide the person
+            draw.text((box[0] + width + 1, box[1] + width), f"{score:.2f}", fill=COLOUR)
+    with atomic_file(target) as partial:
+        image.save(partial, "PNG")
+    return target

@@ -1,0 +1,62 @@
+"""Which images a gallery shows, what counts as looking well, how the heat is drawn, and the budget of bytes."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from components.report.gallery import Images, Picture, chosen, heat_uri, looked_well
+
+
+def quarter() -> bytes:
+    """Disagreement 1 in the upper left quarter of a 4 x 4 grid."""
+    values = np.zeros((4, 4), dtype=np.float16)
+    values[:2, :2] = 1
+    return values.tobytes()
+
+
+def test_looking_where_answers_disagree_is_well_and_looking_everywhere_is_not() -> None:
+    assert looked_well([[0, 0, 40, 30]], quarter(), 80, 60)  # Dice 1
+    assert looked_well([[0, 0, 80, 30]], quarter(), 80, 60)  # 2 * 4 / (4 + 8) = .67
+    assert not looked_well([[0, 0, 80, 60]], quarter(), 80, 60)  # 2 * 4 / (4 + 16) = .4
+    assert not looked_well([[40, 30, 80, 60]], quarter(), 80, 60)
+    assert not looked_well([], quarter(), 80, 60)
+    assert not looked_well([[0, 0, 40, 30]], None, 80, 60)
+    assert not looked_well([[0, 0, 40, 30]], bytes(32), 80, 60)  # nobody disagrees
+
+
+def test_the_heat_is_transparent_where_all_agree() -> None:
+    png = base64.b64decode(heat_uri(quarter()).split(",")[1])
+    alpha = np.asarray(Image.open(io.BytesIO(png)))[..., 3]
+    assert (alpha[:2, :2] > 200).all()
+    assert alpha.sum() == alpha[:2, :2].sum()
+
+
+def picture(number: int, f1: float, *kinds: str) -> Picture:
+    return Picture(f"s{number}", Path("x"), 8, 8, [], [], [], [], None, None, f1, kinds)
+
+
+def test_the_gallery_is_worst_first_and_keeps_a_quarter_for_those_that_looked_well() -> None:
+    pictures = [picture(n, n / 100, *(["looked-well"] if n > 90 else [])) for n in range(100)]
+    names = [one.sample_id for one in chosen(pictures[::-1], 8)]
+    assert names == ["s0", "s1", "s2", "s3", "s4", "s5", "s91", "s92"]
+    plain = [picture(n, n / 100) for n in range(100)]
+    assert [one.sample_id for one in chosen(plain, 4)] == ["s0", "s1", "s2", "s3"]
+    assert len(chosen(plain[:3], 8)) == 3
+
+
+def test_an_image_stands_once_in_the_page_and_the_budget_holds(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        Image.effect_noise((64, 64), 80).convert("RGB").save(tmp_path / f"{name}.png")
+    images = Images(10_000)
+    assert images.key(tmp_path / "a.png") == images.key(tmp_path / "a.png") == "i0"
+    used = len(images.uris["i0"])
+    assert images.left == 10_000 - used
+    small = Images(used)
+    assert small.key(tmp_path / "a.png") == "i0"
+    assert small.key(tmp_path / "b.png") is None
+    assert small.key(tmp_path / "a.png") == "i0"
