@@ -233,7 +233,7 @@ def _gallery(inputs: Inputs, count: int, shown: Images) -> str:
         first = model == MODELS[-1]
         pictures = pictures_of(model, inputs)
         keyed = [(picture, shown.key(picture.path)) for picture in chosen(pictures, count)]
-        cards = [card(picture, key) for picture, key in keyed if key is not None]
+        cards = [text for picture, key in keyed if key is not None and shown.fits(text := card(picture, key))]
         buttons += _button("model", model, model, pressed=first)
         panels += (
             f"<div class='panel' data-model='{model}'{'' if first else ' hidden'}>"

@@ -54,7 +54,7 @@ class Picture:
 
 
 class Images:
-    """The page's images, each once however many cards show it, within a budget of bytes."""
+    """The page's images, each once however many cards show it, and the cards, within a budget of bytes."""
 
     def __init__(self, budget_bytes: int) -> None:
         self.left = budget_bytes
@@ -71,6 +71,13 @@ class Images:
             self._keys[path] = f"i{len(self._keys)}"
             self.uris[self._keys[path]] = uri
         return self._keys[path]
+
+    def fits(self, card: str) -> bool:
+        """Takes the card's bytes from the budget; False where they are not left."""
+        if len(card) > self.left:
+            return False
+        self.left -= len(card)
+        return True
 
 
 def chosen(pictures: Sequence[Picture], count: int) -> list[Picture]:
@@ -118,7 +125,7 @@ def heat_uri(disagreement: bytes) -> str:
     """The map as a transparent PNG: the more the answers disagree, the stronger the colour."""
     values = np.frombuffer(disagreement, dtype=np.float16).astype(np.float32)
     side = round(len(values) ** 0.5)
-    alpha = (np.sqrt(values.reshape(side, side)) * 215).astype(np.uint8)
+    alpha = (values.reshape(side, side) * 190).astype(np.uint8)
     pixels = np.concatenate(
         [np.broadcast_to(np.array(HEAT_COLOUR, np.uint8), (side, side, 3)), alpha[..., None]], axis=2
     )

@@ -54,6 +54,7 @@ RANKED = (
     ("MR⁻²", "crowdhuman_MR"),
     ("calibration error", "calibration_error"),
 )
+CONFIDENCES = ("constant", "rank", "logprob", "consensus")
 
 
 def table(name: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -126,7 +127,8 @@ def datasets(metrics: dict[str, Metrics], roles: dict[str, str]) -> str:
 
 def confidences(metrics: Metrics) -> str:
     """The same boxes under each confidence."""
-    rows = [[name, *(_cell(one, path) for _, path in RANKED)] for name, one in metrics["confidences"].items()]
+    found = metrics["confidences"]
+    rows = [[name, *(_cell(found[name], path) for _, path in RANKED)] for name in CONFIDENCES if name in found]
     spread = metrics["tie_shuffles"]
     shuffled = [f"{spread[key]['mean']:.3f} ± {spread[key]['sd']:.3f}" if key in spread else "–"
                 for key in ("coco.AP", "coco.AP50", "crowdhuman.AP", "crowdhuman.MR")]  # fmt: skip
