@@ -127,6 +127,20 @@ def test_the_registered_model_answers_paths_bytes_and_base64(finished: tuple[Pat
     assert "neither a file that is there nor base64" in refused
 
 
+def test_the_command_draws_what_the_registered_model_finds(finished: tuple[Path, str], tmp_path: Path) -> None:
+    folder, _ = finished
+    images = sorted(str(path) for path in (folder / "data/raw/crowd/Images").iterdir())[:2]
+    command = ["components.cli", "predict", "--model", "models:/lookout@challenger", "--out", str(tmp_path)]
+    answers = json.loads(run(folder, *command, *images).stdout)
+    assert [answer["image"] for answer in answers] == images
+    assert all(Path(answer["picture"]).read_bytes().startswith(b"\x89PNG") for answer in answers)
+    refused = run(folder, *command, str(folder / "dvc.yaml"), check=False)
+    assert refused.returncode == 1
+    assert "cannot be read as an image" in refused.stderr
+    unknown = run(folder, *command[:3], "models:/lookout@nobody", images[0], check=False)
+    assert "error: models:/lookout@nobody cannot be loaded" in unknown.stderr
+
+
 def test_one_reward_weight_runs_grpo_and_what_follows_it_only(finished: tuple[Path, str]) -> None:
     folder, _ = finished
     params = read_params(folder)

@@ -49,6 +49,12 @@ def _load(reference: str) -> Any:
     except (mlflow.MlflowException, OSError) as error:
         said = " ".join(str(error).split())[:200]
         raise RegistryError(f"{reference} cannot be loaded ({said}); `lookout summary` names a version") from None
+    except (ValueError, TypeError, ImportError, AttributeError) as error:
+        said = " ".join(str(error).split())[:120]
+        raise RegistryError(
+            f"{reference} was registered by another version of Lookout ({said}); check out its commit, which "
+            "`lookout trace` names"
+        ) from error
 
 
 def _names(images: Sequence[Path]) -> list[str]:
