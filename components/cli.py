@@ -66,6 +66,110 @@ def trace(
     console.print(lineage_tree(lineage))
 
 
+@app.command()
+def verify(
+    reference: Annotated[str, typer.Argument(help="as for trace")],
+    deep: Annotated[bool, typer.Option("--deep", help="fetch the data and hash its own bytes")] = False,
+) -> None:
+    """Hash again what a version claims; exit code 1 where anything does not hold."""
+    from components.model_registry.verify import holds
+    from components.model_registry.verify import verify as check
+
+    findings = check(reference, deep)
+    words = {True: "holds", False: "BROKEN", None: "unseen"}
+    for finding in findings:
+        typer.echo(f"{words[finding.holds]:<7} {finding.claim}: {finding.seen}")
+    if not holds(findings):
+        raise typer.Exit(1)
+
+
+@app.command("used-by")
+def used_by(
+    what: Annotated[str, typer.Argument(help="digest (8 characters do), dataset, image's sha256, commit or base")],
+    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+) -> None:
+    """Every version that was made from something, newest first."""
+    import json
+
+    from components.model_registry.index import used_by as look_up
+
+    found = look_up(what)
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    for one in found:
+        typer.echo(f"models:/{one['name']}/{one['version']}  {one['as']}")
+    if not found:
+        typer.echo(f"no registered version was made from {what}")
+
+
+@app.command()
+def diff(
+    before: Annotated[str, typer.Argument(help="as for trace")],
+    after: Annotated[str, typer.Argument(help="as for trace")],
+    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+) -> None:
+    """What changed between two versions."""
+    import json
+
+    from components.model_registry.diff import diff as compare
+    from components.model_registry.diff import lines
+
+    found = compare(before, after)
+    typer.echo(json.dumps(found, indent=2) if as_json else "\n".join(lines(found)))
+
+
+@app.command()
+def promote(
+    reference: Annotated[str, typer.Argument(help="as for trace")],
+    force: Annotated[bool, typer.Option("--force", help="overrule the gates")] = False,
+    reason: Annotated[str, typer.Option(help="why, kept with the record")] = "",
+) -> None:
+    """Make a version the champion where every gate passes; exit code 1 where one does not."""
+    from components.model_registry.promote import promote as move
+    from components.rescore import per_image_of
+
+    outcome = move(reference, per_image_of, force, reason)
+    for gate in outcome.gates:
+        typer.echo(f"{'passed' if gate.passed else 'FAILED'}  {gate.name}: {gate.seen} (want {gate.wanted})")
+    if not outcome.promoted:
+        typer.echo(f"{outcome.version} is not promoted; champion stays {outcome.before or 'nobody'}")
+        raise typer.Exit(1)
+    typer.echo(f"{outcome.version} is champion; before: {outcome.before or 'nobody'}")
+
+
+@app.command()
+def rollback() -> None:
+    """Make the previous champion the champion again."""
+    from components.model_registry.promote import rollback as go_back
+
+    champion, previous = go_back()
+    typer.echo(f"{champion} is champion again; previous is now {previous or 'nobody'}")
+
+
+@app.command()
+def taint(
+    what: Annotated[str, typer.Argument(help="as for used-by")],
+    reason: Annotated[str, typer.Option(help="why, kept on each version")],
+) -> None:
+    """Mark every version made from something recalled; promotion refuses them."""
+    from components.model_registry.promote import taint as mark
+
+    found = mark(what, reason)
+    typer.echo("\n".join(f"{name} is tainted" for name in found) or f"no registered version was made from {what}")
+
+
+@app.command()
+def export(
+    reference: Annotated[str, typer.Argument(help="as for trace")],
+    folder: Annotated[Path, typer.Argument(help="a new folder")],
+) -> None:
+    """Write a version as a plain Hugging Face folder, with its model card and statement."""
+    from components.model_registry.export import export as write
+
+    typer.echo(f"{write(reference, folder)}")
+
+
 @app.command("add-dataset")
 def add_dataset(
     kind: Annotated[str, typer.Option("--format", help="crowdhuman, citypersons, wider_pedestrian, uavdt or coco")],

@@ -419,6 +419,28 @@ class RegisterParams(StageParams):
     section: ClassVar[str] = "register"
     model_name: str
     alias: str
+    allow_dirty: bool
+    """Register code that is not committed, under a loud tag; promotion refuses such a version."""
+
+
+class PromoteParams(StageParams):
+    """The gates that a version passes to become champion."""
+
+    section: ClassVar[str] = "promote"
+    metric: Literal["detection.f1"]
+    """What a challenger must be better in; the interval of its gain is a paired bootstrap over the same images."""
+    min_gain: float = Field(ge=0)
+    """The gain itself must be larger; a tie is no gain."""
+    confidence: float = Field(gt=0.5, lt=1)
+    """One-sided: the gain must lie above 0 with so much confidence."""
+    max_regression: float = Field(ge=0)
+    """On no dataset may the metric fall by more."""
+    required_protocols: list[Literal["detection", "coco", "coco_500", "crowdhuman", "citypersons"]]
+    """Tables that must have a number."""
+    allow_noncommercial: bool
+    """Whether data under a non-commercial licence may stand behind a champion."""
+    bootstrap_samples: int = Field(ge=100)
+    seed: int
 
 
 class Params(StrictModel):
@@ -437,6 +459,7 @@ class Params(StrictModel):
     score: ScoreParams
     report: ReportParams
     register_: RegisterParams = Field(alias="register")
+    promote: PromoteParams
 
 
 Section = TypeVar("Section", bound=StageParams)

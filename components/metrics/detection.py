@@ -179,7 +179,7 @@ def _harmonic(precision: float, recall: float) -> float:
 
 def f1_interval(counts: Sequence[ImageCounts], samples: int, seed: int) -> tuple[float, float] | None:
     """95 % bootstrap interval of pooled F1: images are drawn again, then pooled again."""
-    values = _drawn_f1([counts], samples, seed)[0]
+    values = drawn_f1([counts], samples, seed)[0]
     return None if values is None else _percentiles(values)
 
 
@@ -198,12 +198,12 @@ def f1_gain_interval(
             f"{len(before)} seeds before, {len(after)} after, with {sorted(sizes)} images: want the same images of the "
             "same seeds in the same order"
         )
-    drawn_before, drawn_after = _drawn_f1(before, samples, seed), _drawn_f1(after, samples, seed)
+    drawn_before, drawn_after = drawn_f1(before, samples, seed), drawn_f1(after, samples, seed)
     gains = [a - b for a, b in zip(drawn_after, drawn_before, strict=True) if a is not None and b is not None]
     return _percentiles(np.stack(gains).mean(axis=0)) if gains and len(gains) == len(before) else None
 
 
-def _drawn_f1(models: Sequence[Sequence[ImageCounts]], samples: int, seed: int) -> list[Floats | None]:
+def drawn_f1(models: Sequence[Sequence[ImageCounts]], samples: int, seed: int) -> list[Floats | None]:
     """(samples,) pooled F1 of each model, on the same drawings of images; None where undefined."""
     images = len(models[0]) if models else 0
     if not samples or not images:

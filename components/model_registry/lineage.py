@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import os
 import platform
+import shutil
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
@@ -13,14 +16,14 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from components.errors import RegistryError
+from components.model_registry.git import git, git_state
 from components.params import PARAMS_FILE, Params, load_params
 from components.store.atomic import canonical_json
-from components.store.digest import file_sha256
+from components.store.digest import file_md5, file_sha256
 
 LOCK_FILE = Path("dvc.lock")
+CONSTRAINTS = Path("constraints.txt")
 MODEL = Path("models/grpo")
-# what a run changes by itself: embedded in the lineage, so no reason to call a checkout dirty
-TRACKED_STATE = ("params.yaml", "dvc.lock")
 LIBRARIES = (
     "torch", "transformers", "trl", "accelerate", "peft", "deepspeed", "datasets", "tokenizers",
     "numpy", "pyarrow", "pillow", "scipy", "faster-coco-eval", "great-expectations", "dvc", "mlflow", "prefect",
@@ -41,7 +44,7 @@ def collect_lineage(reports: Path = Path("reports"), data: Path = Path("data")) 
         "params": {name: values[name] for name in ("datasets", "prompts", "base", "sft", "grpo")},
     }
     return {
-        "schema": "lineage/1",
+        "schema": "lineage/2",
         "key": hashlib.sha256(canonical_json(decides).encode()).hexdigest(),
         **decides,
         "code": git_state(),
@@ -58,11 +61,53 @@ def collect_lineage(reports: Path = Path("reports"), data: Path = Path("data")) 
         "environment": {
             "python": platform.python_version(),
             "system": f"{platform.system()} {platform.machine()}",
+            "hardware": hardware(),
             "libraries": {name: version(name) for name in LIBRARIES},
+            "constraints_sha256": file_sha256(CONSTRAINTS) if CONSTRAINTS.exists() else None,
         },
-        "params_yaml": PARAMS_FILE.read_text(),
-        "dvc_lock": {name: stage for name, stage in lock["stages"].items() if name != "register"},
+        "files": {path.name: file_sha256(path) for path in sorted(MODEL.iterdir()) if path.is_file()},
+        "commands": {name: stage["cmd"] for name, stage in lock["stages"].items() if name != "register"},
+        "processes": {stage: values[stage]["launch"]["processes"] for stage in ("sft", "grpo")},
+        "images_sha256": hashlib.sha256("\n".join(image_digests(data)).encode()).hexdigest(),
+        "state": {PARAMS_FILE.name: PARAMS_FILE.read_text(), LOCK_FILE.name: lock_text(lock)} | _dvc_files(),
     }
+
+
+def lock_text(lock: dict[str, Any]) -> str:
+    """dvc.lock as YAML without the entry of register: that one is written after the statement."""
+    text = io.StringIO()
+    YAML(typ="safe", pure=True).dump(
+        lock | {"stages": {name: stage for name, stage in lock["stages"].items() if name != "register"}}, text
+    )
+    return text.getvalue()
+
+
+def _dvc_files() -> dict[str, str]:
+    names = (git("ls-files", "-co", "--exclude-standard", "*.dvc") or "").splitlines()
+    return {name: Path(name).read_text() for name in sorted(names)}
+
+
+def image_digests(data: Path = Path("data")) -> list[str]:
+    """SHA-256 of every image that SFT or GRPO trained on, sorted, each once."""
+    import pyarrow.parquet as pq
+
+    found: set[str] = set()
+    for name in ("sft", "grpo"):
+        column = pq.read_table(data / "prompts" / f"{name}.parquet", columns=["image_sha256"]).column(0)
+        found |= set(column.to_pylist())
+    return sorted(found)
+
+
+def hardware() -> dict[str, Any]:
+    """Processor and, where the driver names them, GPUs of this machine."""
+    names = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    model = next((line.partition(":")[2].strip() for line in names if line.startswith("model name")), "")
+    gpus: list[str] = []
+    if shutil.which("nvidia-smi"):
+        query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+        answer = subprocess.run(query, capture_output=True, text=True, check=False)
+        gpus = answer.stdout.splitlines() if answer.returncode == 0 else []
+    return {"cpu": model or platform.processor(), "cores": os.cpu_count(), "gpus": gpus}
 
 
 def read_lock() -> dict[str, Any]:
@@ -88,25 +133,10 @@ def check_weights(lock: dict[str, Any]) -> None:
 def dvc_folder_digest(folder: Path) -> str:
     """DVC's digest of a folder: the MD5 of the JSON list of its files' MD5 and relative paths."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    entries = [{"md5": _md5(path), "relpath": path.relative_to(folder).as_posix()} for path in files]
+    entries = [{"md5": file_md5(path), "relpath": path.relative_to(folder).as_posix()} for path in files]
     entries.sort(key=lambda entry: tuple(entry["relpath"].split("/")))
     text = json.dumps(entries, sort_keys=True)
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"
-
-
-def git_state() -> dict[str, Any]:
-    """Commit, and which files differ from it (params.yaml and dvc.lock aside: they are embedded)."""
-    commit = _git("rev-parse", "HEAD")
-    if commit is None:
-        return {"commit": None, "clean": False, "changed": []}
-    lines = (_git("status", "--porcelain") or "").splitlines()
-    changed = sorted(line[3:] for line in lines if line[3:] not in TRACKED_STATE)
-    return {"commit": commit.strip(), "clean": not changed, "changed": changed}
-
-
-def _git(*arguments: str) -> str | None:
-    answer = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    return answer.stdout if answer.returncode == 0 else None
 
 
 def _dataset(name: str, params: Params, lock: dict[str, Any], data: Path) -> dict[str, Any]:
@@ -130,8 +160,3 @@ def _dataset(name: str, params: Params, lock: dict[str, Any], data: Path) -> dic
 
 def _outs(lock: dict[str, Any], stage: str) -> dict[str, str]:
     return {out["path"]: out["md5"] for out in lock["stages"].get(stage, {}).get("outs", [])}
-
-
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,17 +11,16 @@ REQUIREMENTS = ("torch", "transformers", "datasets", "safetensors", "pillow", "p
                 "ruamel.yaml", "accelerate", "mlflow")  # fmt: skip
 
 
-def log_packaged_model(model: Path, lineage: Path) -> Any:
+def log_packaged_model(model: Path, statement: Path, lineage: dict[str, Any]) -> Any:
     """Logs the model into the active run; MLflow's ModelInfo."""
     import mlflow
 
-    lines = json.loads(lineage.read_text())
     return mlflow.pyfunc.log_model(
         name="model",
         python_model=str(SERVING),
         code_paths=["components"],
-        artifacts={"policy": str(model), "lineage": str(lineage)},
-        model_config=serving_config(lines),
+        artifacts={"policy": str(model), "statement": str(statement)},
+        model_config=serving_config(lineage),
         signature=signature(),
         pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in REQUIREMENTS],
     )

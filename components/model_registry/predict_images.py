@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import DataError, RegistryError
-from components.model_registry.register import connect
+from components.model_registry.registry import connect
 from components.store.atomic import atomic_file
 
 COLOUR = "#ff7a1a"

@@ -1,4 +1,4 @@
-"""A version in MLflow's registry with its lineage. The same checkpoint is registered once, however often asked."""
+"""Registers models/grpo in MLflow: one version per lineage key, repaired rather than repeated."""
 
 from __future__ import annotations
 
@@ -11,36 +11,50 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import RegistryError
-from components.home import lookout_home, mlflow_uri
-from components.model_registry.lineage import MODEL, Lineage, collect_lineage
+from components.model_registry.card import model_card
+from components.model_registry.git import refuse_dirty, tag_state
+from components.model_registry.lineage import MODEL, Lineage, collect_lineage, image_digests
 from components.model_registry.packaging import log_packaged_model
+from components.model_registry.registry import (
+    EXPERIMENT,
+    IMAGES_FILE,
+    KEY_TAG,
+    STATEMENT_FILE,
+    connect,
+    only_writer,
+    version_with_key,
+)
+from components.model_registry.statement import to_statement
 from components.params import load_params
 from components.store.atomic import write_json
 
 log = logging.getLogger("lookout.register")
-EXPERIMENT = "lookout"
-KEY_TAG = "lookout.key"
 NOT_A_KEY = re.compile(r"[^\w. :/-]")  # MLflow refuses such a name: a class map may say `*` or `person (other)`
-LINEAGE_FILE = "lineage.json"
 REGISTRATION = Path("reports/registration.json")
+TAG = "lookout/v{}"
 
 
 def register_model(out: Path = REGISTRATION) -> dict[str, Any]:
     """Registers models/grpo, or finds the version that is registered already; writes what it is to `out`.
 
-    A kill before the version exists leaves a run without one, and the next call makes it.
-    Raises RegistryError where the lineage does not hold.
+    A kill before the version exists leaves a run without one, and the next call makes it; a kill behind it is
+    made good by the next call too. Raises RegistryError where the lineage does not hold or the code is not committed.
     """
     params = load_params().register_
     lineage = collect_lineage()
+    if not params.allow_dirty:
+        refuse_dirty(lineage["code"])
     client = connect()
-    version = find_version(client, params.model_name, lineage["key"])
-    if version is None:
-        version = _create_version(client, params.model_name, lineage)
-        log.info("registered %s version %s", params.model_name, version.version)
-    else:
-        log.info("%s version %s has this lineage already", params.model_name, version.version)
-    client.set_registered_model_alias(params.model_name, params.alias, version.version)
+    with only_writer():
+        version = version_with_key(client, params.model_name, lineage["key"])
+        if version is None:
+            version = _create_version(client, params.model_name, lineage)
+            log.info("registered %s version %s", params.model_name, version.version)
+        else:
+            log.info("%s version %s has this lineage already", params.model_name, version.version)
+        if lineage["code"]["commit"]:
+            tag_state(TAG.format(version.version), lineage["state"], f"{params.model_name} version {version.version}")
+        client.set_registered_model_alias(params.model_name, params.alias, version.version)
     registration = {
         "schema": "registration/1",
         "name": params.model_name,
@@ -54,51 +68,46 @@ def register_model(out: Path = REGISTRATION) -> dict[str, Any]:
     return registration
 
 
-def connect() -> Any:
-    """An MLflow client on the configured store; the store is made where it is the local default."""
-    import mlflow
-
-    mlflow.set_tracking_uri(mlflow_uri())
-    client = mlflow.MlflowClient()
-    if client.get_experiment_by_name(EXPERIMENT) is None:
-        client.create_experiment(EXPERIMENT, artifact_location=(lookout_home() / "mlartifacts").as_uri())
-    return client
-
-
-def find_version(client: Any, name: str, key: str) -> Any:
-    """The version with this lineage key, None where there is none."""
-    found = client.search_model_versions(f"name = '{name}' and tags.`{KEY_TAG}` = '{key}'")
-    return min(found, key=lambda version: int(version.version)) if found else None
-
-
 def _create_version(client: Any, name: str, lineage: Lineage) -> Any:
     import mlflow
 
     info: Any = None
     mlflow.set_experiment(EXPERIMENT)
     title = f"{'+'.join(lineage['data'])} grpo {lineage['key'][:8]}"
-    with mlflow.start_run(run_name=title, tags=version_tags(lineage)) as run:
+    card = model_card(lineage)
+    with mlflow.start_run(run_name=title, tags=version_tags(lineage), description=card) as run:
         params = _flat(lineage["params"] | {"rewards": lineage["rewards"]})
         mlflow.log_params({NOT_A_KEY.sub("_", name): value for name, value in params.items()})
         _log_numbers(client, run.info.run_id, lineage)
+        _log_datasets(client, run.info.run_id, lineage)
         for path in ("reports/evaluation", "reports/training", "reports/scores", "reports/validation"):
             mlflow.log_artifacts(path, artifact_path=path)
         with tempfile.TemporaryDirectory() as folder:
-            write_json(Path(folder) / LINEAGE_FILE, lineage)
-            mlflow.log_artifact(str(Path(folder) / LINEAGE_FILE))
-            info = log_packaged_model(MODEL, Path(folder) / LINEAGE_FILE)
+            statement = Path(folder) / STATEMENT_FILE
+            write_json(statement, to_statement(lineage))
+            (Path(folder) / IMAGES_FILE).write_text("".join(f"{digest}\n" for digest in image_digests()))
+            (Path(folder) / "README.md").write_text(card)
+            mlflow.log_artifacts(folder)
+            info = log_packaged_model(MODEL, statement, lineage)
     try:
         client.create_registered_model(name, description="Policies that find every person in a crowd")
     except mlflow.MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise RegistryError(f"MLflow refuses the registered model {name}: {error.message}") from error
-    return mlflow.register_model(info.model_uri, name, tags=version_tags(lineage))
+    version = mlflow.register_model(info.model_uri, name, tags=version_tags(lineage))
+    client.update_model_version(name, version.version, card)
+    return version
 
 
 def version_tags(lineage: Lineage) -> dict[str, str]:
     """What a version is searched by."""
     detection = lineage["metrics"]["grpo"]["detection"]
-    return {
+    dirty = (
+        {}
+        if lineage["code"]["clean"]
+        else {"lookout.DIRTY": f"code was not committed, diff {lineage['code']['diff_sha256']}"}
+    )
+    return dirty | {
         KEY_TAG: lineage["key"],
         "lookout.commit": str(lineage["code"]["commit"]),
         "lookout.clean": str(lineage["code"]["clean"]).lower(),
@@ -121,12 +130,31 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def _log_datasets(client: Any, run_id: str, lineage: Lineage) -> None:
+    """Each dataset as an input of the run, with its DVC digest: MLflow searches runs by it."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    uses = {"train": "training", "eval": "evaluation", "both": "training and evaluation"}
+    inputs = [
+        DatasetInput(
+            Dataset(
+                name=name, digest=(one["dvc_md5"] or "unknown")[:36], source_type="dvc",
+                source=json.dumps({"path": one["root"], "dvc": one["dvc_md5"]}),
+                profile=json.dumps(one["counts"])[:16000],
+            ),
+            [InputTag("mlflow.data.context", uses[one["role"]])],
+        )
+        for name, one in lineage["data"].items()
+    ]  # fmt: skip
+    client.log_inputs(run_id, inputs)
+
+
 def _log_numbers(client: Any, run_id: str, lineage: Lineage) -> None:
     """Scores of the three models, and the training curves step by step."""
     from mlflow.entities import Metric
 
     points = [
-        Metric(f"{model}.{name}", float(value), 0, 0)
+        Metric(f"{model}.{NOT_A_KEY.sub('_', name)}", float(value), 0, 0)
         for model, metrics in lineage["metrics"].items()
         for name, value in _flat(metrics).items()
         if isinstance(value, int | float) and not isinstance(value, bool)

@@ -3,45 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
-from pathlib import Path
 from typing import Any
 
-from components.errors import RegistryError
 from components.model_registry.lineage import Lineage
-
-_REFERENCE = re.compile(r"(?:models:/)?(?:(?P<name>[^/@]+))?(?:/(?P<version>\d+)|@(?P<alias>[\w-]+))")
+from components.model_registry.registry import connect, find_version, statement_of
+from components.model_registry.statement import from_statement
 
 
 def trace(reference: str, default_name: str = "lookout") -> Lineage:
-    """The lineage of models:/NAME/VERSION, models:/NAME@ALIAS, @ALIAS or a version number.
-
-    Raises RegistryError where the reference or the version is not there.
-    """
-    name, version, alias = parse_reference(reference, default_name)
-    import mlflow
-
-    from components.model_registry.register import LINEAGE_FILE, connect
-
-    client = connect()
-    try:
-        found = client.get_model_version_by_alias(name, alias) if alias else client.get_model_version(name, version)
-    except mlflow.MlflowException as error:
-        raise RegistryError(
-            f"{reference} is not in the registry ({error.message}); `lookout register` makes one"
-        ) from None
-    folder = Path(mlflow.artifacts.download_artifacts(run_id=found.run_id, artifact_path=LINEAGE_FILE))
-    lineage = json.loads(folder.read_text())
-    return {"version": {"name": name, "version": int(found.version), "run_id": found.run_id}} | lineage
-
-
-def parse_reference(reference: str, default_name: str) -> tuple[str, str | None, str | None]:
-    """(name, version, alias) of a reference. Raises RegistryError where it is none."""
-    text = f"/{reference}" if reference.isdigit() else reference
-    match = _REFERENCE.fullmatch(text)
-    if match is None:
-        raise RegistryError(f"{reference!r} is no reference; want models:/lookout/1, models:/lookout@challenger or 1")
-    return match["name"] or default_name, match["version"], match["alias"]
+    """The lineage behind any reference that registry.find_version reads. Raises RegistryError where it is not there."""
+    version = find_version(connect(), reference, default_name)
+    found = {"name": version.name, "version": int(version.version), "run_id": version.run_id}
+    return {"version": found} | from_statement(statement_of(version))
 
 
 def lineage_tree(lineage: Lineage) -> Any:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def train_policy(
     `finish` adds to the folder of reports.
     """
     fingerprint = run_fingerprint(stage, start, prompts, params.model_dump() | extra)
-    folder = checkpoint_folder(stage, fingerprint)
+    folder, started = checkpoint_folder(stage, fingerprint), _now()
     with ExitStack() as held:
         if os.environ.get("RANK", "0") == "0":  # one process holds it for all
             held.enter_context(sole_run(stage, folder))
@@ -65,6 +66,7 @@ def train_policy(
                 "starting_weights_sha256": weights_sha256(start),
                 "weights_sha256": weights_sha256(out),
                 "warnings": collapse_warnings(curves),
+                "run": {"started": started, "ended": _now(), "torch": torch.__version__},
             }
             with atomic_folder(reports) as report:
                 _write_csv(report / "curves.csv", ["step", *columns], curves)
@@ -73,6 +75,11 @@ def train_policy(
                 write_json(report / "summary.json", summary)
             shutil.rmtree(folder, ignore_errors=True)  # the outputs are in place
         trainer.accelerator.wait_for_everyone()
+
+
+def _now() -> str:
+    """RFC 3339, as provenance wants it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _trained(

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from components.errors import RegistryError
-from components.model_registry.lineage import check_weights, dvc_folder_digest, git_state, read_lock
-from components.model_registry.trace import parse_reference, trace
+from components.model_registry.git import git_state, refuse_dirty
+from components.model_registry.lineage import check_weights, dvc_folder_digest, read_lock
+from components.model_registry.registry import parse_reference
+from components.model_registry.trace import trace
 
 
 @pytest.mark.parametrize(
@@ -84,4 +86,15 @@ def test_params_and_lock_do_not_make_a_checkout_dirty_and_code_does(tmp_path: Pa
     (tmp_path / "dvc.lock").write_text("")
     assert git_state()["clean"] is True
     (tmp_path / "code.py").write_text("2")
-    assert git_state() | {"commit": ""} == {"commit": "", "clean": False, "changed": ["code.py"]}
+    first = git_state()
+    assert (first["clean"], first["changed"]) == (False, ["code.py"])
+    (tmp_path / "code.py").write_text("3")
+    assert git_state()["diff_sha256"] != first["diff_sha256"]
+    (tmp_path / "code.py").write_text("1")
+    (tmp_path / "notes.txt").write_text("an untracked file that is no code")
+    assert git_state()["clean"] is True
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf/new.yaml").write_text("")
+    assert git_state()["changed"] == ["conf/new.yaml"]
+    with pytest.raises(RegistryError, match=r"conf/new\.yaml differ from the commit .*: run `git add -A"):
+        refuse_dirty(git_state())

@@ -1,0 +1,65 @@
+"""The model card: what a version is, what it was made of, how good it is, and what it cannot do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from components.model_registry.lineage import Lineage
+
+ROWS = (
+    ("format rate", "format_rate"),
+    ("precision", "detection.precision"),
+    ("recall", "detection.recall"),
+    ("F1 at .5", "detection.f1"),
+    ("CrowdHuman JI", "crowdhuman.JI"),
+    ("CrowdHuman MR⁻²", "crowdhuman.MR"),
+    ("COCO AP50", "coco.AP50"),
+)
+
+
+def model_card(lineage: Lineage) -> str:
+    """Markdown, for the version's README and its page in the registry."""
+    grpo, base = lineage["metrics"]["grpo"], lineage["base"]
+    data = "".join(
+        f"| {name} | {one['role']} | {one['counts']['images']} | {one['counts']['people']} | {one['licence']} |\n"
+        for name, one in lineage["data"].items()
+    )
+    models = list(lineage["metrics"])
+    numbers = "".join(
+        f"| {name} | {' | '.join(_number(lineage['metrics'][model], path) for model in models)} |\n"
+        for name, path in ROWS
+    )
+    interval = grpo["detection"].get("f1_interval")
+    spread = f" (95 % over images {interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
+    code = lineage["code"]
+    warning = (
+        "" if code["clean"] else "**The code was not committed when this was registered: it cannot be rebuilt.**\n\n"
+    )
+    return f"""# A policy that finds every person in a crowd
+
+{warning}Trained with GRPO on {"one reward" if len(lineage["rewards"]["weights"]) == 1 else "the rewards"} \
+{", ".join(f"{name} ({weight:g})" for name, weight in lineage["rewards"]["weights"].items())}, \
+from the base {base["kind"]} `{base["name"]}`. F1 {_number(grpo, "detection.f1")}{spread} on {grpo["images"]} \
+held-out images.
+
+| dataset | role | images | people | licence |
+|---|---|---|---|---|
+{data}
+| on the test images | {" | ".join(models)} |
+|---|{"---|" * len(models)}
+{numbers}
+AP and miss rates rank boxes by the confidence `{grpo["confidence"]}`.
+
+**Limits.** It was measured on the data above and on nothing else. It counts and finds people in pictures; it does not
+tell who they are, and must not be asked to. Where the licences above forbid a use, they forbid it for this model.
+
+**Lineage.** `{lineage["key"]}`, commit `{code["commit"]}`; `lookout trace` prints it,
+`lookout verify` proves it.
+"""
+
+
+def _number(metrics: dict[str, Any], path: str) -> str:
+    value: Any = metrics
+    for key in path.split("."):
+        value = value[key]
+    return "–" if value is None else f"{value:.3f}"

@@ -1,0 +1,96 @@
+"""What changed between two versions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from components.metrics.detection import ImageCounts, f1_gain_interval
+from components.model_registry.git import git
+from components.model_registry.lineage import Lineage
+from components.model_registry.registry import artifact, connect, find_version, statement_of
+from components.model_registry.statement import from_statement
+from components.store.schemas import PER_IMAGE
+from components.store.tables import read_table
+
+BOOTSTRAP, SEED = 2000, 0
+METRICS = ("detection.f1", "detection.precision", "detection.recall", "crowdhuman.JI", "crowdhuman.MR", "coco.AP50")
+
+
+def diff(before: str, after: str, default_name: str = "lookout") -> dict[str, Any]:
+    """Sections with only what differs: data, prompts, rewards, params, code, base, libraries, metrics.
+
+    Raises RegistryError where one of the two is not there.
+    """
+    client = connect()
+    versions = [find_version(client, reference, default_name) for reference in (before, after)]
+    a, b = (from_statement(statement_of(version)) for version in versions)
+    sections = {name: changes(a[name], b[name]) for name in ("data", "prompts", "rewards", "params", "base")}
+    sections["libraries"] = changes(a["environment"]["libraries"], b["environment"]["libraries"])
+    found: dict[str, Any] = {name: section for name, section in sections.items() if section}
+    found["code"] = _code(a, b)
+    found["metrics"] = {path: [_at(a, path), _at(b, path)] for path in METRICS}
+    return {"before": _named(versions[0]), "after": _named(versions[1])} | found | {"f1_gain": f1_gain(*versions)}
+
+
+def lines(found: dict[str, Any]) -> list[str]:
+    """For a terminal: a section a heading, a line a change."""
+    told = [f"{found['before']} -> {found['after']}"]
+    for name in ("data", "prompts", "rewards", "params", "base", "libraries"):
+        told += [f"{name}.{key}: {ends[0]} -> {ends[1]}" for key, ends in found.get(name, {}).items()]
+    commits, between = found["code"]["commits"], found["code"]["between"]
+    told.append(f"code: {commits[0]}" + ("" if commits[0] == commits[1] else f" -> {commits[1]}"))
+    told += [f"  {line}" for line in between or ()] + (["  (not in this clone)"] if between is None else [])
+    for path, (a, b) in found["metrics"].items():
+        told.append(f"{path}: {_number(a)} -> {_number(b)}")
+    gain = found["f1_gain"]
+    if gain is None:
+        told.append("the test images differ: no interval")
+    elif gain["interval"]:
+        low, high = gain["interval"]
+        told.append(f"gain in F1, paired over {gain['images']} images, 95 %: {low:+.4f} to {high:+.4f}")
+    return told
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"
+
+
+def changes(before: Any, after: Any, prefix: str = "") -> dict[str, list[Any]]:
+    """Dotted key -> [before, after] of every leaf that differs; None where one has none."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        found: dict[str, list[Any]] = {}
+        for key in sorted(set(before) | set(after)):
+            found |= changes(before.get(key), after.get(key), f"{prefix}{key}.")
+        return found
+    return {} if before == after else {prefix.removesuffix("."): [before, after]}
+
+
+def f1_gain(before: Any, after: Any) -> dict[str, Any] | None:
+    """F1 of two versions on the same test images with the paired interval; None where the images differ."""
+    tables = [read_table(artifact(v, "reports/scores/grpo/per_image.parquet"), PER_IMAGE) for v in (before, after)]
+    if tables[0].column("sample_id") != tables[1].column("sample_id"):
+        return None
+    columns = ("matched_count", "predicted_count", "truth_count", "matched_iou_sum")
+    counts = [
+        [ImageCounts(*row) for row in zip(*(table.column(name).to_pylist() for name in columns), strict=True)]
+        for table in tables
+    ]
+    interval = f1_gain_interval([counts[0]], [counts[1]], BOOTSTRAP, SEED)
+    return {"images": len(counts[0]), "interval": list(interval) if interval else None}
+
+
+def _code(a: Lineage, b: Lineage) -> dict[str, Any]:
+    ends = a["code"]["commit"], b["code"]["commit"]
+    between = git("log", "--oneline", f"{ends[0]}..{ends[1]}") if ends[0] != ends[1] else ""
+    return {"commits": list(ends), "between": None if between is None else between.splitlines()}
+
+
+def _named(version: Any) -> str:
+    return f"models:/{version.name}/{version.version}"
+
+
+def _at(lineage: Lineage, path: str) -> Any:
+    value: Any = lineage["metrics"]["grpo"]
+    for key in path.split("."):
+        value = value[key]
+    return value
