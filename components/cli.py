@@ -46,8 +46,13 @@ def register() -> None:
 
 @app.command()
 def trace(
-    reference: Annotated[str, typer.Argument(help="models:/lookout/1, models:/lookout@challenger, or 1")],
+    reference: Annotated[
+        str,
+        typer.Argument(help="models:/lookout/1, models:/lookout@champion, @champion, 1, a run's ID, a model's folder"),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    as_dot: Annotated[bool, typer.Option("--dot", help="for Graphviz")] = False,
+    page: Annotated[Path | None, typer.Option("--html", help="write a picture of it to this file")] = None,
 ) -> None:
     """Print what a registered version was made from."""
     import json
@@ -58,6 +63,18 @@ def trace(
     lineage = look_up(reference)
     if as_json:
         typer.echo(json.dumps(lineage, indent=2, sort_keys=True))
+        return
+    from components.model_registry import picture
+
+    if as_dot:
+        typer.echo(picture.dot(lineage))
+        return
+    if page is not None:
+        from components.store.atomic import atomic_file
+
+        with atomic_file(page) as partial:
+            partial.write_text(picture.page(lineage))
+        typer.echo(f"{page}")
         return
     from rich.console import Console
 
