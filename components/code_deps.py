@@ -20,15 +20,21 @@ DVC_FILE = Path("dvc.yaml")
 
 def code_deps(stage: str) -> list[str]:
     """Sorted paths of every file of `components` that the stage's module needs, itself included."""
+    seen = import_closure(STAGES / f"{stage}.py")
+    data = {file for path in seen if path.name != "__init__.py" for file in _data_files(path.parent)}
+    return sorted(path.as_posix() for path in seen | data)
+
+
+def import_closure(start: Path) -> set[Path]:
+    """Every file of `components` that a file of it imports, directly or not, itself included."""
     seen: set[Path] = set()
-    waiting = [STAGES / f"{stage}.py"]
+    waiting = [start]
     while waiting:
         path = waiting.pop()
         if path not in seen:
             seen.add(path)
             waiting += _imported(path)
-    data = {file for path in seen if path.name != "__init__.py" for file in _data_files(path.parent)}
-    return sorted(path.as_posix() for path in seen | data)
+    return seen
 
 
 def _data_files(folder: Path) -> list[Path]:

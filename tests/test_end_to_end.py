@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -122,9 +126,96 @@ def test_the_registered_model_answers_paths_bytes_and_base64(finished: tuple[Pat
     command = [sys.executable, "-c", code]
     answer = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=True)
     answers, refused = json.loads(answer.stdout.splitlines()[-1])
-    assert set(answers[0]) == {"boxes", "labels", "scores", "think", "failure"}
+    assert set(answers[0]) == {"boxes", "labels", "scores", "count", "look", "think", "failure"}
     assert answers[0] == answers[1] == answers[2]
     assert "neither a file that is there nor base64" in refused
+
+
+WITHOUT_US = """
+import importlib.abc, json, sys
+class Absent(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name.split('.')[0] in ('components', 'flows', 'datasets', 'trl', 'dvc', 'prefect'):
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Absent())
+import mlflow
+mlflow.set_tracking_uri(sys.argv[1])
+first, second = (mlflow.pyfunc.load_model(uri) for uri in sys.argv[2:4])
+answers = [model.predict([{'image': sys.argv[4]}]) for model in (first, second, first)]
+options = {'confidence': 'rank', 'overlay': True, 'max_new_tokens': 60}
+extra = first.predict([{'image': sys.argv[4]}], params=options)[0]
+try: first.predict([{'image': sys.argv[4]}], params={'confidence': 'luck'})
+except Exception as error: refused = str(error)
+packages = sorted({name.split('.')[0] for name in sys.modules if name.startswith('lookout_')})
+print(json.dumps([answers, sorted(extra), refused, packages]))
+"""
+
+
+def test_two_versions_load_side_by_side_where_the_repository_is_not(finished: tuple[Path, str], tmp_path: Path) -> None:
+    folder = tmp_path / "checkout"
+    shutil.copytree(finished[0], folder, symlinks=True)
+    params = read_params(folder)
+    params["rewards"]["weights"]["looking"] = 0.9
+    write_params(folder, params)
+    run(folder, "dvc", "repro")
+    image = sorted(str(path) for path in (folder / "data/raw/crowd/Images").iterdir())[0]
+    store = f"sqlite:///{folder}/.lookout/mlflow.db"
+    command = [sys.executable, "-c", WITHOUT_US, store, "models:/lookout/1", "models:/lookout/2", image]
+    answer = subprocess.run(
+        command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 0, answer.stderr[-3000:]
+    answers, extra, refused, packages = json.loads(answer.stdout.splitlines()[-1])
+    assert answers[0] == answers[2]
+    assert extra == ["boxes", "count", "failure", "labels", "look", "overlay", "scores", "think"]
+    assert "the confidence 'luck' is unknown; want one of constant, rank, logprob" in refused
+    assert len(packages) == 2
+
+
+def test_the_model_is_served_on_loopback_and_a_bad_image_is_a_400(finished: tuple[Path, str], tmp_path: Path) -> None:
+    folder, _ = finished
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/lookout/1", "--env-manager", "local",
+               "--host", "127.0.0.1", "--port", str(port)]  # fmt: skip
+    settings = environment(folder) | {"MLFLOW_TRACKING_URI": "sqlite:///.lookout/mlflow.db"}
+    with (tmp_path / "log").open("w") as log:
+        server = subprocess.Popen(command, cwd=folder, env=settings, stdout=log, stderr=log, start_new_session=True)
+        try:
+            url = f"http://127.0.0.1:{port}"
+            deadline = time.monotonic() + 120
+            while not answers(f"{url}/ping") and server.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.5)
+            image = sorted((folder / "data/raw/crowd/Images").iterdir())[0].read_bytes()
+            status, body = post(url, base64.b64encode(image).decode())
+            assert status == 200, (tmp_path / "log").read_text()[-2000:]
+            assert len(body["predictions"]) == 1
+            assert set(body["predictions"][0]) >= {"boxes", "labels", "scores", "count"}
+            status, body = post(url, base64.b64encode(b"no image").decode())
+            assert status == 400
+            assert "row 0: the image cannot be decoded" in json.dumps(body)
+        finally:
+            os.killpg(server.pid, signal.SIGTERM)
+            server.wait(30)
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
+
+
+def post(url: str, image: str) -> tuple[int, dict]:
+    body = json.dumps({"dataframe_records": [{"image": image}]}).encode()
+    request = urllib.request.Request(f"{url}/invocations", body, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
 
 
 def test_the_command_draws_what_the_registered_model_finds(finished: tuple[Path, str], tmp_path: Path) -> None:

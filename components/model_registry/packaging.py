@@ -2,28 +2,61 @@
 
 from __future__ import annotations
 
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from components.code_deps import import_closure
+
 SERVING = Path("components/training/serving.py")
-REQUIREMENTS = ("torch", "transformers", "datasets", "safetensors", "pillow", "pydantic", "pyarrow", "numpy", "scipy",
-                "ruamel.yaml", "accelerate", "mlflow")  # fmt: skip
+PACKAGE = "components"
+REQUIREMENTS = ("torch", "transformers", "accelerate", "safetensors", "pillow", "numpy", "mlflow")
+_IMPORT = re.compile(rf"^(\s*(?:from|import) ){PACKAGE}\b", re.MULTILINE)
 
 
 def log_packaged_model(model: Path, statement: Path, lineage: dict[str, Any]) -> Any:
-    """Logs the model into the active run; MLflow's ModelInfo."""
+    """Logs the model into the active run; MLflow's ModelInfo.
+
+    The code that it needs, and no more, goes with it as a package named after the lineage: it loads where this
+    repository is not, and two versions load side by side.
+    """
     import mlflow
 
-    return mlflow.pyfunc.log_model(
-        name="model",
-        python_model=str(SERVING),
-        code_paths=["components"],
-        artifacts={"policy": str(model), "statement": str(statement)},
-        model_config=serving_config(lineage),
-        signature=signature(),
-        pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in REQUIREMENTS],
-    )
+    name = f"lookout_{lineage['key'][:16]}"
+    with tempfile.TemporaryDirectory() as folder, _importable(folder):
+        return mlflow.pyfunc.log_model(
+            name="model",
+            python_model=str(travelling_code(Path(folder), name)),
+            code_paths=[str(Path(folder) / name)],
+            artifacts={"policy": str(model), "statement": str(statement)},
+            model_config=serving_config(lineage),
+            signature=signature(),
+            pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in REQUIREMENTS],
+        )
+
+
+@contextmanager
+def _importable(folder: str) -> Iterator[None]:
+    """MLflow runs the model's code while it logs it."""
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
+
+
+def travelling_code(folder: Path, name: str) -> Path:
+    """Writes what serving.py imports to `folder`/`name` under that package name; the path of the renamed serving.py."""
+    for path in import_closure(SERVING):
+        target = folder / name / path.relative_to(PACKAGE)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(_IMPORT.sub(rf"\g<1>{name}", path.read_text()))
+    return folder / name / SERVING.relative_to(PACKAGE)
 
 
 def serving_config(lineage: dict[str, Any]) -> dict[str, Any]:
@@ -39,9 +72,9 @@ def serving_config(lineage: dict[str, Any]) -> dict[str, Any]:
 
 
 def signature() -> Any:
-    """image (path or base64) or image_bytes, and a prompt, in; boxes in original pixels, labels, scores, think out."""
+    """image (path or base64) or image_bytes, and a prompt, in; boxes in original pixels and the rest out; options."""
     from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
     from mlflow.types.schema import Array
 
     inputs = Schema(
@@ -56,8 +89,18 @@ def signature() -> Any:
             ColSpec(Array(Array(DataType.double)), "boxes"),
             ColSpec(Array(DataType.string), "labels"),
             ColSpec(Array(DataType.double), "scores"),
+            ColSpec(DataType.long, "count"),
+            ColSpec(Array(Array(DataType.double)), "look"),
             ColSpec(DataType.string, "think", required=False),
             ColSpec(DataType.string, "failure", required=False),
+            ColSpec(DataType.string, "overlay", required=False),
         ]
     )
-    return ModelSignature(inputs=inputs, outputs=outputs)
+    options = ParamSchema(
+        [
+            ParamSpec("max_new_tokens", DataType.long, 0),  # 0: as the model was trained
+            ParamSpec("confidence", DataType.string, "logprob"),  # constant | rank | logprob
+            ParamSpec("overlay", DataType.boolean, False),  # a PNG with the boxes drawn, in base64
+        ]
+    )
+    return ModelSignature(inputs=inputs, outputs=outputs, params=options)

@@ -18,7 +18,6 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 import torch
-from transformers import LogitsProcessor, LogitsProcessorList
 
 from components.errors import DataError
 from components.home import lookout_home
@@ -27,15 +26,12 @@ from components.store.atomic import atomic_folder, write_json
 from components.store.digest import file_sha256
 from components.store.schemas import PROMPTS
 from components.store.tables import read_table
+from components.training.answering import Line, Policy
 from components.training.data import load_prompts
 from components.training.launch import is_worker, run_processes
-from components.training.policy import load_model
-from components.training.processor import load_processor
 
 log = logging.getLogger("lookout.predict")
 COMPLETIONS, SAMPLES = "completions/1", "samples/1"
-ANSWER_TAG = "<answer>"
-Line = dict[str, Any]
 
 
 class Answers(Protocol):
@@ -165,87 +161,3 @@ def _policy(model: Path, params: PredictParams) -> Answers:
     from components.training.vllm_policy import VllmPolicy
 
     return VllmPolicy(model, params)
-
-
-class _ChosenLogProbs(LogitsProcessor):
-    """The log-probability of the likeliest token of each step: the greedy choice. (B,) a step, not (B, vocabulary)."""
-
-    def __init__(self) -> None:
-        self.steps: list[torch.Tensor] = []
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        self.steps.append(scores.float().log_softmax(-1).amax(-1))
-        return scores
-
-
-class Policy:
-    """A loaded model folder that answers prompts about images."""
-
-    def __init__(self, folder: Path, max_new_tokens: int, bf16: bool = False, temperature: float = 1.0) -> None:
-        self.processor = load_processor(folder)
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.model = load_model(folder, "bfloat16" if bf16 else "float32").to(self.device).eval()
-        self.max_new_tokens, self.temperature = max_new_tokens, temperature
-
-    @torch.inference_mode()
-    def complete(self, images: list[Any], prompts: list[list[dict[str, str]]]) -> list[Line]:
-        """text, finish_reason, token_count and answer_tokens of each prompt, greedy, one batch."""
-        chosen = _ChosenLogProbs()
-        tokens = self._generate(images, prompts, do_sample=False, logits_processor=LogitsProcessorList([chosen]))
-        logprobs = torch.stack(chosen.steps, dim=1).tolist()
-        lines: list[Line] = []
-        for row, values in zip(tokens, logprobs, strict=True):
-            line, length = self._line(row)
-            spans = answer_tokens(self.processor.tokenizer, row[:length], values[:length], line["text"])
-            lines.append(line | {"answer_tokens": spans})
-        return lines
-
-    @torch.inference_mode()
-    def sample(self, images: list[Any], prompts: list[list[dict[str, str]]], count: int, seed: int) -> list[Line]:
-        """`count` sampled answers to each prompt, one prompt's after another's; the same for the same seed."""
-        torch.manual_seed(seed)
-        options = {"do_sample": True, "temperature": self.temperature, "top_k": 0, "num_return_sequences": count}
-        return [self._line(row)[0] for row in self._generate(images, prompts, **options)]
-
-    def _generate(self, images: list[Any], prompts: list[list[dict[str, str]]], **options: Any) -> list[list[int]]:
-        texts = [chat(self.processor, prompt) for prompt in prompts]
-        inputs = self.processor(text=texts, images=images, return_tensors="pt", padding=True).to(self.device)
-        answer = self.model.generate(**inputs, max_new_tokens=self.max_new_tokens, **options)
-        return answer[:, inputs["input_ids"].shape[1] :].tolist()
-
-    def _line(self, tokens: list[int]) -> tuple[Line, int]:
-        ends = self.model.generation_config.eos_token_id
-        stops = set(ends if isinstance(ends, list) else [ends])
-        length = next((i for i, token in enumerate(tokens) if token in stops), len(tokens))
-        tokenizer = self.processor.tokenizer
-        text = tokenizer.decode(tokens[:length], skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        reason = "stop" if length < len(tokens) else "length"
-        return {"text": text, "finish_reason": reason, "token_count": length}, length
-
-
-def chat(processor: Any, prompt: list[dict[str, str]]) -> str:
-    """The prompt as the model reads it: the image in front of the text."""
-    messages = [
-        {"role": turn["role"], "content": [{"type": "image"}, {"type": "text", "text": turn["content"]}]}
-        for turn in prompt
-    ]
-    return processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-
-
-def answer_tokens(tokenizer: Any, tokens: list[int], logprobs: list[float], text: str) -> list[tuple[int, int, float]]:
-    """(first character, one behind the last, log-probability) of each token that ends behind <answer>.
-
-    A token of part of a character decodes to nothing yet: its range is empty and no box takes it.
-    """
-    begins = text.find(ANSWER_TAG)
-    if begins < 0:
-        return []
-    spans: list[tuple[int, int, float]] = []
-    end = 0
-    for token, logprob in zip(tokens, logprobs, strict=True):
-        piece = tokenizer.decode([token], skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        whole = text.startswith(piece, end)
-        start, end = end, end + len(piece) if whole else end
-        if end > begins:
-            spans.append((start, end, round(logprob, 5)))
-    return spans

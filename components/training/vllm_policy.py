@@ -7,7 +7,7 @@ from typing import Any
 
 from components.errors import TrainingError
 from components.params import PredictParams
-from components.training.predict import Line, answer_tokens, chat
+from components.training.answering import Line, answer_tokens, chat
 from components.training.processor import load_processor
 
 
