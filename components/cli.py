@@ -177,6 +177,36 @@ def taint(
 
 
 @app.command()
+def reproduce(
+    reference: Annotated[str, typer.Argument(help="as for trace")],
+    into: Annotated[Path | None, typer.Option(help="folder of the worktree, kept; else one that is removed")] = None,
+    start: Annotated[str, typer.Option("--from", help="first stage to run again")] = "ingest",
+) -> None:
+    """Make a version again and compare the weights; exit code 1 where they differ."""
+    import logging
+    import tempfile
+
+    from components.reproduce import remove
+    from components.reproduce import reproduce as make
+
+    logging.getLogger("lookout").setLevel(logging.INFO)
+    folder = into or Path(tempfile.mkdtemp(prefix="lookout-reproduce-")) / "checkout"
+    try:
+        made = make(reference, folder, start)
+    finally:
+        if into is None:
+            remove(folder)
+    for name, digest in made.wanted.items():
+        typer.echo(f"{name}\n  registered {digest}\n  made again {made.found.get(name, 'not there')}")
+    for line in made.other_environment:
+        typer.echo(f"another environment: {line}")
+    if not made.same:
+        typer.echo(f"not the same; the first stage that differs: {made.first_difference or 'none'}")
+        raise typer.Exit(1)
+    typer.echo(f"{made.version} is made again, byte for byte")
+
+
+@app.command()
 def export(
     reference: Annotated[str, typer.Argument(help="as for trace")],
     folder: Annotated[Path, typer.Argument(help="a new folder")],

@@ -62,7 +62,7 @@ def collect_lineage(reports: Path = Path("reports"), data: Path = Path("data")) 
             "python": platform.python_version(),
             "system": f"{platform.system()} {platform.machine()}",
             "hardware": hardware(),
-            "libraries": {name: version(name) for name in LIBRARIES},
+            "libraries": installed(),
             "constraints_sha256": file_sha256(CONSTRAINTS) if CONSTRAINTS.exists() else None,
         },
         "files": {path.name: file_sha256(path) for path in sorted(MODEL.iterdir()) if path.is_file()},
@@ -71,6 +71,11 @@ def collect_lineage(reports: Path = Path("reports"), data: Path = Path("data")) 
         "images_sha256": hashlib.sha256("\n".join(image_digests(data)).encode()).hexdigest(),
         "state": {PARAMS_FILE.name: PARAMS_FILE.read_text(), LOCK_FILE.name: lock_text(lock)} | _dvc_files(),
     }
+
+
+def installed() -> dict[str, str]:
+    """Versions of the libraries that can change a result."""
+    return {name: version(name) for name in LIBRARIES}
 
 
 def lock_text(lock: dict[str, Any]) -> str:

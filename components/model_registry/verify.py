@@ -46,7 +46,7 @@ def verify(reference: str, deep: bool = False, default_name: str = "lookout") ->
     version = find_version(connect(), reference, default_name)
     lineage = from_statement(statement_of(version))
     folder = model_folder(version)
-    lock = _yaml(lineage["state"]["dvc.lock"])
+    lock = lock_of(lineage)
     return [
         *_files(lineage, folder),
         _inside(version, folder),
@@ -57,6 +57,11 @@ def verify(reference: str, deep: bool = False, default_name: str = "lookout") ->
         _commit(lineage),
         *_data(lineage, lock, deep),
     ]
+
+
+def lock_of(lineage: Lineage) -> Any:
+    """The embedded dvc.lock as plain values."""
+    return _yaml(lineage["state"]["dvc.lock"])
 
 
 def holds(findings: list[Finding]) -> bool:

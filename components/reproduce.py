@@ -1,0 +1,131 @@
+"""`lookout reproduce`: a version made again from its commit, params and data; are the weights the same bytes?"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components.errors import RegistryError
+from components.model_registry.git import git
+from components.model_registry.lineage import Lineage, hardware, installed
+from components.model_registry.registry import connect, find_version, statement_of
+from components.model_registry.statement import from_statement
+from components.model_registry.verify import lock_of
+from components.store.digest import file_sha256
+
+log = logging.getLogger("lookout.reproduce")
+ORDER = ("synthesize", "ingest", "validate", "base", "prompts", "sft", "grpo")
+WEIGHTS = Path("models/grpo/model.safetensors")
+
+
+@dataclass(frozen=True, slots=True)
+class Reproduction:
+    """wanted, found: SHA-256 by weight file; first_difference: the first stage whose output has another digest."""
+
+    version: str
+    folder: Path
+    wanted: dict[str, str]
+    found: dict[str, str]
+    first_difference: str | None
+    other_environment: list[str]
+
+    @property
+    def same(self) -> bool:
+        return self.wanted == self.found
+
+
+def reproduce(reference: str, into: Path, start: str = "ingest", default_name: str = "lookout") -> Reproduction:
+    """Runs every stage from `start` to grpo again in a worktree at `into`, with the embedded params.yaml.
+
+    Stages before `start` are taken from the cache or the remote. Raises RegistryError where one of
+    them fails.
+    """
+    version = find_version(connect(), reference, default_name)
+    lineage = from_statement(statement_of(version))
+    if start not in ORDER:
+        raise RegistryError(f"--from {start}: want one of {', '.join(ORDER)}")
+    _worktree(lineage, into)
+    stages = [name for name in lineage["commands"] if name.split("@")[0] in ORDER]
+    stages.sort(key=lambda name: ORDER.index(name.split("@")[0]))
+    again = [name for name in stages if ORDER.index(name.split("@")[0]) >= ORDER.index(start)]
+    kept = [name for name in stages if name not in again]
+    tracked = [path for path in lineage["state"] if path.endswith(".dvc")]
+    if kept or tracked:
+        _run(into, "dvc", "pull", "-q", *kept, *tracked, check=False)  # from the cache, else from the remote
+    for name in kept:  # what neither has is made again too, where it can be: drawn data
+        _run(into, "dvc", "repro", "--single-item", name)
+    for name in again:
+        log.info("%s", name)
+        _run(into, "dvc", "repro", "--single-item", "--force", "--no-run-cache", name)
+    found = {path.name: file_sha256(path) for path in sorted((into / WEIGHTS.parent).glob("*.safetensors"))}
+    return Reproduction(
+        f"models:/{version.name}/{version.version}", into, lineage["weights"], found,
+        _first_difference(lineage, into, stages), _other_environment(lineage),
+    )  # fmt: skip
+
+
+def _worktree(lineage: Lineage, into: Path) -> None:
+    commit = lineage["code"]["commit"]
+    if not lineage["code"]["clean"]:
+        raise RegistryError("its code was not committed when it was registered: it cannot be made again")
+    if into.exists() and any(into.iterdir()):
+        raise RegistryError(f"{into} is there already and not empty; name a new folder")
+    if git("worktree", "add", "--detach", str(into), commit) is None:
+        raise RegistryError(
+            f"git has no commit {commit}, or no worktree can be made at {into}; git fetch brings commits"
+        )
+    for path, text in lineage["state"].items():
+        (into / path).parent.mkdir(parents=True, exist_ok=True)
+        (into / path).write_text(text)
+    cache = _run(Path(), "dvc", "cache", "dir").strip()
+    _run(into, "dvc", "cache", "dir", "--local", cache)
+
+
+def remove(into: Path) -> None:
+    """Takes the worktree away again."""
+    git("worktree", "remove", "--force", str(into))
+    shutil.rmtree(into, ignore_errors=True)
+
+
+def _run(folder: Path, *command: str, check: bool = True) -> str:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    settings = {"PATH": path, "PYTHONPATH": str(folder.resolve()), "PYTHONSAFEPATH": "1", "DVC_NO_ANALYTICS": "1"}
+    answer = subprocess.run(
+        [sys.executable, "-m", *command], cwd=folder, capture_output=True, text=True, check=False,
+        env=os.environ | settings,
+    )  # fmt: skip
+    if check and answer.returncode:
+        errors = [
+            line for line in (answer.stderr + answer.stdout).splitlines() if line.startswith(("error:", "ERROR:"))
+        ]
+        raise RegistryError(f"{' '.join(command)} failed in {folder}: {errors[0] if errors else answer.stderr[-300:]}")
+    return answer.stdout
+
+
+def _first_difference(lineage: Lineage, into: Path, stages: list[str]) -> str | None:
+    """The first stage, in the graph's order, one of whose outputs has another digest than the version's dvc.lock."""
+    before, after = lock_of(lineage), lock_of({"state": {"dvc.lock": (into / "dvc.lock").read_text()}})
+    for name in stages:
+        ends = [_deciding(lock["stages"].get(name, {})) for lock in (before, after)]
+        if ends[0] != ends[1]:
+            return name
+    return None
+
+
+def _deciding(stage: dict[str, Any]) -> dict[str, str]:
+    """Digests of a stage's outputs but for its reports: those tell times."""
+    return {out["path"]: out["md5"] for out in stage.get("outs", []) if not out["path"].startswith("reports/")}
+
+
+def _other_environment(lineage: Lineage) -> list[str]:
+    """What differs here from where the version was trained."""
+    wanted, here = lineage["environment"]["libraries"], installed()
+    told = [f"{name} {wanted[name]} there, {here.get(name)} here" for name in wanted if wanted[name] != here.get(name)]
+    cpus = lineage["environment"]["hardware"]["cpu"], hardware()["cpu"]
+    return told + ([f"{cpus[0]} there, {cpus[1]} here"] if cpus[0] != cpus[1] else [])
