@@ -13,6 +13,8 @@ from components.metrics.evaluation_set import EvaluationSet, Floats
 
 MAX_DETS = (1, 10, 100, 500)
 AREAS = ("", "s", "m", "l")
+AREA_RANGES = ((0, 1e10), (0, 32**2), (32**2, 96**2), (96**2, 1e10))
+"""px², both ends included, as COCO has them."""
 PR_POINTS = 101
 
 
@@ -28,9 +30,7 @@ def coco_metrics(data: EvaluationSet) -> dict[str, dict[str, float | None]]:
 def _summary(data: EvaluationSet, evaluated: Any, most: int) -> dict[str, float | None]:
     """The twelve numbers at `most` boxes an image, by COCO's own means over its tables."""
     if evaluated is None:
-        names = ["AP", "AP50", "AP75", *(f"AP{a}" for a in AREAS[1:]), "AR1", "AR10", f"AR{most}"]
-        someone = bool((~data.truth.crowd).any())
-        return dict.fromkeys([*names, *(f"AR{a}" for a in AREAS[1:])], 0.0 if someone else None)
+        return _nothing_found(data, most)
     precision, recall = (np.asarray(evaluated.eval[name]) for name in ("precision", "recall"))
     last = MAX_DETS.index(most)
     numbers = {
@@ -44,6 +44,17 @@ def _summary(data: EvaluationSet, evaluated: Any, most: int) -> dict[str, float 
         **{f"AR{name}": recall[:, :, i, last] for i, name in enumerate(AREAS) if name},
     }
     return {name: _mean(values) for name, values in numbers.items()}
+
+
+def _nothing_found(data: EvaluationSet, most: int) -> dict[str, float | None]:
+    """0 for each size of which there is somebody to find."""
+    areas = data.truth.area[~data.truth.crowd]
+    zero = {
+        name: 0.0 if ((areas >= low) & (areas <= high)).any() else None
+        for name, (low, high) in zip(AREAS, AREA_RANGES, strict=True)
+    }
+    names = ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", f"AR{most}", "ARs", "ARm", "ARl"]
+    return {name: zero[name[2:] if name[2:] in AREAS else ""] for name in names}
 
 
 def _mean(values: Floats) -> float | None:

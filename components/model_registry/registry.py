@@ -13,6 +13,7 @@ from typing import Any
 
 from components.errors import RegistryError
 from components.home import lookout_home, mlflow_uri
+from components.store.atomic import atomic_file
 
 EXPERIMENT = "lookout"
 STATEMENT_FILE = "statement.json"
@@ -32,6 +33,7 @@ def connect() -> Any:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", TIMEOUT_S)
     import mlflow
 
+    _make_store()
     mlflow.set_tracking_uri(mlflow_uri())
     client = mlflow.MlflowClient()
     try:
@@ -48,6 +50,23 @@ def connect() -> Any:
             ) from None
         raise RegistryError(f"the registry at {mlflow_uri()} does not answer ({said[:160]})") from None
     return client
+
+
+def _make_store() -> None:
+    """The sqlite file with all its tables, or none: MLflow cannot go on with one that a kill has left half made."""
+    uri = mlflow_uri()
+    target = Path(uri.removeprefix("sqlite:///"))
+    if not uri.startswith("sqlite:///") or target.exists():
+        return
+    import mlflow
+
+    with (lookout_home() / "store.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if target.exists():
+            return
+        with atomic_file(target) as partial:
+            partial.unlink()
+            mlflow.MlflowClient(f"sqlite:///{partial}").search_experiments()
 
 
 @contextmanager

@@ -150,6 +150,8 @@ def test_nothing_found_is_zero_and_nothing_to_find_is_undefined() -> None:
     missed, empty, false = one_image([[0, 0, 20, 60]], []), one_image([], []), one_image([], [[0, 0, 9, 9]])
     tables = all_metrics(missed)
     assert tables["coco"]["AP"] == tables["coco_500"]["AR500"] == 0.0
+    assert tables["coco"]["APm"] == 0.0  # 20 x 60 pixels
+    assert tables["coco"]["APs"] is tables["coco"]["ARl"] is None
     assert tables["crowdhuman"] == {"AP": 0.0, "MR": 1.0, "JI": 0.0}
     assert tables["citypersons"]["Reasonable"] == 1.0
     assert precision_recall_curve(missed)[:, 1].sum() == 0
