@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import html
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -232,8 +233,7 @@ def _gallery(inputs: Inputs, count: int, shown: Images) -> str:
     for model in reversed(MODELS):
         first = model == MODELS[-1]
         pictures = pictures_of(model, inputs)
-        keyed = [(picture, shown.key(picture.path)) for picture in chosen(pictures, count)]
-        cards = [text for picture, key in keyed if key is not None and shown.fits(text := card(picture, key))]
+        cards = list(_cards(chosen(pictures, count), shown))
         buttons += _button("model", model, model, pressed=first)
         panels += (
             f"<div class='panel' data-model='{model}'{'' if first else ' hidden'}>"
@@ -247,6 +247,15 @@ def _gallery(inputs: Inputs, count: int, shown: Images) -> str:
         f"<div class='bar'><span class='switch' role='group' aria-label='model'>{buttons}</span>"
         f"<span class='switch' role='group' aria-label='show'>{kinds}</span>{heat}{keys}</div>{panels}"
     )
+
+
+def _cards(pictures: list[Picture], shown: Images) -> Iterator[str]:
+    """Cards until the page's budget is spent."""
+    for picture in pictures:
+        key = shown.key(picture.path)
+        if key is None or not shown.fits(text := card(picture, key)):
+            return
+        yield text
 
 
 def _button(data: str, value: str, text: str, title: str = "", pressed: bool = False) -> str:

@@ -25,8 +25,9 @@ const seen = () => [...document.querySelectorAll(".panel:not([hidden]) .card:not
 const state = () => ({ cards: seen().length, status: document.querySelector(".panel:not([hidden]) p").textContent });
 (async () => {
   const found = {};
-  await settled();
-  found.loaded = seen().filter((card) => card.querySelector("image[data-key]").hasAttribute("href")).length;
+  const loaded = () => seen().filter((card) => card.querySelector("image[data-key]").hasAttribute("href")).length;
+  for (let tries = 0; tries < 50 && loaded() < seen().length; tries++) await settled();  // frames come late under load
+  found.loaded = loaded();
   found.all = state();
   for (const kind of ["missed", "false", "unreadable", "looked-well", ""]) {
     click(`button[data-kind="${kind}"]`);
