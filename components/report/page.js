@@ -1,15 +1,28 @@
 // Images are put in place when they come near; the buttons choose the model, the kind of image, the heat layer.
 const pictures = JSON.parse(document.getElementById("pictures").textContent);
 const place = (image) => image.setAttribute("href", pictures[image.dataset.key]);
-const near = new IntersectionObserver((entries) => {
-  for (const entry of entries)
-    if (entry.isIntersecting) {
-      place(entry.target);
-      near.unobserve(entry.target);
+const waiting = new Set(document.querySelectorAll("image[data-key]"));
+const NEAR_PX = 800;
+const fill = () => {
+  for (const image of waiting) {
+    const { width, top, bottom } = image.getBoundingClientRect();
+    if (width > 0 && bottom > -NEAR_PX && top < innerHeight + NEAR_PX) {
+      place(image);
+      waiting.delete(image);
     }
-}, { rootMargin: "600px" });
-for (const image of document.querySelectorAll("image[data-key]")) near.observe(image);
-addEventListener("beforeprint", () => document.querySelectorAll("image[data-key]").forEach(place));
+  }
+};
+let asked = false;
+const fillSoon = () => {
+  if (asked) return;
+  asked = true;
+  requestAnimationFrame(() => {
+    asked = false;
+    fill();
+  });
+};
+for (const event of ["scroll", "resize"]) addEventListener(event, fillSoon, { passive: true });
+addEventListener("beforeprint", () => waiting.forEach(place));
 
 const press = (button) => {
   for (const other of button.parentElement.querySelectorAll("button"))
@@ -31,11 +44,13 @@ for (const button of document.querySelectorAll("button[data-model]"))
   button.addEventListener("click", () => {
     press(button);
     for (const panel of document.querySelectorAll(".panel")) panel.hidden = panel.dataset.model !== button.dataset.model;
+    fill();
   });
 for (const button of document.querySelectorAll("button[data-kind]"))
   button.addEventListener("click", () => {
     press(button);
     show(button.dataset.kind);
+    fill();
   });
 for (const button of document.querySelectorAll(".heat-switch"))
   button.addEventListener("click", () => {
@@ -43,3 +58,4 @@ for (const button of document.querySelectorAll(".heat-switch"))
     button.setAttribute("aria-pressed", String(on));
     document.body.classList.toggle("heat-on", on);
   });
+fill();

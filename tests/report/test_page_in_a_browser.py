@@ -26,7 +26,7 @@ const state = () => ({ cards: seen().length, status: document.querySelector(".pa
 (async () => {
   const found = {};
   const loaded = () => seen().filter((card) => card.querySelector("image[data-key]").hasAttribute("href")).length;
-  for (let tries = 0; tries < 50 && loaded() < seen().length; tries++) await settled();  // frames come late under load
+  await settled();
   found.loaded = loaded();
   found.all = state();
   for (const kind of ["missed", "false", "unreadable", "looked-well", ""]) {
