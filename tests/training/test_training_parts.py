@@ -20,7 +20,7 @@ from components.training.group_rewards import GroupRewards, whole_groups
 from components.training.grpo import SamePrompts, check_batches, check_vllm
 from components.training.launch import deepspeed_config, run_training
 from components.training.lock import sole_run, training_lock
-from components.training.predict import answer_tokens
+from components.training.answering import answer_tokens
 from components.training.trainer_run import ProgressCallback, collapse_warnings
 
 GOLD = '<think>I see 2; 2 overlap.</think><look>[[1,2,30,64]]</look><answer>[{"bbox_2d":[1,2,3,4],"label":"person"},{"bbox_2d":[10,2,30,64],"label":"person"}]</answer>'  # noqa: E501
