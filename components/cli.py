@@ -207,6 +207,20 @@ def reproduce(
 
 
 @app.command()
+def gc(
+    remove: Annotated[bool, typer.Option("--remove", help="remove it; without, it is only listed")] = False,
+) -> None:
+    """List, or remove, runs, checkpoints and cache files that no version needs."""
+    from components.gc import collect
+
+    garbage = collect(dry_run=not remove)
+    typer.echo(f"{len(garbage.runs)} runs without a version {' '.join(garbage.runs[:5])}")
+    typer.echo(f"{len(garbage.checkpoints)} resume points {' '.join(path.name for path in garbage.checkpoints[:5])}")
+    typer.echo(garbage.cache or "the cache holds nothing more than is needed")
+    typer.echo("removed" if remove else "nothing was removed: --remove does it")
+
+
+@app.command()
 def export(
     reference: Annotated[str, typer.Argument(help="as for trace")],
     folder: Annotated[Path, typer.Argument(help="a new folder")],

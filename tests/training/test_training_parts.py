@@ -14,13 +14,13 @@ import pytest
 
 from components.errors import DataError, ModelError, TrainingError
 from components.params import BaseParams, GrpoParams, PretrainedParams, RewardsParams, VllmParams, load_section
+from components.training.answering import answer_tokens
 from components.training.checkpoints import checkpoint_folder, last_whole_checkpoint, run_fingerprint
 from components.training.data import load_prompts, open_image
 from components.training.group_rewards import GroupRewards, whole_groups
 from components.training.grpo import SamePrompts, check_batches, check_vllm
 from components.training.launch import deepspeed_config, run_training
 from components.training.lock import sole_run, training_lock
-from components.training.answering import answer_tokens
 from components.training.trainer_run import ProgressCallback, collapse_warnings
 
 GOLD = '<think>I see 2; 2 overlap.</think><look>[[1,2,30,64]]</look><answer>[{"bbox_2d":[1,2,3,4],"label":"person"},{"bbox_2d":[10,2,30,64],"label":"person"}]</answer>'  # noqa: E501

@@ -1,0 +1,80 @@
+"""`lookout gc`: what no version needs. Nothing that a version's lineage names is ever touched."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components.errors import RegistryError
+from components.home import lookout_home
+from components.model_registry.git import git
+from components.model_registry.register import TAG
+from components.model_registry.registry import EXPERIMENT, all_versions, connect, only_writer
+
+KEEP = ("--workspace", "--all-branches", "--all-tags", "--all-experiments")
+
+
+@dataclass(frozen=True, slots=True)
+class Garbage:
+    """runs: MLflow runs without a version; checkpoints: resume points that no training holds; cache: what DVC said."""
+
+    runs: list[str]
+    checkpoints: list[Path]
+    cache: str
+
+
+def collect(dry_run: bool = True) -> Garbage:
+    """Finds, and unless `dry_run` removes. Every version's tag must be here: by its dvc.lock DVC knows what to keep.
+
+    Raises RegistryError where a tag is missing, or a training runs.
+    """
+    from components.training.lock import training_lock
+
+    client = connect()
+    with only_writer(), training_lock("gc"):
+        versions = all_versions(client)
+        _all_tagged(versions)
+        garbage = Garbage(_runs(client, versions), _checkpoints(), _cache(dry_run))
+        if not dry_run:
+            for run in garbage.runs:
+                client.delete_run(run)
+            for folder in garbage.checkpoints:
+                shutil.rmtree(folder, ignore_errors=True)
+    return garbage
+
+
+def _all_tagged(versions: list[Any]) -> None:
+    lost = [
+        version.version
+        for version in versions
+        if git("rev-parse", "-q", "--verify", f"refs/tags/{TAG.format(version.version)}") is None
+    ]
+    if lost:
+        raise RegistryError(
+            f"the tags of {len(lost)} versions are not in this repository ({TAG.format(lost[0])} first), so what they "
+            "need is not known here: git fetch --tags"
+        )
+
+
+def _runs(client: Any, versions: list[Any]) -> list[str]:
+    needed = {version.run_id for version in versions}
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    runs = client.search_runs([experiment.experiment_id], max_results=5000)
+    return [run.info.run_id for run in runs if run.info.run_id not in needed]
+
+
+def _checkpoints() -> list[Path]:
+    folder = lookout_home() / "checkpoints"
+    return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+
+
+def _cache(dry_run: bool) -> str:
+    command = [sys.executable, "-m", "dvc", "gc", *KEEP, "--force", *(["--dry"] if dry_run else [])]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    if answer.returncode:
+        raise RegistryError(f"dvc gc failed: {' '.join(answer.stderr.split())[-200:]}")
+    return answer.stdout.strip()
