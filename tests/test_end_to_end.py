@@ -170,6 +170,24 @@ def test_two_versions_load_side_by_side_where_the_repository_is_not(finished: tu
     assert extra == ["boxes", "count", "failure", "labels", "look", "overlay", "scores", "think"]
     assert "the confidence 'luck' is unknown; want one of constant, rank, logprob" in refused
     assert len(packages) == 2
+    store_of = folder / ".lookout"
+    (store_of / "checkpoints/grpo-of-nobody").mkdir(parents=True)
+    listed = run(folder, "components.cli", "gc").stdout
+    assert "1 resume points grpo-of-nobody" in listed
+    assert (store_of / "checkpoints/grpo-of-nobody").exists()
+    run(folder, "components.cli", "gc", "--remove")
+    assert not (store_of / "checkpoints/grpo-of-nobody").exists()
+    for version in ("1", "2"):  # what their lineages name is still there, byte for byte
+        held = run(folder, "components.cli", "verify", version, "--deep").stdout.splitlines()
+        assert all(line.startswith("holds") for line in held), held
+
+
+def test_a_version_is_made_again_byte_for_byte(finished: tuple[Path, str]) -> None:
+    folder, _ = finished
+    said = run(folder, "components.cli", "reproduce", "1", "--from", "grpo").stdout
+    assert said.count(weights(folder, "grpo")) == 2
+    assert "models:/lookout/1 is made again, byte for byte" in said
+    assert subprocess.check_output(["git", "worktree", "list"], cwd=folder, text=True).count("\n") == 1
 
 
 def test_the_model_is_served_on_loopback_and_a_bad_image_is_a_400(finished: tuple[Path, str], tmp_path: Path) -> None:
