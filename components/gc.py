@@ -12,8 +12,7 @@ from typing import Any
 from components.errors import RegistryError
 from components.home import lookout_home
 from components.model_registry.git import git
-from components.model_registry.register import TAG
-from components.model_registry.registry import EXPERIMENT, all_versions, connect, only_writer
+from components.model_registry.registry import EXPERIMENT, TAG, all_versions, connect, only_writer
 
 KEEP = ("--workspace", "--all-branches", "--all-tags", "--all-experiments")
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from components.core.matching import IGNORE_IOA
 from components.metrics.evaluation_set import EvaluationSet, Flags, Floats, Indices
 from components.metrics.pairs import covered, ious, match_best, overlapping
 
 IOU_THRESHOLDS = tuple(round(0.5 + 0.05 * i, 2) for i in range(10))
-IGNORE_IOA = 0.5
 CROWD_EDGES = (0, 1, 2, 4, 8, 16, 32, 64)
 HEIGHT_EDGES_PX = (0, 16, 32, 64, 128, 256, 512)
 VISIBLE_EDGES = (0, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9)

@@ -20,6 +20,7 @@ from components.model_registry.registry import (
     IMAGES_FILE,
     KEY_TAG,
     STATEMENT_FILE,
+    TAG,
     connect,
     only_writer,
     version_with_key,
@@ -31,7 +32,6 @@ from components.store.atomic import write_json
 log = logging.getLogger("lookout.register")
 NOT_A_KEY = re.compile(r"[^\w. :/-]")  # MLflow refuses such a name: a class map may say `*` or `person (other)`
 REGISTRATION = Path("reports/registration.json")
-TAG = "lookout/v{}"
 
 
 def register_model(out: Path = REGISTRATION) -> dict[str, Any]:

@@ -19,6 +19,8 @@ EXPERIMENT = "lookout"
 STATEMENT_FILE = "statement.json"
 IMAGES_FILE = "images.sha256"
 KEY_TAG = "lookout.key"
+TAG = "lookout/v{}"
+"""The git tag of a version's number: its params.yaml, dvc.lock and *.dvc files on a commit."""
 RETRIES, TIMEOUT_S = "3", "20"
 _REFERENCE = re.compile(r"(?:models:/)?(?:(?P<name>[^/@]+))?(?:/(?P<version>\d+)|@(?P<alias>[\w-]+))")
 _RUN = re.compile(r"[0-9a-f]{32}")

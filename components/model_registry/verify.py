@@ -17,6 +17,7 @@ from components.model_registry.lineage import Lineage
 from components.model_registry.registry import (
     IMAGES_FILE,
     STATEMENT_FILE,
+    TAG,
     artifact,
     connect,
     find_version,
@@ -25,8 +26,6 @@ from components.model_registry.registry import (
 )
 from components.model_registry.statement import from_statement
 from components.store.digest import file_md5, file_sha256
-
-TAG = "lookout/v{}"
 
 
 @dataclass(frozen=True, slots=True)
