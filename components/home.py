@@ -10,12 +10,12 @@ from pathlib import Path
 def lookout_home() -> Path:
     """LOOKOUT_HOME, or `.lookout/` of the main checkout (also seen from its worktrees); made if missing."""
     home = os.environ.get("LOOKOUT_HOME")
-    folder = Path(home) if home else _main_checkout() / ".lookout"
+    folder = Path(home) if home else main_checkout() / ".lookout"
     folder.mkdir(parents=True, exist_ok=True)
     return folder.resolve()
 
 
-def _main_checkout() -> Path:
+def main_checkout() -> Path:
     """The checkout that a worktree, or a temporary folder of `dvc exp run`, belongs to."""
     here = Path.cwd()
     for parent in here.parents:  # DVC's temporary experiments are repositories of their own inside the main one

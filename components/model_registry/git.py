@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import RegistryError
-from components.home import lookout_home
+from components.home import main_checkout
 
 # what a run changes by itself: embedded in the statement, so no reason to call a checkout dirty
 TRACKED_STATE = re.compile(r"params\.yaml|dvc\.lock|.*\.dvc")
@@ -92,7 +92,7 @@ def tag_state(tag: str, files: dict[str, str], message: str) -> None:
             tree = _must(git("write-tree", env=index), "write-tree")
         commit = _must(git("commit-tree", tree, "-p", "HEAD", "-m", message, env=_identity()), "commit-tree")
         _must(git("tag", tag, commit), "tag")
-    main = lookout_home().parent
+    main = main_checkout()
     here, there = (git("rev-parse", "--path-format=absolute", "--git-common-dir", cwd=at) for at in (Path(), main))
     if there is not None and here != there:
         git("push", "-q", str(main), f"refs/tags/{tag}")

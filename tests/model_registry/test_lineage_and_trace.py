@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from components.errors import RegistryError
-from components.model_registry.git import git_state, refuse_dirty
+from components.model_registry.git import git_state, refuse_dirty, tag_state
 from components.model_registry.lineage import check_weights, dvc_folder_digest, read_lock
 from components.model_registry.registry import parse_reference
 from components.model_registry.trace import trace
@@ -98,3 +98,19 @@ def test_params_and_lock_do_not_make_a_checkout_dirty_and_code_does(tmp_path: Pa
     assert git_state()["changed"] == ["conf/new.yaml"]
     with pytest.raises(RegistryError, match=r"conf/new\.yaml differ from the commit .*: run `git add -A"):
         refuse_dirty(git_state())
+
+
+def test_a_version_made_in_a_temporary_experiment_is_tagged_in_the_main_checkout(tmp_path: Path, monkeypatch) -> None:
+    main = tmp_path / "main"
+    temporary = main / ".dvc/tmp/exps/tmpabc"
+    main.mkdir()
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
+    (main / "code.py").write_text("1")
+    for command in (["init", "-q"], ["add", "code.py"], ["commit", "-qm", "x"]):
+        subprocess.run([*git, *command], cwd=main, check=True)
+    temporary.parent.mkdir(parents=True)
+    subprocess.run([*git, "clone", "-q", str(main), str(temporary)], check=True)
+    monkeypatch.chdir(temporary)
+    tag_state("lookout/v7", {"params.yaml": "x: 1\n"}, "version 7")
+    shown = subprocess.check_output(["git", "show", "lookout/v7:params.yaml"], cwd=main, text=True)
+    assert shown == "x: 1\n"
