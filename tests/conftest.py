@@ -17,7 +17,9 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """LOOKOUT_HOME in the test's own folder: no test sees another's registry, checkpoints or lock."""
     home = tmp_path / "home"
     monkeypatch.setenv("LOOKOUT_HOME", str(home))
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    # MLflow itself writes this variable: set before it is deleted, it is taken away again behind the test
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
     return home
 
 

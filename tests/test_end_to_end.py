@@ -53,7 +53,8 @@ def run(folder: Path, *command: str, check: bool = True) -> subprocess.Completed
 
 def environment(folder: Path) -> dict[str, str]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return os.environ | {"PATH": path, "PYTHONPATH": str(folder), "LOOKOUT_HOME": str(folder / ".lookout")}
+    ours = {"PATH": path, "PYTHONPATH": str(folder), "LOOKOUT_HOME": str(folder / ".lookout")}
+    return {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"} | ours
 
 
 def weights(folder: Path, model: str) -> str:
