@@ -6,6 +6,7 @@ It holds nothing of its own: whatever is missing is read from the registry again
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from components.home import lookout_home, mlflow_uri
 from components.model_registry.registry import IMAGES_FILE, all_versions, artifact, connect, statement_of
 from components.model_registry.statement import from_statement
 
+PREFIX = re.compile(r"[0-9a-f]{8,}")
+"""What may be the beginning of a digest; a dataset's name is never cut: `crowd` does not recall `crowdhuman`."""
 SCHEMA = """
 create table if not exists version (id text primary key, name text, number integer, key text, created integer);
 create table if not exists digest (digest text, id text, what text);
@@ -45,8 +48,8 @@ def used_by(what: str) -> list[dict[str, Any]]:
         _fill(index, versions)
         rows = index.execute(
             "select distinct v.name, v.number, v.key, d.what, v.id from digest d join version v on v.id = d.id "
-            "where d.digest = ? or (length(?) >= 8 and d.digest like ? || '%') order by v.created desc, v.number desc",
-            (what, what, what),
+            "where d.digest = ? or d.digest glob ? order by v.created desc, v.number desc",
+            (what, f"{what}*" if PREFIX.fullmatch(what) else ""),
         ).fetchall()
     there = {_id(version) for version in versions}
     return [

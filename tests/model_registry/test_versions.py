@@ -186,6 +186,7 @@ def test_used_by_knows_images_data_commits_and_bases_newest_first(checkout: Path
                         ("qwen2_5_vl from params", "base")):  # fmt: skip
         assert [(one["version"], one["as"]) for one in used_by(what)] == [(2, place), (1, place)]
     assert used_by(image[:5]) == []
+    assert used_by("qwen2_5_") == used_by("cro%") == []  # the beginning of a name is another name
     assert used_by("0" * 64) == []
     assert "no registered version was made from nothing" in CliRunner().invoke(app, ["used-by", "nothing"]).stdout
 
