@@ -67,8 +67,11 @@ def _runs(client: Any, versions: list[Any]) -> list[str]:
 
 
 def _checkpoints() -> list[Path]:
+    from components.training.lock import is_held  # with LOOKOUT_JOBS a training may run beside us
+
     folder = lookout_home() / "checkpoints"
-    return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    found = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    return [path for path in found if not is_held(path)]
 
 
 def _cache(dry_run: bool) -> str:

@@ -49,6 +49,19 @@ def sole_run(stage: str, checkpoints: Path) -> Iterator[None]:
         yield
 
 
+def is_held(checkpoints: Path) -> bool:
+    """Whether a training is at these resume points right now."""
+    lock = checkpoints.with_suffix(".lock")
+    if not lock.exists():
+        return False
+    with lock.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 def _folder() -> Path:
     folder = lookout_home() / "locks" / socket.gethostname()
     folder.mkdir(parents=True, exist_ok=True)
