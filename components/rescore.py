@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from components.errors import RegistryError
+from components.home import lookout_home
 from components.model_registry.lineage import Lineage
 from components.model_registry.registry import model_folder
 from components.params import load_params
@@ -30,9 +32,13 @@ def per_image_of(version: Any, other: Lineage) -> Path:
     from components.training.predict import predict_files
 
     params = load_params()
-    folder = Path(tempfile.mkdtemp(prefix="lookout-rescore-"))
+    kept = lookout_home() / "rescored" / f"{version.name}-{version.version}.parquet"
+    kept.parent.mkdir(parents=True, exist_ok=True)
     single = params.predict.model_copy(update={"processes": 1, "samples": 0})
-    predict_files(model_folder(version), PROMPTS, folder / "predictions", single, progress)
     ranked = params.score.model_copy(update={"confidence": "constant"})  # F1 needs no ranking
-    score.run(f"{version.name}/{version.version}", PROMPTS, folder / "predictions", folder / "scores", ranked)
-    return folder / "scores" / "per_image.parquet"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        predict_files(model_folder(version), PROMPTS, folder / "predictions", single, progress)
+        score.run(f"{version.name}/{version.version}", PROMPTS, folder / "predictions", folder / "scores", ranked)
+        shutil.copyfile(folder / "scores" / "per_image.parquet", kept)
+    return kept
