@@ -7,7 +7,8 @@
     ├── QualityError           validation found what must not reach training
     ├── ModelError             a model folder lacks something or cannot be loaded
     ├── TrainingError          a training cannot start, or ended before its work was done
-    └── RegistryError          the registry or a lineage does not hold what was asked for
+    ├── RegistryError          the registry or a lineage does not hold what was asked for
+    └── ServerError            a server cannot be started, or does not answer
 
 A message says what, where, got, wanted and the likely cause, in one sentence.
 Whatever is not in this tree is a defect of ours and keeps its traceback.
@@ -46,3 +47,7 @@ class TrainingError(LookoutError):
 
 class RegistryError(LookoutError):
     """The registry or a lineage does not hold what was asked for."""
+
+
+class ServerError(LookoutError):
+    """A server cannot be started, or does not answer."""

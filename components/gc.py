@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from components.home import lookout_home
 from components.model_registry.git import git
 from components.model_registry.registry import EXPERIMENT, TAG, all_versions, connect, only_writer
 
+A_DAY_S = 24 * 3600
 KEEP = ("--workspace", "--all-branches", "--all-tags", "--all-experiments")
 
 
@@ -63,7 +65,12 @@ def _runs(client: Any, versions: list[Any]) -> list[str]:
     needed = {version.run_id for version in versions}
     experiment = client.get_experiment_by_name(EXPERIMENT)
     runs = client.search_runs([experiment.experiment_id], max_results=5000)
-    return [run.info.run_id for run in runs if run.info.run_id not in needed]
+    young = (time.time() - A_DAY_S) * 1000  # a run that was begun lately may be a register on another machine
+    return [
+        run.info.run_id
+        for run in runs
+        if run.info.run_id not in needed and not (run.info.status == "RUNNING" and run.info.start_time > young)
+    ]
 
 
 def _checkpoints() -> list[Path]:

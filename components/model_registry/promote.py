@@ -102,8 +102,9 @@ def taint(digest: str, reason: str) -> list[str]:
         raise RegistryError("a taint wants a reason: --reason")
     client = connect()
     found = sorted({(one["name"], one["version"]) for one in used_by(digest)}, reverse=True)
-    for name, number in found:
-        client.set_model_version_tag(name, str(number), TAINT, f"{digest}: {reason}")
+    with only_writer():
+        for name, number in found:
+            client.set_model_version_tag(name, str(number), TAINT, f"{digest}: {reason}")
     return [f"models:/{name}/{number}" for name, number in found]
 
 

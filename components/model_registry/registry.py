@@ -44,14 +44,21 @@ def connect() -> Any:
             place = (lookout_home() / "mlartifacts").as_uri() if local else None
             client.create_experiment(EXPERIMENT, artifact_location=place)
     except mlflow.MlflowException as error:
-        said = " ".join(str(error).split())
-        if "401" in said or "UNAUTHENTICATED" in said:
-            raise RegistryError(
-                f"the registry at {mlflow_uri()} wants a name and a password: set MLFLOW_TRACKING_USERNAME and "
-                "MLFLOW_TRACKING_PASSWORD"
-            ) from None
-        raise RegistryError(f"the registry at {mlflow_uri()} does not answer ({said[:160]})") from None
+        raise _one_sentence(error) from None
     return client
+
+
+def _one_sentence(error: Exception) -> RegistryError:
+    said = " ".join(str(error).split())
+    if "401" in said or "UNAUTHENTICATED" in said:
+        return RegistryError(
+            f"the registry at {mlflow_uri()} wants a name and a password, or other ones: set "
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+        )
+    return RegistryError(
+        f"the registry at {mlflow_uri()} does not answer or refuses ({said[:160]}); what was begun is finished by the "
+        "same command"
+    )
 
 
 def _make_store() -> None:
@@ -73,7 +80,12 @@ def _make_store() -> None:
 
 @contextmanager
 def only_writer() -> Iterator[None]:
-    """One register, promote or rollback at a time on this machine. Raises RegistryError where another is at it."""
+    """One register, promote or rollback at a time on this machine.
+
+    Raises RegistryError where another is at it, and where the registry ceases to answer meanwhile.
+    """
+    import mlflow
+
     with (lookout_home() / "registry.lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -86,7 +98,10 @@ def only_writer() -> Iterator[None]:
         file.truncate(0)
         file.write(f"process {os.getpid()}")
         file.flush()
-        yield
+        try:
+            yield
+        except mlflow.MlflowException as error:
+            raise _one_sentence(error) from error
 
 
 def parse_reference(reference: str, default_name: str) -> tuple[str, str | None, str | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ def verify(reference: str, deep: bool = False, default_name: str = "lookout") ->
         _images(version, lineage),
         _tag(version, lineage),
         _commit(lineage),
-        *_data(lineage, lock, deep),
+        *_data(lineage, lock, TAG.format(version.version) if deep else None),
     ]
 
 
@@ -140,15 +141,27 @@ def _commit(lineage: Lineage) -> Finding:
     )
 
 
-def _data(lineage: Lineage, lock: Any, deep: bool) -> list[Finding]:
-    """What the stages read and wrote lies in the DVC cache under its digest."""
-    if deep:
-        subprocess.run([sys.executable, "-m", "dvc", "fetch", "-q"], capture_output=True, check=False)
+def _data(lineage: Lineage, lock: Any, deep: str | None) -> list[Finding]:
+    """What the stages read and wrote lies in the DVC cache under its digest.
+
+    deep: the version's tag; what its dvc.lock and *.dvc name is fetched first, and its bytes are hashed.
+    """
+    if deep is not None:
+        _fetch(deep)
     cache = Path((_dvc("cache", "dir") or ".dvc/cache").strip())
     outs = {out["path"]: out["md5"] for body in lock["stages"].values() for out in body.get("outs", []) if "md5" in out}
     roots = {f"{one['root']} (raw data of {name})": one["dvc_md5"] for name, one in lineage["data"].items()}
     wanted = {**roots, **{path: md5 for path, md5 in outs.items() if path.startswith(("data/prompts", "models/"))}}
-    return [_cached(path, md5, cache, deep) for path, md5 in sorted(wanted.items())]
+    return [_cached(path, md5, cache, deep is not None) for path, md5 in sorted(wanted.items())]
+
+
+def _fetch(revision: str) -> None:
+    """From the remote into the cache; what cannot be had is a finding's business."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    with suppress(DvcException):
+        Repo().fetch(revs=[revision], workspace=False)
 
 
 def _cached(path: str, md5: str | None, cache: Path, deep: bool) -> Finding:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
+import boto3
 import jsonschema
+import mlflow
 import pytest
 from typer.testing import CliRunner
 
@@ -23,6 +27,7 @@ from components.model_registry.statement import from_statement, to_statement
 from components.model_registry.trace import trace
 from components.model_registry.verify import Finding, holds, verify
 from components.store.atomic import canonical_json
+from tests.model_registry.backends import BUCKET
 from tests.model_registry.toy_version import commit, git, make_checkout, train
 from tests.workspace import read_params, write_params
 
@@ -76,11 +81,34 @@ STATEMENT: dict[str, Any] = {
 }
 
 
-@pytest.fixture
-def checkout(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(params=["sqlite and local files", "PostgreSQL and S3 behind MLflow's server"])
+def checkout(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
+    """A checkout whose registry is empty: every test is run against both kinds."""
+    if request.param != "sqlite and local files":
+        backend = request.getfixturevalue("servers")
+        backend.empty()
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", backend.tracking_uri)
     folder = make_checkout(prepared, tmp_path / "checkout")
     monkeypatch.chdir(folder)
     return folder
+
+
+class Stored:
+    """A file of a version's model where the registry keeps it, read and changed behind the registry's back."""
+
+    def __init__(self, uri: str, name: str) -> None:
+        model = mlflow.models.get_model_info(uri).model_id
+        self.path = f"{connect().get_logged_model(model).artifact_location}/{name}"
+
+    def read(self) -> bytes:
+        return Path(mlflow.artifacts.download_artifacts(artifact_uri=self.path)).read_bytes()
+
+    def write(self, content: bytes) -> None:
+        if self.path.startswith("file:"):
+            Path(urlparse(self.path).path).write_bytes(content)
+        else:
+            store = boto3.client("s3", endpoint_url=os.environ["MLFLOW_S3_ENDPOINT_URL"])
+            store.put_object(Bucket=BUCKET, Key=self.path.replace("mlflow-artifacts:", "mlflow"), Body=content)
 
 
 def registered(folder: Path, weights: str, perfect: int, **rewards: float) -> str:
@@ -109,10 +137,10 @@ def test_a_version_holds_until_one_bit_of_it_is_turned(checkout: Path) -> None:
     assert holds(findings)
     # the hand-made checkout has no DVC cache: said, not assumed
     assert {one.claim.split(" in the cache")[0] for one in findings if one.holds is None} >= {"models/grpo"}
-    (stored,) = checkout.parent.glob("home/mlartifacts/**/artifacts/grpo/model.safetensors")
-    content = bytearray(stored.read_bytes())
+    stored = Stored(uri, "artifacts/grpo/model.safetensors")
+    content = bytearray(stored.read())
     content[0] ^= 1
-    stored.write_bytes(content)
+    stored.write(content)
     broken = [one.claim for one in verify(uri) if one.holds is False]
     assert broken == ["model file model.safetensors", "weights are dvc.lock's"]
     answer = CliRunner().invoke(app, ["verify", uri])
@@ -126,9 +154,8 @@ def test_a_version_holds_until_one_bit_of_it_is_turned(checkout: Path) -> None:
 
 def test_a_file_that_nobody_named_and_another_statement_are_found(checkout: Path) -> None:
     uri = registered(checkout, "one", 5)
-    (model,) = checkout.parent.glob("home/mlartifacts/**/artifacts/grpo")
-    (model / "extra.bin").write_bytes(b"x")
-    (model.parent / "statement.json").write_text("{}")
+    Stored(uri, "artifacts/grpo/extra.bin").write(b"x")
+    Stored(uri, "artifacts/statement.json").write(b"{}")
     broken = {one.claim: one.seen for one in verify(uri) if one.holds is False}
     assert broken["model file extra.bin"] == "the statement does not name it"
     assert "statement inside the model" in broken

@@ -1,0 +1,1 @@
+"""Servers on loopback, their health, and what a machine lacks to run them."""
