@@ -141,18 +141,49 @@ def promote(
     reference: Annotated[str, typer.Argument(help="as for trace")],
     force: Annotated[bool, typer.Option("--force", help="overrule the gates")] = False,
     reason: Annotated[str, typer.Option(help="why, kept with the record")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="show the gates and move nothing")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
 ) -> None:
     """Make a version the champion where every gate passes; exit code 1 where one does not."""
+    import json
+    from dataclasses import asdict
+
+    from components.model_registry.promote import compare
     from components.model_registry.promote import promote as move
     from components.rescore import per_image_of
 
-    outcome = move(reference, per_image_of, force, reason)
+    outcome = compare(reference, per_image_of) if dry_run else move(reference, per_image_of, force, reason)
+    if as_json:
+        typer.echo(json.dumps(asdict(outcome)))
+        return
     for gate in outcome.gates:
         typer.echo(f"{'passed' if gate.passed else 'FAILED'}  {gate.name}: {gate.seen} (want {gate.wanted})")
-    if not outcome.promoted:
-        typer.echo(f"{outcome.version} is not promoted; champion stays {outcome.before or 'nobody'}")
-        raise typer.Exit(1)
-    typer.echo(f"{outcome.version} is champion; before: {outcome.before or 'nobody'}")
+    if outcome.promoted:
+        typer.echo(f"{outcome.version} is champion; before: {outcome.before or 'nobody'}")
+        return
+    failed = sum(not gate.passed for gate in outcome.gates)
+    typer.echo(
+        f"{outcome.version} is not promoted ({failed} gates failed); champion stays {outcome.before or 'nobody'}"
+    )
+    raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
+def rescore(
+    reference: Annotated[str, typer.Argument(help="as for trace")] = "@champion",
+    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+) -> None:
+    """Score a version on the test images that lie here now, beside what it had when it was registered."""
+    import json
+
+    from components.rescore import rescore as score_again
+
+    found = score_again(reference)
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    typer.echo(f"{found['version']}: F1 {found['before']:.4f} at registration, {found['now']:.4f} on {found['images']} "
+               f"images now: {found['now'] - found['before']:+.4f}")  # fmt: skip
 
 
 @app.command()
@@ -186,8 +217,8 @@ def reproduce(
     import logging
     import tempfile
 
-    from components.reproduce import remove
     from components.reproduce import reproduce as make
+    from components.worktree import remove_worktree
 
     logging.getLogger("lookout").setLevel(logging.INFO)
     folder = into or Path(tempfile.mkdtemp(prefix="lookout-reproduce-")) / "checkout"
@@ -195,7 +226,7 @@ def reproduce(
         made = make(reference, folder, start)
     finally:
         if into is None:
-            remove(folder)
+            remove_worktree(folder)
     for name, digest in made.wanted.items():
         typer.echo(f"{name}\n  registered {digest}\n  made again {made.found.get(name, 'not there')}")
     for line in made.other_environment:

@@ -488,7 +488,12 @@ def load_section(model: type[Section], path: Path = PARAMS_FILE) -> Section:
 
 def load_params(path: Path = PARAMS_FILE) -> Params:
     """The whole of params.yaml, checked. Raises ParamsError that names the key."""
-    return _checked(Params, load_raw(path), path, "")
+    return check_params(load_raw(path), path)
+
+
+def check_params(values: dict[str, Any], path: Path) -> Params:
+    """Plain values as Params; `path` is only named. Raises ParamsError that names the key."""
+    return _checked(Params, values, path, "")
 
 
 Model = TypeVar("Model", bound=StrictModel)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -12,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import RegistryError
-from components.model_registry.git import git
 from components.model_registry.lineage import Lineage, hardware, installed
 from components.model_registry.registry import connect, find_version, statement_of
 from components.model_registry.statement import from_statement
 from components.model_registry.verify import lock_of
 from components.store.digest import file_sha256
+from components.worktree import add_worktree
 
 log = logging.getLogger("lookout.reproduce")
 ORDER = ("synthesize", "ingest", "validate", "base", "prompts", "sft", "grpo")
@@ -76,21 +75,7 @@ def _worktree(lineage: Lineage, into: Path) -> None:
         raise RegistryError("its code was not committed when it was registered: it cannot be made again")
     if into.exists() and any(into.iterdir()):
         raise RegistryError(f"{into} is there already and not empty; name a new folder")
-    if git("worktree", "add", "--detach", str(into), commit) is None:
-        raise RegistryError(
-            f"git has no commit {commit}, or no worktree can be made at {into}; git fetch brings commits"
-        )
-    for path, text in lineage["state"].items():
-        (into / path).parent.mkdir(parents=True, exist_ok=True)
-        (into / path).write_text(text)
-    cache = _run(Path(), "dvc", "cache", "dir").strip()
-    _run(into, "dvc", "cache", "dir", "--local", cache)
-
-
-def remove(into: Path) -> None:
-    """Takes the worktree away again."""
-    git("worktree", "remove", "--force", str(into))
-    shutil.rmtree(into, ignore_errors=True)
+    add_worktree(into, commit, lineage["state"])
 
 
 def _run(folder: Path, *command: str, check: bool = True) -> str:

@@ -9,8 +9,11 @@ from typing import Any
 
 from components.errors import RegistryError
 from components.home import lookout_home
+from components.metrics.detection import pooled
 from components.model_registry.lineage import Lineage
-from components.model_registry.registry import model_folder
+from components.model_registry.promote import read_counts
+from components.model_registry.registry import artifact, connect, find_version, model_folder, statement_of
+from components.model_registry.statement import from_statement
 from components.params import load_params
 from components.store.digest import file_md5
 
@@ -28,6 +31,31 @@ def per_image_of(version: Any, other: Lineage) -> Path:
             f"the champion must be scored on the new test images, but {PROMPTS} is not theirs here (md5 {wanted}): "
             "check out the challenger's state (git checkout lookout/v<N>, dvc checkout)"
         )
+    return _scored_here(version)
+
+
+def rescore(reference: str) -> dict[str, Any]:
+    """F1 of a version at registration (`before`) and on the test images that lie here (`now`, of `images`).
+
+    On the same images its own rows are read, not made again. Raises RegistryError.
+    """
+    if not PROMPTS.exists():
+        raise RegistryError(f"{PROMPTS} is not there: dvc repro prompts makes the test images to score on")
+    version = find_version(connect(), reference, load_params().register_.model_name)
+    lineage = from_statement(statement_of(version))
+    same = lineage["prompts"].get(PROMPTS.as_posix()) == file_md5(PROMPTS)
+    rows = artifact(version, "reports/scores/grpo/per_image.parquet") if same else _scored_here(version)
+    counts = [count for _, count in read_counts(rows).values()]
+    return {
+        "version": f"models:/{version.name}/{version.version}",
+        "before": lineage["metrics"]["grpo"]["detection"]["f1"] or 0.0,
+        "now": pooled(counts)["f1"] or 0.0,
+        "images": len(counts),
+        "same_images": same,
+    }
+
+
+def _scored_here(version: Any) -> Path:
     from components.stages import progress, score
     from components.training.predict import predict_files
 

@@ -56,6 +56,18 @@ class Promotion:
     before: str | None
 
 
+def compare(reference: str, rescore: Rescore) -> Promotion:
+    """The gates as `promote` would see them; nothing is moved or recorded. Raises RegistryError."""
+    params = load_params()
+    client = connect()
+    version = find_version(client, reference, params.register_.model_name)
+    champion = alias_version(client, version.name, CHAMPION)
+    if champion is not None and champion.version == version.version:
+        return Promotion(_named(version), True, [], _named(champion))
+    gates = gate_table(version, champion, params.promote, rescore)
+    return Promotion(_named(version), False, gates, _named(champion) if champion else None)
+
+
 def promote(reference: str, rescore: Rescore, force: bool = False, reason: str = "") -> Promotion:
     """Moves `champion` to the version where every gate passes, and `previous` to the champion that was.
 
@@ -169,13 +181,14 @@ def counts_on_the_same_images(champion: Any, version: Any, rescore: Rescore) -> 
     """Both versions' counts by sample; where the test set has changed the champion is scored again on the new one."""
     before, after = (from_statement(statement_of(one)) for one in (champion, version))
     test = "data/prompts/test.parquet"
-    rows = _rows(artifact(version, "reports/scores/grpo/per_image.parquet"))
+    rows = read_counts(artifact(version, "reports/scores/grpo/per_image.parquet"))
     if before["prompts"].get(test) == after["prompts"].get(test):
-        return _rows(artifact(champion, "reports/scores/grpo/per_image.parquet")), rows
-    return _rows(rescore(champion, after)), rows
+        return read_counts(artifact(champion, "reports/scores/grpo/per_image.parquet")), rows
+    return read_counts(rescore(champion, after)), rows
 
 
-def _rows(path: Path) -> Rows:
+def read_counts(path: Path) -> Rows:
+    """per_image.parquet as (source, counts) by sample."""
     table = read_table(path, PER_IMAGE).to_pylist()
     return {
         row["sample_id"]: (

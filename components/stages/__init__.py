@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
+from components.children import die_with_parent
 from components.errors import LookoutError
 
 QUIET = {
@@ -32,7 +33,11 @@ def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iter
 
 
 def run_stage(main: Callable[[], None]) -> None:
-    """Runs a stage's main: logs to stderr; a LookoutError or a full disk is one sentence and exit code 1."""
+    """Runs a stage's main: logs to stderr; a LookoutError or a full disk is one sentence and exit code 1.
+
+    The stage ends with the dvc that started it.
+    """
+    die_with_parent()
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import shutil
@@ -14,6 +13,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from components.children import die_with_parent
 from components.errors import TrainingError
 from components.params import LaunchParams
 from components.training.lock import training_lock
@@ -52,10 +52,8 @@ def is_worker() -> bool:
 
 def _become_worker() -> None:
     """Dies with its launcher, so that no orphan trains on; only the first process logs."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 = PR_SET_PDEATHSIG
-        if os.getppid() == 1:
-            raise TrainingError("the launcher has ended before its process began")
+    if not die_with_parent(signal.SIGKILL):
+        raise TrainingError("the launcher has ended before its process began")
     if os.environ["RANK"] != "0":
         logging.getLogger("lookout").setLevel(logging.WARNING)
 
