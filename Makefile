@@ -10,10 +10,10 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 # a profile other than the committed one is composed in a clone, so that this checkout stays clean
 SCRATCH := .lookout/demo-$(PROFILE)
 
-.PHONY: help setup demo test test-slow drill check format deps clean-scratch
+.PHONY: help setup demo test test-slow drill check format deps up down status
 
 help:
-	@echo "make demo [PROFILE=smoke] | test | test-slow | drill | check | format | deps"
+	@echo "make demo [PROFILE=smoke] | up | down | status | test | test-slow | drill | check | format | deps"
 
 setup: $(VENV)/.installed
 
@@ -31,6 +31,10 @@ else
 	rm -rf $(SCRATCH) && git clone --quiet . $(SCRATCH)
 	cd $(SCRATCH) && $(RUN) python -m components.cli compose $(PROFILE) && $(RUN) dvc repro && $(RUN) python -m components.cli summary
 endif
+
+# Prefect's and MLflow's servers, a worker, deployments with schedules: on loopback
+up down status: setup
+	@$(RUN) python -m components.cli $@
 
 test: setup
 	$(RUN) pytest -n 2

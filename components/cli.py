@@ -419,6 +419,46 @@ def summary() -> None:
     print_summary()
 
 
+@app.command()
+def up() -> None:
+    """Start Prefect's and MLflow's servers and a worker on loopback, with deployments and schedules."""
+    from components.operations.up import up as begin
+
+    typer.echo("\n".join(begin()))
+
+
+@app.command()
+def down() -> None:
+    """End what `lookout up` started, and nothing else."""
+    from components.operations.up import down as end
+
+    typer.echo("\n".join(end()))
+
+
+@app.command()
+def status() -> None:
+    """Which of the servers run and answer; exit code 1 where one does not."""
+    from components.operations.up import status as look
+
+    rows = look()
+    for name, healthy, where in rows:
+        typer.echo(f"{name:<8} {'up' if healthy else 'down':<5} {where}")
+    if not all(healthy for _, healthy, _ in rows):
+        raise typer.Exit(1)
+
+
+@app.command()
+def doctor() -> None:
+    """Look at what a run needs of this machine and say what to do; exit code 1 where something will not work."""
+    from components.operations.doctor import examine
+
+    findings = examine()
+    for one in findings:
+        typer.echo(f"{one.verdict:<5} {one.what}: {one.seen}{f' -> {one.todo}' if one.todo else ''}")
+    if any(one.verdict == "bad" for one in findings):
+        raise typer.Exit(1)
+
+
 def main() -> None:
     """Runs the command; a failure that the user can mend is one sentence and exit code 1."""
     import logging

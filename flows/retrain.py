@@ -6,107 +6,102 @@ A bare `dvc repro` afterwards finds nothing to do: both run the same stages on t
 from __future__ import annotations
 
 import json
-import os
 import sys
-from pathlib import Path
-from typing import Any
-
-from components.errors import DataError
-from components.home import lookout_home
-from components.stages import QUIET
-
-os.environ.update(QUIET)
-os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")  # a first start migrates its database
-os.environ.setdefault("PREFECT_HOME", str(lookout_home() / "prefect"))
+from typing import Annotated, Any
 
 from prefect import flow, get_run_logger
-from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_table_artifact
+from prefect.client.orchestration import get_client
+from prefect.runtime import flow_run
+from prefect.states import State
+from pydantic import Field
 
+from components.errors import LookoutError
+from components.model_registry.git import git
 from components.params import load_params
-from components.quality.drift import drift_of
-from components.report.gallery import png_uri
-from components.summary import COLUMNS, scores
-from flows.stage_task import StageFailed, run_stage, stage_names
+from flows.artifacts import REPORTS, done, show_links, show_scores, show_validation, tell
+from flows.place import only_training, place
+from flows.promotion import Promote, decide
+from flows.stage_task import run_stages
 
-REPORTS = Path("reports")
-
-
-@flow(name="retrain", log_prints=False)
-def retrain() -> str:
-    """Runs every stage in the graph's order; says what was registered. Raises StageFailed with the stage's sentence."""
-    logger = get_run_logger()
-    params = load_params()
-    cached = 0
-    for stage in stage_names():
-        cached += run_stage(stage)
-        if stage.startswith("validate@"):
-            drift = show_validation(stage.partition("@")[2])
-            if drift is not None and drift["moved"]:
-                logger.warning("%s has drifted: %s", drift["dataset"], ", ".join(drift["moved"]))
-    logger.info("%d of %d stages were up to date", cached, len(stage_names()))
-    show_scores()
-    show_links(list(params.datasets))
-    registration = json.loads((REPORTS / "registration.json").read_text())
-    return f"{registration['model_uri']} (alias {registration['alias']})"
+Overrides = Annotated[
+    list[str],
+    Field(title="Parameter overrides", examples=[["rewards.weights.looking=0.5"]],
+          description="KEY=VALUE of params.yaml, checked before anything runs; the run then has a worktree of its own"),
+]  # fmt: skip
 
 
-def show_validation(dataset: str) -> dict[str, Any] | None:
-    """The artifact validation-<dataset>: counts, findings and drift in words. Hands the drift on, where there is any.
+def run_name() -> str:
+    """`crowdhuman · grpo · looking 0.5`: datasets, last stage, what is overridden."""
+    given: dict[str, Any] = flow_run.parameters
+    short = [f"{key.split('.')[-1]} {value}" for key, _, value in (one.partition("=") for one in given["overrides"])]
+    names = given["profile"] or "+".join(load_params().datasets)
+    return " · ".join([names, "+".join(given["stages"]) or "all", *short])
 
-    A history that cannot be read (a cache that was cleaned) is said there and stops nothing.
+
+@flow(name="retrain", flow_run_name=run_name, log_prints=False, validate_parameters=True)
+def retrain(
+    profile: Annotated[
+        str, Field(description="a file of conf/profile, without .yaml; empty: the params.yaml in force")
+    ] = "",
+    overrides: Overrides = [],  # noqa: B006  (Prefect copies a form's defaults)
+    stages: Annotated[
+        list[str], Field(description="stages to end with, by their names in dvc.yaml; empty: all of them")
+    ] = [],  # noqa: B006
+    force: Annotated[bool, Field(description="run stages that are up to date, too")] = False,
+    promote: Annotated[
+        Promote, Field(description="never; if-better: where every gate passes; ask: a person answers in this page")
+    ] = "never",
+    keep: Annotated[str, Field(description="a new branch for the result of an overridden run; empty: no branch")] = "",
+) -> State[str]:
+    """Runs every stage in the graph's order; registers a challenger; says what became of it.
+
+    Raises StageFailed with the stage's own sentence, ParamsError before anything runs.
     """
-    content = json.loads((Path("data/validated") / dataset / "validation.json").read_text())
-    findings = [check for check in content["checks"] if not check["success"]]
-    lines = [f"# Validation of {dataset}: {'passed' if content['success'] else 'stopped'}", ""]
-    lines += [f"- {key.replace('_', ' ')}: {value}" for key, value in content["counts"].items()]
-    lines += [f"- refused one by one: {content['quarantined']}", "", "## Findings", ""]
-    lines += [
-        f"- {one['severity']}: {one['note']}: {one['unexpected_count']}, first {one['first']}" for one in findings
-    ]
-    moved, text = _drift(dataset)
-    lines += ["", "## Since the previous version", "", text]
-    create_markdown_artifact("\n".join(lines), key=f"validation-{dataset}".replace("_", "-").lower())
-    return moved
+    with place(profile, overrides, keep):
+        params = load_params()
+        _tag(params.profile, list(params.datasets))
+        cached: list[bool] = []
+        with only_training():
+            for stage, was_there in run_stages(stages, force):
+                cached.append(was_there)
+                _behind(stage)
+        said = f"{sum(cached)} of {len(cached)} stages were up to date"
+        get_run_logger().info(said)
+        if (stages and "register" not in stages) or (all(cached) and promote == "never"):
+            return done(said)
+        show_scores()
+        show_links(list(params.datasets))
+        registration = json.loads((REPORTS / "registration.json").read_text())
+        return done(decide(registration["model_uri"], promote))
 
 
-def _drift(dataset: str) -> tuple[dict[str, Any] | None, str]:
-    try:
-        found = drift_of(dataset)
-    except DataError as error:
-        return None, f"cannot be said: {error}"
-    if found is None:
-        return None, "this is the first version."
-    moved = ", ".join(f"{name} (PSI {found['population_stability'][name]:.2f})" for name in found["moved"])
-    counts = ", ".join(f"{key.replace('_', ' ')} {pair['before']} -> {pair['after']}"
-                       for key, pair in found["counts"].items() if pair["before"] != pair["after"])  # fmt: skip
-    return found, f"moved: {moved or 'no distribution'}; counts: {counts or 'the same'}; since {found['revision']}"
+def _behind(stage: str) -> None:
+    """What is shown once a stage is done: a validation's findings, and a warning where its data has drifted."""
+    kind, _, dataset = stage.partition("@")
+    if kind != "validate":
+        return
+    drift = show_validation(dataset)
+    if drift is not None and drift["moved"]:
+        sentence = f"{dataset} has drifted: {', '.join(drift['moved'])}"
+        get_run_logger().warning(sentence)
+        tell("lookout.drift", f"lookout.dataset.{dataset}", sentence)
 
 
-def show_scores() -> None:
-    """The artifacts scores (base, SFT, GRPO) and contact-sheet (test images with boxes)."""
-    rows = [{"model": m} | dict(zip(COLUMNS, scores(m), strict=True)) for m in ("base", "sft", "grpo")]
-    create_table_artifact(rows, key="scores")
-    sheet = (REPORTS / "evaluation" / "contact_sheet.png").read_bytes()
-    create_image_artifact(png_uri(sheet), key="contact-sheet", description="truth green, answer orange, look blue")
-
-
-def show_links(datasets: list[str]) -> None:
-    """The artifact links: where the pages lie."""
-    registration = json.loads((REPORTS / "registration.json").read_text())
-    pages = [
-        REPORTS / "evaluation" / "report.html",
-        *(REPORTS / "validation" / name / "index.html" for name in datasets),
-    ]
-    lines = [f"- [{page}]({page.resolve().as_uri()})" for page in pages]
-    lines.append(f"- {registration['model_uri']}: `lookout trace {registration['model_uri']}`")
-    create_markdown_artifact("\n".join(lines), key="links")
+def _tag(profile: str, datasets: list[str]) -> None:
+    """The run's tags: `training`, its datasets, profile and commit."""
+    commit = (git("rev-parse", "--short=10", "HEAD") or "no commit").strip()
+    with get_client(sync_client=True) as client:
+        there = set(client.read_flow_run(flow_run.id).tags)
+        client.update_flow_run(
+            flow_run.id, tags={*there, "training", *datasets, f"profile {profile}", f"commit {commit}"}
+        )
 
 
 def main() -> None:
-    """Runs the flow once; a stage's failure is one sentence and exit code 1."""
+    """Runs the flow once; what the user can mend is one sentence and exit code 1."""
     try:
         retrain()
-    except StageFailed as error:
+    except LookoutError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(1)
 

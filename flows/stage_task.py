@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from prefect import get_run_logger, task
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.states import Completed, State
 from ruamel.yaml import YAML
 
 from components.errors import LookoutError, ParamsError
@@ -19,6 +23,18 @@ from components.params import load_raw
 
 DVC_FILE = Path("dvc.yaml")
 CACHED = "didn't change, skipping"
+FROM_CACHE = "is cached - skipping run"
+"""Another run has made it: its outputs are checked out."""
+ADVICE = re.compile(r"\s*(To (track|enable)|git add|dvc config|Use `dvc push`|Updating lock file|$)")
+"""Lines of DVC's that say nothing of the stage."""
+SECOND_TRY_HELPS = re.compile(
+    r"does not answer|timed? ?out|connection|temporar|unreachable|reset by peer", re.IGNORECASE
+)
+HOUR_S = 3600
+LONGEST_H = {"sft": 240, "grpo": 480, "predict": 72}
+"""Hours after which a stage is ended; any other: 24."""
+PROGRESS = re.compile(r"(?P<stage>\w+) step (?P<step>\d+) of (?P<steps>\d+): (?P<numbers>.*), (?P<left>\d+) s left")
+END_S = 10
 
 
 class StageFailed(LookoutError):  # noqa: N818  (what Prefect shows as the reason)
@@ -44,32 +60,140 @@ def _expanded(stage: str, body: dict[str, Any], values: dict[str, Any]) -> Itera
     yield from (f"{stage}@{item}" for item in items)
 
 
-# Prefect's cache and DVC's would disagree: DVC alone says what is up to date
-@task(name="stage", task_run_name="{stage}", cache_policy=NO_CACHE)
-def run_stage(stage: str) -> bool:
-    """Runs `dvc repro --single-item`; True where DVC found nothing to do. Raises StageFailed."""
-    logger = get_run_logger()
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "dvc", "repro", "--single-item", stage],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=environment,
-        start_new_session=True,
+def stages_for(targets: Sequence[str]) -> list[str]:
+    """The targets (`grpo`, `validate`, `score@sft`) and every stage before them, in the graph's order; none: all.
+
+    Raises ParamsError for a name that dvc.yaml does not have.
+    """
+    names = stage_names()
+    wanted = [name for name in names if not targets or name in targets or name.split("@")[0] in targets]
+    lost = [one for one in targets if not any(one in (name, name.split("@")[0]) for name in names)]
+    if lost:
+        raise ParamsError(f"dvc.yaml has no stage {lost[0]}; it has {', '.join(names)}")
+    from dvc.repo import Repo
+
+    with Repo() as repo:
+        needed = {stage.addressing for name in wanted for stage in repo.stage.collect(name, with_deps=True)}
+    return [name for name in names if name in needed]
+
+
+def up_to_date(stages: Sequence[str]) -> int:
+    """How many of the first of these stages a no-op probe of the graph finds up to date."""
+    said = subprocess.run(
+        [sys.executable, "-m", "dvc", "repro", "--dry", *stages], capture_output=True, text=True, check=False
+    ).stdout
+    skipped = set(
+        re.findall(rf"^Stage '([^']+)' {re.escape(CACHED)}", said.partition("Running stage")[0], re.MULTILINE)
     )
+    return next((number for number, stage in enumerate(stages) if stage not in skipped), len(stages))
+
+
+def second_try_helps(_task: Any, _run: Any, state: State[Any]) -> bool:
+    """The network and the registry may come back; bad data and bad parameters do not mend themselves."""
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, StageFailed) and SECOND_TRY_HELPS.search(str(error)) is not None
+
+
+# Prefect's cache and DVC's would disagree: DVC alone says what is up to date
+retried = {"cache_policy": NO_CACHE, "retries": 3, "retry_delay_seconds": [5, 30, 120],
+           "retry_condition_fn": second_try_helps}  # fmt: skip
+
+
+@task(name="stage", task_run_name="{stage}", cache_policy=NO_CACHE)
+def show_cached(stage: str) -> State[bool]:
+    """A task run that says Cached."""
+    return Completed(name="Cached", message=f"{stage} is up to date", data=True)
+
+
+@task(name="stage", task_run_name="{stage}", **retried)
+def stage_task(stage: str, force: bool) -> bool:
+    """`dvc repro --single-item`; True where DVC found nothing to do. Raises StageFailed."""
+    lines = stream("dvc", "repro", "--single-item", *(["--force"] if force else []), stage, what=stage)
+    return any(CACHED in line or FROM_CACHE in line for line in lines)
+
+
+def run_stage(stage: str, force: bool = False) -> bool:
+    """The stage's task with the time that its kind of stage may take."""
+    hours = LONGEST_H.get(stage.split("@", maxsplit=1)[0], 24)
+    return stage_task.with_options(timeout_seconds=hours * HOUR_S)(stage, force)
+
+
+def run_stages(targets: Sequence[str] = (), force: bool = False) -> Iterator[tuple[str, bool]]:
+    """Runs the targets and what is before them; yields (stage, whether it was up to date) behind each.
+
+    Raises StageFailed.
+    """
+    stages = stages_for(targets)
+    cached = 0 if force else up_to_date(stages)
+    for stage in stages[:cached]:
+        show_cached(stage)
+        yield stage, True
+    for stage in stages[cached:]:
+        yield stage, run_stage(stage, force)
+
+
+@task(name="lookout", task_run_name="{verb}", **retried)
+def lookout(verb: str, *arguments: str) -> Any:
+    """What `lookout VERB ... --json` prints, as plain values. Raises StageFailed with its sentence."""
+    return json.loads(stream("components.cli", verb, *arguments, "--json", what=verb)[-1])
+
+
+def stream(*command: str, what: str) -> list[str]:
+    """Runs `python -m ...`, line by line into the run's log. Raises StageFailed with its own sentence.
+
+    However this process ends, the other does not outlive it: cancelled or killed, nothing goes on behind our back.
+    """
+    logger, progress = get_run_logger(), Progress()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "components.children", *command],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env=os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
+        start_new_session=True,
+    )  # fmt: skip
     lines: list[str] = []
     try:
         for line in process.stdout or ():
             lines.append(line.rstrip())
-            logger.info(lines[-1])
+            if not ADVICE.match(lines[-1]):
+                logger.info(lines[-1])
+            progress.show(lines[-1])
         code = process.wait()
     finally:
-        if process.poll() is None:  # cancelled: nothing of the stage may go on behind our back
-            os.killpg(process.pid, signal.SIGTERM)
+        if process.poll() is None:
+            _end(process)
     if code:
-        raise StageFailed(f"{stage}: {failure_sentence(lines)}")
-    return any(CACHED in line for line in lines)
+        raise StageFailed(f"{what}: {failure_sentence(lines)}")
+    return lines
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        os.killpg(process.pid, number)
+        try:
+            process.wait(END_S)
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+class Progress:
+    """The artifact `progress-<stage>` of a training: how far, the numbers of the last step, minutes left."""
+
+    def __init__(self) -> None:
+        self._artifact: Any = None
+
+    def show(self, line: str) -> None:
+        """Takes what a line of the stage's log says; any other line changes nothing."""
+        found = PROGRESS.search(line)
+        if found is None:
+            return
+        percent = 100 * int(found["step"]) / int(found["steps"])
+        minutes = int(found["left"]) / 60
+        text = f"step {found['step']} of {found['steps']}, {found['numbers']}, {minutes:.0f} min left"
+        if self._artifact is None:
+            self._artifact = create_progress_artifact(percent, f"progress-{found['stage']}", text)
+        else:
+            update_progress_artifact(self._artifact, percent, text)
 
 
 def failure_sentence(lines: list[str]) -> str:

@@ -69,7 +69,7 @@ def collect_lineage(reports: Path = Path("reports"), data: Path = Path("data")) 
         "commands": {name: stage["cmd"] for name, stage in lock["stages"].items() if name != "register"},
         "processes": {stage: values[stage]["launch"]["processes"] for stage in ("sft", "grpo")},
         "images_sha256": hashlib.sha256("\n".join(image_digests(data)).encode()).hexdigest(),
-        "state": {PARAMS_FILE.name: PARAMS_FILE.read_text(), LOCK_FILE.name: lock_text(lock)} | _dvc_files(),
+        "state": {PARAMS_FILE.name: PARAMS_FILE.read_text(), LOCK_FILE.name: lock_text(lock)} | dvc_files(),
     }
 
 
@@ -87,7 +87,8 @@ def lock_text(lock: dict[str, Any]) -> str:
     return text.getvalue()
 
 
-def _dvc_files() -> dict[str, str]:
+def dvc_files() -> dict[str, str]:
+    """Text of every *.dvc file of the checkout, by its path."""
     names = (git("ls-files", "-co", "--exclude-standard", "*.dvc") or "").splitlines()
     return {name: Path(name).read_text() for name in sorted(names)}
 

@@ -49,6 +49,11 @@ def sole_run(stage: str, checkpoints: Path) -> Iterator[None]:
         yield
 
 
+def holders() -> list[str]:
+    """Who trains on this machine right now."""
+    return [who for who in map(_holder, _slots()) if who]
+
+
 def is_held(checkpoints: Path) -> bool:
     """Whether a training is at these resume points right now."""
     lock = checkpoints.with_suffix(".lock")
@@ -68,11 +73,26 @@ def _folder() -> Path:
     return folder
 
 
+def _slots() -> list[Path]:
+    return [_folder() / f"training-{number}" for number in range(_MOST)]
+
+
+def _holder(slot: Path) -> str:
+    """Who holds this slot, empty where nobody does."""
+    with slot.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            return file.read().strip() or "an unknown process"
+    return ""
+
+
 def _free_slot(stage: str, stack: ExitStack) -> IO[str]:
     holders: list[str] = []
     free: list[IO[str]] = []
-    for number in range(_MOST):
-        file = stack.enter_context((_folder() / f"training-{number}").open("a+"))
+    for path in _slots():
+        file = stack.enter_context(path.open("a+"))
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             free.append(file)

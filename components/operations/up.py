@@ -1,0 +1,127 @@
+"""`make up` and `make down`: Prefect's server, MLflow's, one worker, deployments and schedules; all on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from components.errors import ServerError
+from components.home import lookout_home, main_checkout, mlflow_uri
+from components.operations.servers import LOOPBACK, Server, answers, mlflow_server, running, start, stop
+
+PORTS = {"prefect": 4200, "mlflow": 5000}
+POOL = "lookout"
+CHECKOUT = "LOOKOUT_CHECKOUT"
+
+
+def servers_folder() -> Path:
+    """Where pid files and logs lie."""
+    return lookout_home() / "servers"
+
+
+def up() -> list[str]:
+    """Starts what does not run yet; a line a server. Raises ServerError; what was started by then stays up."""
+    folder, lines = servers_folder(), list[str]()
+    for server in _servers():
+        begun = start(server, folder)
+        lines.append(f"{server.name:<8} {'started' if begun else 'runs already':<13} {server.url}")
+    os.environ["PREFECT_API_URL"] = str(prefect_api())
+    _deploy()
+    begun = start(_worker(), folder)
+    lines.append(f"{'worker':<8} {'started' if begun else 'runs already':<13} pool {POOL}")
+    return lines
+
+
+def down() -> list[str]:
+    """Ends exactly what `up` started, the worker and its runs first; a line each."""
+    names = ("worker", "mlflow", "prefect")
+    return [f"{name:<8} {'ended' if stop(name, servers_folder()) else 'did not run'}" for name in names]
+
+
+def status() -> list[tuple[str, bool, str]]:
+    """(name, whether it runs and answers, where) of each server and the worker."""
+    rows: list[tuple[str, bool, str]] = []
+    for server in (*_servers(), _worker()):
+        process = running(server.name, servers_folder())
+        healthy = process is not None and (server.health is None or answers(server.health))
+        where = server.url if server.port is not None else f"pool {POOL}"
+        rows.append((server.name, healthy, where if process is None else f"{where}  process {process.pid}"))
+    return rows
+
+
+def prefect_api() -> str | None:
+    """The API of the Prefect server that `up` has started, None where it does not run."""
+    if running("prefect", servers_folder()) is None:
+        return None
+    return f"http://{LOOPBACK}:{_port('prefect')}/api"
+
+
+def mlflow_page() -> str | None:
+    """The MLflow server that people look at, None where there is none."""
+    if mlflow_uri().startswith("http"):
+        return mlflow_uri()
+    return f"http://{LOOPBACK}:{_port('mlflow')}" if running("mlflow", servers_folder()) is not None else None
+
+
+def _port(name: str) -> int:
+    """The port that it runs on, else the one that it is to run on. Raises ServerError for a number that is none."""
+    if running(name, servers_folder()) is not None:
+        return json.loads((servers_folder() / f"{name}.pid.json").read_text())["port"]
+    variable = f"LOOKOUT_{name.upper()}_PORT"
+    text = os.environ.get(variable) or str(PORTS[name])
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise ServerError(f"{variable} is {text!r}, want a port from 1 to 65535")
+    return int(text)
+
+
+def _servers() -> list[Server]:
+    """Prefect's; and MLflow's, unless MLFLOW_TRACKING_URI names one that others run."""
+    port = _port("prefect")
+    prefect = Server(
+        "prefect", ("prefect", "server", "start", "--host", LOOPBACK, "--port", str(port)), port,
+        f"http://{LOOPBACK}:{port}/api/health",
+        {"PREFECT_HOME": str(lookout_home() / "prefect"), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"},
+    )  # fmt: skip
+    if mlflow_uri().startswith("http"):
+        return [prefect]
+    _make_registry()
+    return [prefect, mlflow_server(_port("mlflow"), mlflow_uri(), (lookout_home() / "mlartifacts").as_uri())]
+
+
+def _make_registry() -> None:
+    """The store as `register` makes it: whole or not at all."""
+    if not (lookout_home() / "mlflow.db").exists():
+        code = "from components.model_registry.registry import connect; connect()"
+        subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | _paths(), capture_output=True)
+
+
+def _worker() -> Server:
+    command = ("prefect", "worker", "start", "--pool", POOL, "--type", "process", "--name", "lookout")
+    return Server("worker", command, environment=_paths() | {"PREFECT_API_URL": prefect_api() or ""})
+
+
+def _paths() -> dict[str, str]:
+    """Where runs find this checkout's code, tools and home, and how often they say that they live."""
+    return {
+        CHECKOUT: str(main_checkout()),
+        "LOOKOUT_HOME": str(lookout_home()),
+        "PYTHONPATH": str(main_checkout()),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PREFECT_HOME": str(lookout_home() / "prefect"),
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+        "PREFECT_WORKER_QUERY_SECONDS": "5",
+    }
+
+
+def _deploy() -> None:
+    answer = subprocess.run(
+        [sys.executable, "-m", "flows.deploy"], cwd=main_checkout(), env=os.environ | _paths(),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if answer.returncode:
+        said = (answer.stderr + answer.stdout).strip().splitlines()
+        errors = [line for line in said if "Error" in line] or said or ["it said nothing"]
+        raise ServerError(f"the deployments of prefect.yaml cannot be made: {errors[-1]}")

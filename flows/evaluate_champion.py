@@ -1,0 +1,37 @@
+"""Is the champion as good on the newest test images as on those that it was registered with?"""
+
+from __future__ import annotations
+
+from prefect import flow, get_run_logger
+from prefect.artifacts import create_markdown_artifact
+from prefect.states import State
+
+from components.model_registry.registry import alias_version, connect
+from components.params import load_params
+from flows.artifacts import done, tell
+from flows.place import only_training
+from flows.stage_task import lookout, run_stages
+
+
+@flow(name="evaluate-champion", flow_run_name="champion on the newest test images")
+def evaluate_champion() -> State[str]:
+    """Makes the test images of the data as it is, scores the champion on them, warns of a drop. Raises StageFailed."""
+    params = load_params()
+    if alias_version(connect(), params.register_.model_name, "champion") is None:
+        return done("there is no champion yet")
+    with only_training():  # it uses the machine as a training does
+        for _ in run_stages(["prompts"]):
+            pass
+        found = lookout("rescore", "@champion")
+    change = found["now"] - found["before"]
+    text = (f"{found['version']}: F1 {found['before']:.4f} at registration, {found['now']:.4f} on {found['images']} "
+            f"{'the same' if found['same_images'] else 'new'} images: {change:+.4f}")  # fmt: skip
+    create_markdown_artifact(text, key="champion")
+    if change < -params.promote.max_regression:
+        get_run_logger().warning("the champion has dropped: %s", text)
+        tell("lookout.champion-dropped", "lookout.champion", text)
+    return done(text)
+
+
+if __name__ == "__main__":
+    evaluate_champion()

@@ -1,0 +1,98 @@
+"""Where a run works, and when: in the checkout or in a worktree of its own, one training at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import chdir, contextmanager
+from pathlib import Path
+
+from prefect import get_run_logger
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
+from prefect.client.schemas.filters import FlowRunFilter
+from prefect.concurrency.sync import concurrency
+from prefect.runtime import flow_run
+
+from components.compose import composed, overridden
+from components.errors import LookoutError
+from components.home import lookout_home
+from components.model_registry.git import git
+from components.model_registry.lineage import LOCK_FILE, dvc_files
+from components.params import PARAMS_FILE, load_params
+from components.training.lock import holders
+from components.worktree import add_worktree, remove_worktree
+
+LIMIT = "lookout-training"
+LEASE_S, LOOK_S = 60, 5
+
+
+@contextmanager
+def place(profile: str, overrides: Sequence[str], keep: str) -> Iterator[None]:
+    """This checkout for the parameters in force; else a worktree of HEAD with others, which is the folder meanwhile.
+
+    The worktree is named by its parameters: after a kill the same run finds it again and finishes. It is removed
+    once the work is done; keep: a branch that the version's commit is then put on. Raises ParamsError before
+    anything is made.
+    """
+    if not profile and not overrides:
+        load_params()
+        yield
+        return
+    text = overridden(composed(profile) if profile else PARAMS_FILE.read_text(), overrides)
+    commit = (git("rev-parse", "HEAD") or "").strip()
+    if keep and git("check-ref-format", "--branch", keep) is None:
+        raise LookoutError(f"{keep!r} is no name of a branch, which keep wants")
+    into = lookout_home() / "runs" / hashlib.sha256(f"{commit}\0{text}".encode()).hexdigest()[:16]
+    if not (into / PARAMS_FILE).exists():
+        remove_worktree(into)
+        lock = {LOCK_FILE.name: LOCK_FILE.read_text()} if LOCK_FILE.exists() else {}
+        add_worktree(into, commit, dvc_files() | lock | {PARAMS_FILE.name: text})
+    get_run_logger().info("works in %s, at commit %s; params.yaml here stays as it is", into, commit[:10])
+    with chdir(into):
+        yield
+        tag = (git("tag", "--points-at", "HEAD") or "").strip()
+    if keep:
+        _keep(keep, tag, into)
+    remove_worktree(into)
+
+
+def _keep(branch: str, tag: str, into: Path) -> None:
+    from json import loads
+
+    registration = into / "reports/registration.json"
+    name = f"lookout/v{loads(registration.read_text())['version']}" if registration.exists() else tag or "HEAD"
+    if git("branch", branch, name) is None:
+        get_run_logger().warning("the branch %s is there already; %s holds the result", branch, name)
+
+
+@contextmanager
+def only_training() -> Iterator[None]:
+    """One run trains at a time, by Prefect's limit and the machine's own lock; the second waits and says for what."""
+    logger = get_run_logger()
+    with get_client(sync_client=True) as client:
+        names = {limit.name for limit in client.read_global_concurrency_limits()}
+        if LIMIT not in names:
+            client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=LIMIT, limit=1))
+        elif (limit := client.read_global_concurrency_limit_by_name(LIMIT)).active_slots >= limit.limit:
+            logger.info("waits: %s", " and ".join(_running(client)) or "another run holds the only slot")
+    with concurrency(LIMIT, strict=True, lease_duration=LEASE_S, raise_on_lease_renewal_failure=False):
+        while by_hand := holders():
+            logger.info("waits: %s is training, started by hand", " and ".join(by_hand))
+            time.sleep(LOOK_S)
+        yield
+
+
+def busy() -> str:
+    """Who is training, empty where nobody is."""
+    with get_client(sync_client=True) as client:
+        limits = {limit.name: limit for limit in client.read_global_concurrency_limits()}
+        if LIMIT in limits and limits[LIMIT].active_slots:
+            return " and ".join(_running(client)) or "another run"
+    return " and ".join(holders())
+
+
+def _running(client) -> list[str]:
+    wanted = FlowRunFilter.model_validate({"state": {"type": {"any_": ["RUNNING"]}}, "tags": {"all_": ["training"]}})
+    return [run.name for run in client.read_flow_runs(flow_run_filter=wanted) if str(run.id) != flow_run.id]
