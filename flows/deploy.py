@@ -25,7 +25,6 @@ from flows.place import LIMIT
 WEBHOOK = "LOOKOUT_WEBHOOK"
 SILENT_S = 90
 """A run that says nothing for so long is dead: it says that it lives every 30 s."""
-ENDINGS = {f"prefect.flow-run.{name}" for name in ("Completed", "Failed", "Cancelled", "Crashed", "Paused")}
 NEWS = {"prefect.flow-run.Failed", "prefect.flow-run.Crashed", "lookout.drift", "lookout.promoted",
         "lookout.champion-dropped"}  # fmt: skip
 
@@ -48,13 +47,13 @@ def main() -> None:
 def zombies() -> Automation:
     """A run whose heartbeat stops becomes Crashed."""
     trigger = EventTrigger(
-        after={"prefect.flow-run.heartbeat"}, expect={"prefect.flow-run.heartbeat"} | ENDINGS,
+        after={"prefect.flow-run.heartbeat"}, expect={"prefect.flow-run.*"},
         match={"prefect.resource.id": ["prefect.flow-run.*"]}, for_each={"prefect.resource.id"},
         posture=Posture.Proactive, threshold=1, within=timedelta(seconds=SILENT_S),
     )  # fmt: skip
-    action = ChangeFlowRunState(
-        name="Crashed", state=StateType.CRASHED, message="It says nothing any more: its process was killed.", force=True
-    )
+    # not by force: a run that has ended, and whose last heartbeat came late, stays as it is
+    said = "It says nothing any more: its process was killed."
+    action = ChangeFlowRunState(name="Crashed", state=StateType.CRASHED, message=said, force=False)
     return Automation(name="lookout: a silent run has crashed", trigger=trigger, actions=[action])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import chdir, contextmanager
@@ -15,6 +16,7 @@ from prefect.client.schemas.filters import FlowRunFilter
 from prefect.concurrency.sync import concurrency
 from prefect.runtime import flow_run
 
+from components.children import die_with_parent
 from components.compose import composed, overridden
 from components.errors import LookoutError
 from components.home import lookout_home
@@ -71,6 +73,8 @@ def _keep(branch: str, tag: str, into: Path) -> None:
 def only_training() -> Iterator[None]:
     """One run trains at a time, by Prefect's limit and the machine's own lock; the second waits and says for what."""
     logger = get_run_logger()
+    if "PREFECT__FLOW_RUN_ID" in os.environ:  # a worker's child: it does not train on behind the worker's back
+        die_with_parent()
     with get_client(sync_client=True) as client:
         names = {limit.name for limit in client.read_global_concurrency_limits()}
         if LIMIT not in names:

@@ -32,3 +32,13 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for stage, *arguments in DATA_STAGES:
         run_stage(folder, stage, *arguments)
     return folder
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A checkout after one run of the flow, and what the flow said; minutes long."""
+    from tests.test_end_to_end import checkout, run
+
+    folder = checkout(tmp_path_factory.mktemp("end-to-end") / "checkout")
+    answer = run(folder, "flows.retrain")
+    return folder, answer.stdout + answer.stderr

@@ -61,14 +61,6 @@ def weights(folder: Path, model: str) -> str:
     return hashlib.sha256((folder / "models" / model / "model.safetensors").read_bytes()).hexdigest()
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A checkout after one run of the flow, and what the flow said."""
-    folder = checkout(tmp_path_factory.mktemp("end-to-end") / "checkout")
-    answer = run(folder, "flows.retrain")
-    return folder, answer.stdout + answer.stderr
-
-
 def test_the_flow_completes_and_a_bare_dvc_repro_has_nothing_to_do(finished: tuple[Path, str]) -> None:
     folder, said = finished
     assert "Completed" in said

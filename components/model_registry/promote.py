@@ -32,6 +32,8 @@ from components.store.tables import read_table
 Rescore = Callable[[Any, Lineage], Path]
 CHAMPION, PREVIOUS = "champion", "previous"
 TAINT = "lookout.tainted"
+VERIFIED = "lineage verified"
+"""The gate that no one overrules: nothing unproven is promoted."""
 PROMOTIONS = "promotions"
 NONCOMMERCIAL = ("non-commercial", "noncommercial", "non commercial", "-nc", "research")
 
@@ -72,8 +74,9 @@ def promote(reference: str, rescore: Rescore, force: bool = False, reason: str =
     """Moves `champion` to the version where every gate passes, and `previous` to the champion that was.
 
     rescore(version, lineage) gives the champion's per_image.parquet on the test images of that lineage.
-    force: also where they do not; then a reason is wanted, and kept. The gate table and who, when, from what
-    become an artifact of the version's run. Raises RegistryError where the version is not there.
+    force: also where they do not, but never where the lineage does not hold; then a reason is wanted, and kept.
+    The gate table and who, when, from what become an artifact of the version's run. Raises RegistryError where the
+    version is not there.
     """
     if force and not reason.strip():
         raise RegistryError("--force overrules the gates: say why with --reason")
@@ -86,7 +89,8 @@ def promote(reference: str, rescore: Rescore, force: bool = False, reason: str =
         if champion is not None and champion.version == version.version:
             return Promotion(_named(version), True, [], _named(champion))
         gates = gate_table(version, champion, params.promote, rescore)
-        promoted = force or all(gate.passed for gate in gates)
+        failed = [gate.name for gate in gates if not gate.passed]
+        promoted = not failed or (force and VERIFIED not in failed)
         outcome = Promotion(_named(version), promoted, gates, _named(champion) if champion else None)
         _record(client, version, outcome, reason)
         if promoted:
@@ -136,7 +140,7 @@ def _verified(version: Any) -> Gate:
     findings = verify(f"models:/{version.name}/{version.version}")
     broken = [finding for finding in findings if finding.holds is False]
     seen = f"{broken[0].claim}: {broken[0].seen}" if broken else f"{len(findings)} claims, none broken"
-    return Gate("lineage verified", holds(findings), seen, "lookout verify finds nothing broken")
+    return Gate(VERIFIED, holds(findings), seen, "lookout verify finds nothing broken")
 
 
 def _clean(lineage: Lineage) -> Gate:

@@ -45,7 +45,8 @@ def mlflow_server(port: int, store: str, artifacts: str, *more: str) -> Server:
     options = ("--host", LOOPBACK, "--port", str(port), "--workers", "1", "--backend-store-uri", store,
                "--artifacts-destination", artifacts)  # fmt: skip
     return Server("mlflow", ("mlflow", "server", *options, *more), port, f"http://{LOOPBACK}:{port}/health",
-                  {"MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX": SOURCES})  # fmt: skip
+                  {"MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX": SOURCES,
+                   "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"})  # fmt: skip
 
 
 def start(server: Server, folder: Path) -> bool:

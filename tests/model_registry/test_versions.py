@@ -149,6 +149,7 @@ def test_a_version_holds_until_one_bit_of_it_is_turned(checkout: Path) -> None:
     refused = CliRunner().invoke(app, ["promote", uri])
     assert refused.exit_code == 1
     assert "FAILED  lineage verified: model file model.safetensors" in refused.stdout
+    assert not promote(uri, never, force=True, reason="no one may").promoted
     assert alias_version(connect(), "lookout", "champion") is None
 
 

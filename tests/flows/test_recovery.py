@@ -1,0 +1,154 @@
+"""kill -9 of each part at three moments: the same command, or nobody's, finishes the work with the same outputs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.flows.running import Running, change_weight, copy_of, outputs, servers_up, until
+
+MOMENTS = {
+    "grpo begins": "Running stage 'grpo'",
+    "grpo has a resume point": "grpo step 2 of",
+    "predict": "Running stage 'predict@grpo'",
+}
+TARGETS = ("flow", "dvc", "trainer", "worker", "server")
+IN_SLOW = {("flow", "grpo has a resume point"), ("server", "grpo begins")}
+ROWS = [
+    pytest.param(target, moment, marks=pytest.mark.slow if (target, moment) in IN_SLOW else pytest.mark.drill)
+    for target in TARGETS
+    for moment in MOMENTS
+]
+WEIGHT = 0.37
+
+
+@pytest.fixture(scope="module")
+def wanted(finished: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Outputs of a run that nobody disturbed."""
+    from tests.test_end_to_end import run
+
+    folder = copy_of(finished[0], tmp_path_factory.mktemp("undisturbed") / "checkout")
+    change_weight(folder, WEIGHT)
+    run(folder, "dvc", "repro")
+    return outputs(folder)
+
+
+@pytest.mark.parametrize(("target", "moment"), ROWS)
+def test_whatever_is_killed_the_work_is_finished(
+    target: str, moment: str, wanted: dict[str, str], finished: tuple[Path, str], tmp_path: Path
+) -> None:
+    folder = copy_of(finished[0], tmp_path / "checkout")
+    change_weight(folder, WEIGHT)
+    with servers_up(folder) as running, most_trainers(running) as counts:
+        first = running.run()
+        until(lambda: MOMENTS[moment] in running.log(), 240, running.log)
+        victim = until(lambda: find(running, target), 20)
+        began = time.monotonic()
+        running.kill(victim)
+        if target in ("worker", "server"):
+            running.lookout("up")
+        how = finish(running, first)
+        seconds = time.monotonic() - began
+        assert outputs(folder) == wanted
+        assert max(counts) <= 1
+        assert until(lambda: stages(running) == [], 20) is True
+    record = Path(tmp_path.parent) / "kills.txt"
+    with record.open("a") as file:
+        file.write(f"{target:<8} {moment:<24} {how:<40} {seconds:.0f} s, outputs as undisturbed\n")
+
+
+def find(running: Running, target: str) -> psutil.Process | None:
+    """The process to kill."""
+    words = {"flow": ["prefect.engine"], "dvc": ["components.children", "dvc", "repro"],
+             "trainer": ["components.stages."], "worker": ["prefect worker start"], "server": ["prefect server start"]}[target]  # fmt: skip
+    return next(iter(running.processes(*words)), None)
+
+
+def finish(running: Running, first: str) -> str:
+    """Waits for the work's end, and gives the command again where nobody else does; says who finished it."""
+    again = ""
+    idle_since = time.monotonic()
+    deadline = idle_since + 400
+    while time.monotonic() < deadline:
+        time.sleep(0.5)
+        try:
+            runs = running.flow_runs("retrain")
+        except OSError:
+            continue
+        done = [run for run in runs if run["state"]["type"] == "COMPLETED"]
+        if done:
+            if done[0]["id"] == first:
+                return "the same run went on"
+            return "the command given again" if done[0]["id"] == again else "scheduled again by the automation"
+        if any(run["state"]["type"] in ("RUNNING", "PENDING", "SCHEDULED", "CANCELLING") for run in runs):
+            idle_since = time.monotonic()
+        elif time.monotonic() - idle_since > 15 and not again:
+            again = running.run()
+    raise AssertionError(running.log()[-3000:])
+
+
+def stages(running: Running) -> list[psutil.Process]:
+    return running.processes("components.stages.") + running.processes("dvc", "repro")
+
+
+class most_trainers:  # noqa: N801  (a context manager)
+    """How many trainings were seen at once, ten times a second."""
+
+    def __init__(self, running: Running) -> None:
+        self._running, self._counts, self._over = running, [0], threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def _look(self) -> None:
+        while not self._over.wait(0.1):
+            self._counts.append(len(self._running.processes("components.stages.grpo")))
+
+    def __enter__(self) -> list[int]:
+        self._thread.start()
+        return self._counts
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+
+@pytest.mark.slow
+def test_a_run_whose_machine_went_silent_is_crashed_and_given_once_more(
+    finished: tuple[Path, str], tmp_path: Path
+) -> None:
+    folder = copy_of(finished[0], tmp_path / "checkout")
+    change_weight(folder, WEIGHT)
+    with servers_up(folder) as running:
+        first = running.run()
+        until(lambda: "Running stage 'grpo'" in running.log(), 240, running.log)
+        time.sleep(30)  # a heartbeat has come
+        for process in running.processes("prefect worker start") + running.processes("prefect.engine"):
+            process.kill()
+        killed = time.monotonic()
+        assert running.wait(first, 120)[0] == "CRASHED"
+        assert time.monotonic() - killed < 120
+        running.lookout("up")
+        (second,) = until(lambda: [run for run in running.flow_runs("retrain") if "again" in run["tags"]], 60)
+        assert running.wait(second["id"])[0] == "COMPLETED"
+
+
+@pytest.mark.slow
+def test_a_cancelled_run_ends_all_its_processes_and_the_next_one_finishes(
+    finished: tuple[Path, str], tmp_path: Path, wanted: dict[str, str]
+) -> None:
+    folder = copy_of(finished[0], tmp_path / "checkout")
+    change_weight(folder, WEIGHT)
+    with servers_up(folder) as running:
+        run = running.run()
+        until(lambda: "grpo step 1 of" in running.log(), 240, running.log)
+        begun = time.monotonic()
+        running.client.post(f"/flow_runs/{run}/set_state", json={"state": {"type": "CANCELLING"}}).raise_for_status()
+        until(lambda: stages(running) == [] and not running.processes("prefect.engine"), 40, running.log)
+        assert time.monotonic() - begun < 20
+        assert running.wait(run, 30)[0] == "CANCELLED"
+        waits = running.run()
+        assert running.wait(waits)[0] == "COMPLETED"
+    assert outputs(folder) == wanted
