@@ -11,6 +11,7 @@ from prefect.events import emit_event
 from prefect.states import Completed, State
 
 from components.errors import DataError
+from components.home import lookout_home
 from components.operations.up import mlflow_page
 from components.quality.drift import drift_of
 from components.report.gallery import png_uri
@@ -20,13 +21,14 @@ REPORTS = Path("reports")
 WORST = 10
 
 
-def show_validation(dataset: str) -> dict[str, Any] | None:
+def show_validation(dataset: str, stopped: bool = False) -> dict[str, Any] | None:
     """The artifact validation-<dataset>: counts, findings and drift in words. Hands the drift on, where there is any.
 
-    A validation that stopped is read from where its page is kept. A history that cannot be read (a cache that was
-    cleaned) is said there and stops nothing.
+    stopped: the stage has failed, so that it is read from where it is kept. A history that cannot be read (a cache
+    that was cleaned) is said there and stops nothing.
     """
-    content = _validation(dataset)
+    folder = lookout_home() / "validation" if stopped else Path("data/validated")
+    content = json.loads((folder / dataset / "validation.json").read_text())
     findings = sorted((check for check in content["checks"] if not check["success"]),
                       key=lambda one: (one["severity"] != "error", -(one["unexpected_count"] or 0)))  # fmt: skip
     lines = [f"# Validation of {dataset}: {'passed' if content['success'] else 'stopped'}", ""]
@@ -36,14 +38,13 @@ def show_validation(dataset: str) -> dict[str, Any] | None:
         f"- **{one['severity']}**: {one['note']}: {one['unexpected_count']}, first {one['first']}"
         for one in findings[:WORST]
     ]
-    moved, text = _drift(dataset) if content["success"] else (None, "not looked at: nothing of it goes on.")
+    moved, text = _drift(dataset) if not stopped else (None, "not looked at: nothing of it goes on.")
     lines += ["", "## Since the previous version", "", text]
+    if stopped:
+        page = folder / dataset / "report" / "index.html"
+        lines += ["", f"[The report, with pictures]({page.as_uri()})"]
     create_markdown_artifact("\n".join(lines), key=f"validation-{_key(dataset)}")
     return moved
-
-
-def _validation(dataset: str) -> dict[str, Any]:
-    return json.loads((Path("data/validated") / dataset / "validation.json").read_text())
 
 
 def _key(name: str) -> str:
@@ -77,10 +78,10 @@ def show_scores() -> None:
 
 
 def show_gates(outcome: dict[str, Any]) -> str:
-    """The artifact gates: the version beside the champion, gate by gate; its text."""
+    """The artifact gates: the version beside the champion, gate by gate, failed ones first; its text."""
     rows = "".join(
         f"| {'passed' if gate['passed'] else '**failed**'} | {gate['name']} | {gate['seen']} | {gate['wanted']} |\n"
-        for gate in outcome["gates"]
+        for gate in sorted(outcome["gates"], key=lambda one: one["passed"])
     )
     head = f"# {outcome['version']} beside {outcome['before'] or 'no champion yet'}"
     text = f"{head}\n\n| | gate | seen | wanted |\n|---|---|---|---|\n{rows or '| passed | it is the champion | | |'}\n"

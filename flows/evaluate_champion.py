@@ -10,7 +10,8 @@ from components.model_registry.registry import alias_version, connect
 from components.params import load_params
 from flows.artifacts import done, tell
 from flows.place import only_training
-from flows.stage_task import lookout, run_stages
+from flows.retrain import run_shown
+from flows.stage_task import lookout
 
 
 @flow(name="evaluate-champion", flow_run_name="champion on the newest test images")
@@ -20,8 +21,7 @@ def evaluate_champion() -> State[str]:
     if alias_version(connect(), params.register_.model_name, "champion") is None:
         return done("there is no champion yet")
     with only_training():  # it uses the machine as a training does
-        for _ in run_stages(["prompts"]):
-            pass
+        run_shown(["prompts"])
         found = lookout("rescore", "@champion")
     change = found["now"] - found["before"]
     text = (f"{found['version']}: F1 {found['before']:.4f} at registration, {found['now']:.4f} on {found['images']} "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from prefect import flow, get_run_logger
 from prefect.flow_runs import pause_flow_run
@@ -25,13 +25,13 @@ class Approval(RunInput):
 
 
 @flow(name="promote", flow_run_name="{reference} · {promote}")
-def promote(
-    reference: Annotated[
-        str, Field(description="models:/lookout/1, models:/lookout@challenger, @challenger or 1")
-    ] = "@challenger",
-    promote: Annotated[Promote, Field(description="as in retrain")] = "ask",
-) -> State[str]:
-    """Holds a version against the champion, and makes it the champion where that is wanted. Raises StageFailed."""
+def promote(reference: str = "@challenger", promote: Promote = "ask") -> State[str]:
+    """Holds a version against the champion, and makes it the champion where that is wanted. Raises StageFailed.
+
+    Args:
+        reference: models:/lookout/1, models:/lookout@challenger, @challenger or 1
+        promote: never: only show the gates; if-better: where every gate passes; ask: a person answers on this page
+    """
     return done(decide(reference, promote))
 
 

@@ -15,7 +15,11 @@ AGAIN = "again"
 
 @flow(name="recover", flow_run_name="recover {crashed}")
 def recover(crashed: UUID) -> State[str]:
-    """Schedules the crashed run's deployment with the same parameters, unless that run was itself a second try."""
+    """Schedules the crashed run's deployment with the same parameters, unless that run was itself a second try.
+
+    Args:
+        crashed: the run's ID
+    """
     with get_client(sync_client=True) as client:
         run = client.read_flow_run(crashed)
         if run.deployment_id is None:

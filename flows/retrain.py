@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Any
 
 from prefect import flow, get_run_logger
 from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 from prefect.states import State
-from pydantic import Field
 
 from components.errors import LookoutError
 from components.model_registry.git import git
@@ -21,13 +21,7 @@ from components.params import load_params
 from flows.artifacts import REPORTS, done, show_links, show_scores, show_validation, tell
 from flows.place import only_training, place
 from flows.promotion import Promote, decide
-from flows.stage_task import run_stages
-
-Overrides = Annotated[
-    list[str],
-    Field(title="Parameter overrides", examples=[["rewards.weights.looking=0.5"]],
-          description="KEY=VALUE of params.yaml, checked before anything runs; the run then has a worktree of its own"),
-]  # fmt: skip
+from flows.stage_task import StageFailed, run_stages
 
 
 def run_name() -> str:
@@ -40,31 +34,31 @@ def run_name() -> str:
 
 @flow(name="retrain", flow_run_name=run_name, log_prints=False, validate_parameters=True)
 def retrain(
-    profile: Annotated[
-        str, Field(description="a file of conf/profile, without .yaml; empty: the params.yaml in force")
-    ] = "",
-    overrides: Overrides = [],  # noqa: B006  (Prefect copies a form's defaults)
-    stages: Annotated[
-        list[str], Field(description="stages to end with, by their names in dvc.yaml; empty: all of them")
-    ] = [],  # noqa: B006
-    force: Annotated[bool, Field(description="run stages that are up to date, too")] = False,
-    promote: Annotated[
-        Promote, Field(description="never; if-better: where every gate passes; ask: a person answers in this page")
-    ] = "never",
-    keep: Annotated[str, Field(description="a new branch for the result of an overridden run; empty: no branch")] = "",
+    profile: str = "",
+    overrides: list[str] = [],  # noqa: B006  (a form's default: Prefect copies it)
+    stages: list[str] = [],  # noqa: B006
+    force: bool = False,
+    promote: Promote = "never",
+    keep: str = "",
 ) -> State[str]:
     """Runs every stage in the graph's order; registers a challenger; says what became of it.
 
     Raises StageFailed with the stage's own sentence, ParamsError before anything runs.
+
+    Args:
+        profile: a file of conf/profile, without .yaml; empty: the params.yaml in force
+        overrides: KEY=VALUE of params.yaml, like `rewards.weights.looking=0.5`, checked before anything runs; such a
+            run has a worktree of its own
+        stages: what to end with, by its names in dvc.yaml (`validate`, `grpo`, `score@sft`); empty: everything
+        force: run stages that are up to date, too
+        promote: never; if-better: where every gate passes; ask: a person answers on this run's page
+        keep: a new branch for the result of a run with overrides; empty: none (its version's tag keeps it anyway)
     """
     with place(profile, overrides, keep):
         params = load_params()
         _tag(params.profile, list(params.datasets))
-        cached: list[bool] = []
         with only_training():
-            for stage, was_there in run_stages(stages, force):
-                cached.append(was_there)
-                _behind(stage)
+            cached = run_shown(stages, force)
         said = f"{sum(cached)} of {len(cached)} stages were up to date"
         get_run_logger().info(said)
         if (stages and "register" not in stages) or (all(cached) and promote == "never"):
@@ -75,11 +69,25 @@ def retrain(
         return done(decide(registration["model_uri"], promote))
 
 
-def _behind(stage: str) -> None:
-    """What is shown once a stage is done: a validation's findings, and a warning where its data has drifted."""
-    kind, _, dataset = stage.partition("@")
-    if kind != "validate":
-        return
+def run_shown(targets: Sequence[str] = (), force: bool = False) -> list[bool]:
+    """Runs the targets and what is before them, and shows each validation, also one that stops the run.
+
+    For each stage whether it was up to date. Raises StageFailed.
+    """
+    cached: list[bool] = []
+    try:
+        for stage, was_there in run_stages(targets, force):
+            cached.append(was_there)
+            if stage.startswith("validate@"):
+                _show(stage.removeprefix("validate@"))
+    except StageFailed as error:
+        if error.stage.startswith("validate@"):
+            show_validation(error.stage.removeprefix("validate@"), stopped=True)
+        raise
+    return cached
+
+
+def _show(dataset: str) -> None:
     drift = show_validation(dataset)
     if drift is not None and drift["moved"]:
         sentence = f"{dataset} has drifted: {', '.join(drift['moved'])}"

@@ -16,12 +16,10 @@ from prefect import get_run_logger, task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed, State
-from ruamel.yaml import YAML
 
 from components.errors import LookoutError, ParamsError
-from components.params import load_raw
+from components.graph import stage_names
 
-DVC_FILE = Path("dvc.yaml")
 CACHED = "didn't change, skipping"
 FROM_CACHE = "is cached - skipping run"
 """Another run has made it: its outputs are checked out."""
@@ -40,24 +38,9 @@ END_S = 10
 class StageFailed(LookoutError):  # noqa: N818  (what Prefect shows as the reason)
     """A stage ended with an error; the text is the stage's own sentence."""
 
-
-def stage_names() -> list[str]:
-    """Every stage in the graph's order as dvc.yaml writes it, foreach stages one by one."""
-    graph, values = YAML(typ="safe").load(DVC_FILE.read_text()), load_raw()
-    return [name for stage, body in graph["stages"].items() for name in _expanded(stage, body, values)]
-
-
-def _expanded(stage: str, body: dict[str, Any], values: dict[str, Any]) -> Iterator[str]:
-    if "foreach" not in body:
-        yield stage
-        return
-    items = body["foreach"]
-    if isinstance(items, str):
-        key = items.strip("${}")
-        if key not in values:
-            raise ParamsError(f"dvc.yaml runs {stage} for each of {key}:, which params.yaml does not have")
-        items = values[key]
-    yield from (f"{stage}@{item}" for item in items)
+    def __init__(self, stage: str, sentence: str) -> None:
+        super().__init__(f"{stage}: {sentence}")
+        self.stage = stage
 
 
 def stages_for(targets: Sequence[str]) -> list[str]:
@@ -162,7 +145,7 @@ def stream(*command: str, what: str) -> list[str]:
         if process.poll() is None:
             _end(process)
     if code:
-        raise StageFailed(f"{what}: {failure_sentence(lines)}")
+        raise StageFailed(what, failure_sentence(lines))
     return lines
 
 

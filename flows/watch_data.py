@@ -6,32 +6,32 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated, cast
+from typing import cast
 
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
 from prefect.states import State
-from pydantic import Field
 
 from components.errors import DataError
 from components.params import load_params
-from flows.artifacts import done, show_validation
+from flows.artifacts import done
 from flows.place import busy
 from flows.promotion import Promote
-from flows.retrain import retrain
-from flows.stage_task import run_stages, stream
+from flows.retrain import retrain, run_shown
+from flows.stage_task import stream
 
 DEPLOYMENT = "retrain/retrain"
 
 
 @flow(name="watch-data", flow_run_name="watch data")
-def watch_data(
-    promote: Annotated[Promote, Field(description="what the retraining does with its challenger")] = "never",
-) -> State[str]:
+def watch_data(promote: Promote = "never") -> State[str]:
     """Looks at every dataset's source; where one has changed it is taken in and validated, and a retraining started.
 
     Raises StageFailed with the stage's sentence where new data is not valid: nothing is trained then.
+
+    Args:
+        promote: what the retraining does with its challenger
     """
     logger = get_run_logger()
     who = busy()
@@ -44,12 +44,7 @@ def watch_data(
     for name, why in news.items():
         logger.info("%s: %s", name, why)
         _take_in(name)
-        try:
-            for _ in run_stages([f"validate@{name}"]):
-                pass
-        finally:
-            if (Path("data/validated") / name / "validation.json").exists():
-                show_validation(name)
+        run_shown([f"validate@{name}"])
     started = _start(promote)
     return done(f"{'; '.join(f'{name}: {why}' for name, why in news.items())}; {started}", "Retraining")
 

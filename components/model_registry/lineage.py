@@ -16,6 +16,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from components.errors import RegistryError
+from components.graph import stage_names
 from components.model_registry.git import git, git_state
 from components.params import PARAMS_FILE, Params, load_params
 from components.store.atomic import canonical_json
@@ -117,13 +118,17 @@ def hardware() -> dict[str, Any]:
 
 
 def read_lock() -> dict[str, Any]:
-    """dvc.lock as plain values. Raises RegistryError where it is missing."""
+    """dvc.lock as plain values, without stages that the graph no longer has. Raises RegistryError where it is missing.
+
+    DVC leaves the entry of a stage that was taken away, a dataset's of an earlier profile.
+    """
     if not LOCK_FILE.exists():
         raise RegistryError("dvc.lock is not there: nothing says what the models were made from; run dvc repro")
     lock = YAML(typ="safe", pure=True).load(LOCK_FILE.read_text())  # YAML 1.2: PyYAML reads 2e-06 as text
     if "grpo" not in lock.get("stages", {}):
         raise RegistryError("dvc.lock has no stage grpo; run dvc repro grpo")
-    return lock
+    there = set(stage_names())
+    return lock | {"stages": {name: stage for name, stage in lock["stages"].items() if name in there}}
 
 
 def check_weights(lock: dict[str, Any]) -> None:

@@ -145,7 +145,7 @@ def _verified(version: Any) -> Gate:
 
 def _clean(lineage: Lineage) -> Gate:
     code = lineage["code"]
-    return Gate("code was committed", code["clean"], code["commit"] or "no commit", "a commit without changes")
+    return Gate("code was committed", code["clean"], (code["commit"] or "no commit")[:12], "a commit without changes")
 
 
 def _untainted(version: Any) -> Gate:

@@ -83,7 +83,8 @@ def _servers() -> list[Server]:
     prefect = Server(
         "prefect", ("prefect", "server", "start", "--host", LOOPBACK, "--port", str(port)), port,
         f"http://{LOOPBACK}:{port}/api/health",
-        {"PREFECT_HOME": str(lookout_home() / "prefect"), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"},
+        {"PREFECT_HOME": str(lookout_home() / "prefect"), "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+         "PREFECT_SERVER_UI_API_URL": f"http://{LOOPBACK}:{port}/api"},
     )  # fmt: skip
     if mlflow_uri().startswith("http"):
         return [prefect]

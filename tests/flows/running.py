@@ -69,6 +69,13 @@ class Running:
                                   json={"parameters": parameters, "state": {"type": "SCHEDULED"}})  # fmt: skip
         return answer.raise_for_status().json()["id"]
 
+    def unschedule(self, deployment: str) -> None:
+        """No schedule starts it any more: a test does."""
+        found = self.client.get(f"/deployments/name/{deployment}").raise_for_status().json()
+        for schedule in found["schedules"]:
+            path = f"/deployments/{found['id']}/schedules/{schedule['id']}"
+            self.client.patch(path, json={"active": False}).raise_for_status()
+
     def state(self, run: str) -> tuple[str, str]:
         """(type, message) of a run's state."""
         state = self.client.get(f"/flow_runs/{run}").raise_for_status().json()["state"]

@@ -63,9 +63,14 @@ def test_whatever_is_killed_the_work_is_finished(
 
 def find(running: Running, target: str) -> psutil.Process | None:
     """The process to kill."""
-    words = {"flow": ["prefect.engine"], "dvc": ["components.children", "dvc", "repro"],
-             "trainer": ["components.stages."], "worker": ["prefect worker start"], "server": ["prefect server start"]}[target]  # fmt: skip
-    return next(iter(running.processes(*words)), None)
+    words = {
+        "flow": ["prefect.engine"],
+        "dvc": ["components.children", "dvc", "repro"],
+        "trainer": ["components.stages."],
+        "worker": ["prefect worker start"],
+        "server": ["prefect server start"],
+    }
+    return next(iter(running.processes(*words[target])), None)
 
 
 def finish(running: Running, first: str) -> str:

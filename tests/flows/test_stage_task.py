@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from components.errors import ParamsError
-from flows.stage_task import failure_sentence, stage_names
+from components.graph import stage_names
+from flows.stage_task import failure_sentence
 
 
 def test_every_stage_stands_in_the_graphs_order() -> None:

@@ -131,6 +131,16 @@ def test_the_statement_is_provenance_and_says_the_same_twice(checkout: Path) -> 
     assert "register" not in lineage["state"]["dvc.lock"]
 
 
+def test_what_the_graph_no_longer_has_is_no_claim(checkout: Path) -> None:
+    train(checkout, "one", 5)
+    lock = (checkout / "dvc.lock").read_text()
+    stale = "  ingest@earlier:\n    cmd: x\n    params: {params.yaml: {datasets.earlier: {root: there}}}\n"
+    (checkout / "dvc.lock").write_text(lock.replace("stages:\n", f"stages:\n{stale}"))
+    uri = register_model()["model_uri"]
+    assert "ingest@earlier" not in trace(uri)["state"]["dvc.lock"]
+    assert holds(verify(uri))
+
+
 def test_a_version_holds_until_one_bit_of_it_is_turned(checkout: Path) -> None:
     uri = registered(checkout, "one", 5)
     findings = verify(uri)

@@ -1,0 +1,114 @@
+"""Prefect's and MLflow's pages in headless Chromium, with real clicks: what an engineer sees and does."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.flows.running import Running, copy_of, servers_up, until
+
+pytestmark = pytest.mark.slow
+CHROMIUM = "/usr/bin/chromium"
+OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+           "--disable-component-update", "--disable-sync"]  # fmt: skip
+SHOTS = os.environ.get("LOOKOUT_SCREENSHOTS")
+"""A folder that is to have pictures of the pages; none where it is not set."""
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    with sync_playwright() as browsers:
+        browser = browsers.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        page = browser.new_page(viewport={"width": 1200, "height": 850})
+        page.set_default_timeout(20_000)
+        yield page
+        browser.close()
+
+
+def shot(page: Page, name: str) -> None:
+    if SHOTS:
+        page.wait_for_timeout(2500)
+        page.screenshot(path=Path(SHOTS) / f"{name}.png")
+
+
+def form(page: Page, running: Running, name: str) -> str:
+    """Opens the form of a deployment; Prefect's address."""
+    root = str(running.client.base_url).removesuffix("/api/")
+    deployment = running.client.get(f"/deployments/name/{name}/{name}").json()["id"]
+    page.goto(f"{root}/deployments/deployment/{deployment}/run")
+    return root
+
+
+def test_a_run_is_started_watched_and_answered_in_the_pages(
+    finished: tuple[Path, str], tmp_path: Path, page: Page
+) -> None:
+    folder = copy_of(finished[0], tmp_path / "checkout")
+    with servers_up(folder) as running:
+        root = start_by_the_form(page, running)
+        run = until(lambda: ended(running, "retrain"), 240, running.log)
+        assert run["state"]["type"] == "COMPLETED", run["state"]["message"]
+        look_at_the_run(page, root, run)
+        answer_the_pause(page, running)
+        look_at_the_version(page, running)
+        assert "looking: 0.05" in (folder / "params.yaml").read_text()
+        page.goto(f"{root}/deployments")
+        expect(page.get_by_text("watch-data").first).to_be_visible()
+        shot(page, "deployments")
+
+
+def start_by_the_form(page: Page, running: Running) -> str:
+    root = form(page, running, "retrain")
+    expect(page.get_by_text("checked before anything runs")).to_be_visible()  # each parameter is described
+    page.get_by_role("button", name="Add item").first.click()
+    page.locator("textarea").nth(1).fill("rewards.weights.looking=0.4")
+    shot(page, "form")
+    page.get_by_role("button", name="Submit").click()
+    until(lambda: running.flow_runs("retrain"), 20)
+    return root
+
+
+def ended(running: Running, flow: str) -> dict[str, Any] | None:
+    runs = running.flow_runs(flow)
+    return next((run for run in runs if run["state"]["type"] in ("COMPLETED", "FAILED", "CRASHED")), None)
+
+
+def look_at_the_run(page: Page, root: str, run: dict[str, Any]) -> None:
+    page.goto(f"{root}/runs/flow-run/{run['id']}")
+    expect(page.get_by_text("crowd · all · looking 0.4").first).to_be_visible()
+    expect(page.get_by_text("Completed").first).to_be_visible()
+    shot(page, "run")
+    page.get_by_text("Artifacts", exact=True).last.click()
+    for key in ("validation-crowd", "scores", "contact-sheet", "links", "gates"):
+        expect(page.get_by_text(key, exact=True).first).to_be_visible()
+    shot(page, "artifacts")
+
+
+def answer_the_pause(page: Page, running: Running) -> None:
+    root = form(page, running, "promote")
+    page.get_by_role("button", name="Submit").click()
+    run = until(lambda: paused(running), 90, running.log)
+    page.goto(f"{root}/runs/flow-run/{run['id']}")
+    page.get_by_role("button", name="Resume").click()
+    expect(page.get_by_text("lineage verified").first).to_be_visible()  # the gates stand before whoever answers
+    page.locator(".p-toggle__control").last.click()
+    page.locator(".p-modal textarea").last.fill("seen in the page")
+    shot(page, "approval")
+    page.locator(".p-modal__footer").get_by_role("button", name="Submit").click()
+    state, message = running.wait(run["id"], 90)
+    assert (state, message) == ("COMPLETED", "models:/lookout/1 is champion; before: nobody")
+
+
+def paused(running: Running) -> dict[str, Any] | None:
+    return next((run for run in running.flow_runs("promote") if run["state"]["type"] == "PAUSED"), None)
+
+
+def look_at_the_version(page: Page, running: Running) -> None:
+    page.goto(f"http://127.0.0.1:{running.environment['LOOKOUT_MLFLOW_PORT']}/#/models/lookout/versions/1")
+    expect(page.get_by_text("A policy that finds every person in a crowd")).to_be_visible()
+    expect(page.get_by_text("champion").first).to_be_visible()
+    shot(page, "version")
