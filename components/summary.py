@@ -30,7 +30,7 @@ def print_summary() -> None:
         console.print(f"validation   {REPORTS / 'validation' / name / 'index.html'} (with links to the Data Docs)")
     console.print(f"lineage      .venv/bin/lookout trace {registration['model_uri']}")
     console.print(f"MLflow       .venv/bin/mlflow ui --backend-store-uri {mlflow_uri()}")
-    console.print("Prefect      .venv/bin/prefect server start, and .venv/bin/python -m flows.retrain")
+    console.print("Prefect      make up, then http://127.0.0.1:4200; make down ends it")
 
 
 def scores(model: str) -> list[str]:

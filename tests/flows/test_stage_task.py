@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from prefect.states import Failed
 
 from components.errors import ParamsError
 from components.graph import stage_names
-from flows.stage_task import failure_sentence
+from flows import stage_task
+from flows.stage_task import Progress, StageFailed, failure_sentence, second_try_helps, stages_for
 
 
 def test_every_stage_stands_in_the_graphs_order() -> None:
@@ -31,3 +33,36 @@ def test_the_stages_own_sentence_is_kept() -> None:
     assert failure_sentence(lines) == "the dataset is gone"
     assert failure_sentence(["", "Killed", ""]) == "Killed"
     assert failure_sentence([]) == "it said nothing"
+
+
+def test_a_second_try_is_for_the_network_not_for_bad_data() -> None:
+    expected = {
+        "the registry at http://x does not answer": True,
+        "Connection reset by peer": True,
+        "crowd: 4 rows are not valid": False,
+        "params.yaml: grpo.max_steps is 'many'": False,
+    }
+    for sentence, helps in expected.items():
+        assert second_try_helps(None, None, Failed(data=StageFailed("register", sentence))) is helps
+
+
+def test_targets_are_run_with_what_is_before_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert stages_for(["prompts"]) == ["synthesize@crowd", "ingest@crowd", "validate@crowd", "base", "prompts"]
+    assert stages_for(["score"])[-1] == "score@grpo"
+    assert stages_for([]) == stage_names()
+    with pytest.raises(ParamsError, match=r"dvc\.yaml has no stage gpro; it has synthesize@crowd"):
+        stages_for(["gpro"])
+
+
+def test_progress_is_read_from_the_trainers_own_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[tuple] = []
+    monkeypatch.setattr(stage_task, "create_progress_artifact", lambda *given: shown.append(given) or "artifact")
+    monkeypatch.setattr(stage_task, "update_progress_artifact", lambda *given: shown.append(given))
+    progress = Progress()
+    for line in ("17:12:08 INFO grpo step 8 of 160: loss 0.0185, reward 0.5892, 194 s left", "Writing model shards",
+                 "17:12:18 INFO grpo step 16 of 160: loss 0.01, reward 0.6, 60 s left"):  # fmt: skip
+        progress.show(line)
+    assert shown == [
+        (5.0, "progress-grpo", "step 8 of 160, loss 0.0185, reward 0.5892, 3 min left"),
+        ("artifact", 10.0, "step 16 of 160, loss 0.01, reward 0.6, 1 min left"),
+    ]
