@@ -24,7 +24,7 @@ SHOTS = os.environ.get("LOOKOUT_SCREENSHOTS")
 def page() -> Iterator[Page]:
     with sync_playwright() as browsers:
         browser = browsers.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
-        page = browser.new_page(viewport={"width": 1200, "height": 850})
+        page = browser.new_page(viewport={"width": 1200, "height": 1100})
         page.set_default_timeout(20_000)
         yield page
         browser.close()
@@ -65,6 +65,7 @@ def start_by_the_form(page: Page, running: Running) -> str:
     root = form(page, running, "retrain")
     expect(page.get_by_text("checked before anything runs")).to_be_visible()  # each parameter is described
     page.get_by_role("button", name="Add item").first.click()
+    expect(page.locator("textarea")).to_have_count(3)
     page.locator("textarea").nth(1).fill("rewards.weights.looking=0.4")
     shot(page, "form")
     page.get_by_role("button", name="Submit").click()
