@@ -30,7 +30,7 @@ def show_validation(dataset: str, stopped: bool = False) -> dict[str, Any] | Non
     folder = lookout_home() / "validation" if stopped else Path("data/validated")
     content = json.loads((folder / dataset / "validation.json").read_text())
     findings = sorted((check for check in content["checks"] if not check["success"]),
-                      key=lambda one: (one["severity"] != "error", -(one["unexpected_count"] or 0)))  # fmt: skip
+                      key=lambda one: (one["severity"] != "critical", -(one["unexpected_count"] or 0)))  # fmt: skip
     lines = [f"# Validation of {dataset}: {'passed' if content['success'] else 'stopped'}", ""]
     lines += [f"- {key.replace('_', ' ')}: {value}" for key, value in content["counts"].items()]
     lines += [f"- refused one by one: {content['quarantined']}", "", f"## Findings: {len(findings)}", ""]

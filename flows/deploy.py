@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from contextlib import suppress
 from datetime import timedelta
+from hashlib import sha256
 from typing import cast
 from uuid import UUID
 
@@ -39,9 +41,19 @@ def main() -> None:
         command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
         subprocess.run(command, check=True)
         for automation in (zombies(), second_try(client), *notifications()):
-            for old in client.read_automations_by_name(automation.name):
-                client.delete_automation(old.id)
-            automation.create()
+            _have(client, automation)
+
+
+def _have(client: SyncPrefectClient, automation: Automation) -> None:
+    """Makes it where it is not there or is another: one that is made anew forgets the runs that it was watching."""
+    text = json.dumps(automation.model_dump(mode="json", exclude={"id": True, "trigger": {"id"}}), sort_keys=True)
+    automation.description = f"made by `make up`, definition {sha256(text.encode()).hexdigest()[:16]}"
+    there = client.read_automations_by_name(automation.name)
+    if [old.description for old in there] == [automation.description]:
+        return
+    for old in there:
+        client.delete_automation(old.id)
+    automation.create()
 
 
 def zombies() -> Automation:

@@ -96,7 +96,7 @@ def test_new_data_is_validated_and_trained_on_and_bad_data_is_neither(
         assert "validate@crowd: crowd:" in said
         shown = running.artifacts("validation-crowd")[0]
         assert shown.startswith("# Validation of crowd: stopped")
-        assert "**error**" in shown
+        assert "- **critical**: no image stands in two splits" in shown
         assert len(running.flow_runs("retrain")) == 1  # nothing was trained
         message = until(lambda: posted[-1] if posted else None, 30)
         assert message["text"].startswith("Lookout: prefect.flow-run.Failed\nwatch data")
