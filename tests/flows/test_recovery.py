@@ -100,6 +100,14 @@ def stages(running: Running) -> list[psutil.Process]:
     return running.processes("components.stages.") + running.processes("dvc", "repro")
 
 
+def parent(process: psutil.Process) -> int:
+    """A trainer's own child, before it becomes another program, bears its parent's name; 0 where it has ended."""
+    try:
+        return process.ppid()
+    except psutil.NoSuchProcess:
+        return 0
+
+
 class most_trainers:  # noqa: N801  (a context manager)
     """How many trainings were seen at once, ten times a second."""
 
@@ -109,7 +117,8 @@ class most_trainers:  # noqa: N801  (a context manager)
 
     def _look(self) -> None:
         while not self._over.wait(0.1):
-            self._counts.append(len(self._running.processes("components.stages.grpo")))
+            found = {process.pid: process for process in self._running.processes("components.stages.grpo")}
+            self._counts.append(sum(parent(process) not in found for process in found.values()))
 
     def __enter__(self) -> list[int]:
         self._thread.start()
