@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import FlowRun
@@ -14,6 +14,7 @@ from prefect.deployments import run_deployment
 from prefect.states import State
 
 from components.errors import DataError
+from components.model_registry.lineage import LOCK_FILE
 from components.params import load_params
 from flows.artifacts import done
 from flows.place import busy
@@ -38,6 +39,8 @@ def watch_data(promote: Promote = "never") -> State[str]:
     if who:
         return done(f"{who} is training; the next look is for later", "Busy")
     names = list(load_params().datasets)
+    if not LOCK_FILE.exists():
+        return done("nothing has run here yet: the first retraining is started by a person", "Nothing new")
     news = {name: why for name in names if (why := what_is_new(name))}
     if not news:
         return done(f"nothing new in {', '.join(names)}", "Nothing new")
@@ -52,16 +55,25 @@ def watch_data(promote: Promote = "never") -> State[str]:
 def what_is_new(dataset: str) -> str:
     """How a dataset differs from what was last validated, in words; empty where it does not.
 
-    DVC says it: of the *.dvc file of its folder (a changed folder, an import that has moved), else of its stages.
+    DVC says it: of the *.dvc file of its folder (a changed folder, an import that has moved), else of the data that
+    its stages read and wrote. Code and parameters that have changed are no news of the data.
     """
     tracked = _tracked(dataset)
     if tracked is not None:
         said = _status(tracked)
         if said:
             return "its import has moved" if "update available" in json.dumps(said) else f"{tracked[:-4]} has changed"
-    if _status(f"validate@{dataset}") or _status(f"ingest@{dataset}"):
+    root = load_params().datasets[dataset].root
+    if any(data_changed(_status(f"{stage}@{dataset}"), root) for stage in ("ingest", "validate")):
         return "its last version was not validated yet"
     return ""
+
+
+def data_changed(status: dict[str, Any], root: str) -> bool:
+    """Whether `dvc status --json` of a stage names data: the dataset's folder, or what lies in data/."""
+    changes = [paths for entries in status.values() for entry in entries if isinstance(entry, dict)
+               for paths in entry.values() if isinstance(paths, dict)]  # fmt: skip
+    return any(path == root or path.startswith("data/") for paths in changes for path in paths)
 
 
 def _tracked(dataset: str) -> str | None:
@@ -70,7 +82,7 @@ def _tracked(dataset: str) -> str | None:
     return path.as_posix() if path.exists() else None
 
 
-def _status(target: str) -> object:
+def _status(target: str) -> dict[str, Any]:
     answer = subprocess.run(
         [sys.executable, "-m", "dvc", "status", "--json", target], capture_output=True, text=True, check=False
     )

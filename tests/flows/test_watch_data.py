@@ -13,11 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from flows.watch_data import data_changed
 from tests.flows.running import Running, copy_of, servers_up, until
 from tests.test_end_to_end import run
 from tests.workspace import read_params, write_params
-
-pytestmark = pytest.mark.slow
 
 
 @contextmanager
@@ -66,6 +65,7 @@ def write(folder: Path, split: str, content: list[dict]) -> None:
     (folder / f"annotation_{split}.odgt").write_text("".join(json.dumps(row) + "\n" for row in content))
 
 
+@pytest.mark.slow
 def test_new_data_is_validated_and_trained_on_and_bad_data_is_neither(
     finished: tuple[Path, str], tmp_path: Path
 ) -> None:
@@ -100,6 +100,14 @@ def test_new_data_is_validated_and_trained_on_and_bad_data_is_neither(
         assert len(running.flow_runs("retrain")) == 1  # nothing was trained
         message = until(lambda: posted[-1] if posted else None, 30)
         assert message["text"].startswith("Lookout: prefect.flow-run.Failed\nwatch data")
+
+
+def test_new_code_is_no_news_of_the_data() -> None:
+    code = {"validate@crowd": [{"changed deps": {"components/errors.py": "modified", "params.yaml": "new"}}]}
+    assert data_changed(code, "raw/crowd") is False
+    assert data_changed({}, "raw/crowd") is False
+    for path in ("raw/crowd", "data/interim/crowd"):
+        assert data_changed({"ingest@crowd": [{"changed deps": {path: "modified"}}, "changed command"]}, "raw/crowd")
 
 
 def watched(running: Running) -> tuple[str, str]:
