@@ -54,9 +54,8 @@ def reproduce(reference: str, into: Path, start: str = "ingest", default_name: s
     stages.sort(key=lambda name: ORDER.index(name.split("@")[0]))
     again = [name for name in stages if ORDER.index(name.split("@")[0]) >= ORDER.index(start)]
     kept = [name for name in stages if name not in again]
-    tracked = [path for path in lineage["state"] if path.endswith(".dvc")]
-    if kept or tracked:
-        _run(into, "dvc", "pull", "-q", *kept, *tracked, check=False)  # from the cache, else from the remote
+    if kept:
+        _run(into, "dvc", "pull", "-q", *kept, check=False)  # from the cache, else from the remote
     for name in kept:  # what neither has is made again too, where it can be: drawn data
         _run(into, "dvc", "repro", "--single-item", name)
     for name in again:

@@ -12,7 +12,10 @@ from components.model_registry.git import git
 
 
 def add_worktree(into: Path, commit: str, state: dict[str, str]) -> None:
-    """Makes it at `into` and writes `state` (path -> text) there. Raises LookoutError where git cannot."""
+    """Makes it at `into`, writes `state` (path -> text) there, and has DVC put the data of its *.dvc files there.
+
+    Raises LookoutError where git cannot, or where neither cache nor remote has the data.
+    """
     if git("worktree", "add", "--detach", str(into), commit) is None:
         raise LookoutError(
             f"git has no commit {commit}, or no worktree can be made at {into}; git fetch brings commits"
@@ -22,6 +25,12 @@ def add_worktree(into: Path, commit: str, state: dict[str, str]) -> None:
         (into / path).write_text(text)
     cache = _dvc(Path(), "cache", "dir").strip()
     _dvc(into, "cache", "dir", "--local", cache)
+    tracked = [path for path in state if path.endswith(".dvc")]
+    if tracked:
+        try:
+            _dvc(into, "checkout", "-q", *tracked)
+        except LookoutError:
+            _dvc(into, "pull", "-q", *tracked)
 
 
 def remove_worktree(into: Path) -> None:

@@ -15,14 +15,14 @@ from uuid import UUID
 from prefect.automations import Automation
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, WorkPoolCreate
+from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.events.actions import ChangeFlowRunState, RunDeployment, SendNotification
 from prefect.events.schemas.automations import EventTrigger, Posture
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.states import StateType
 
 from components.operations.up import POOL
-from flows.place import LIMIT
+from flows.place import make_limit
 
 WEBHOOK = "LOOKOUT_WEBHOOK"
 SILENT_S = 90
@@ -36,8 +36,7 @@ def main() -> None:
     with get_client(sync_client=True) as client:
         with suppress(ObjectAlreadyExists):
             client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
-        if LIMIT not in {limit.name for limit in client.read_global_concurrency_limits()}:
-            client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=LIMIT, limit=1))
+        make_limit(client)
         command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
         subprocess.run(command, check=True)
         for automation in (zombies(), second_try(client), *notifications()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -10,7 +11,7 @@ from contextlib import chdir, contextmanager
 from pathlib import Path
 
 from prefect import get_run_logger
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.concurrency.sync import concurrency
@@ -22,6 +23,7 @@ from components.errors import LookoutError
 from components.home import lookout_home
 from components.model_registry.git import git
 from components.model_registry.lineage import LOCK_FILE, dvc_files
+from components.model_registry.registry import TAG
 from components.params import PARAMS_FILE, load_params
 from components.training.lock import holders
 from components.worktree import add_worktree, remove_worktree
@@ -54,19 +56,19 @@ def place(profile: str, overrides: Sequence[str], keep: str) -> Iterator[None]:
     get_run_logger().info("works in %s, at commit %s; params.yaml here stays as it is", into, commit[:10])
     with chdir(into):
         yield
-        tag = (git("tag", "--points-at", "HEAD") or "").strip()
     if keep:
-        _keep(keep, tag, into)
+        _keep(keep, into / "reports/registration.json")
     remove_worktree(into)
 
 
-def _keep(branch: str, tag: str, into: Path) -> None:
-    from json import loads
-
-    registration = into / "reports/registration.json"
-    name = f"lookout/v{loads(registration.read_text())['version']}" if registration.exists() else tag or "HEAD"
-    if git("branch", branch, name) is None:
-        get_run_logger().warning("the branch %s is there already; %s holds the result", branch, name)
+def _keep(branch: str, registration: Path) -> None:
+    logger = get_run_logger()
+    if not registration.exists():
+        logger.warning("nothing was registered, so there is nothing to keep on %s", branch)
+        return
+    tag = TAG.format(json.loads(registration.read_text())["version"])
+    if git("branch", branch, tag) is None:
+        logger.warning("the branch %s is there already; %s holds the result", branch, tag)
 
 
 @contextmanager
@@ -76,16 +78,21 @@ def only_training() -> Iterator[None]:
     if "PREFECT__FLOW_RUN_ID" in os.environ:  # a worker's child: it does not train on behind the worker's back
         die_with_parent()
     with get_client(sync_client=True) as client:
-        names = {limit.name for limit in client.read_global_concurrency_limits()}
-        if LIMIT not in names:
-            client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=LIMIT, limit=1))
-        elif (limit := client.read_global_concurrency_limit_by_name(LIMIT)).active_slots >= limit.limit:
+        make_limit(client)
+        limit = client.read_global_concurrency_limit_by_name(LIMIT)
+        if limit.active_slots >= limit.limit:
             logger.info("waits: %s", " and ".join(_running(client)) or "another run holds the only slot")
     with concurrency(LIMIT, strict=True, lease_duration=LEASE_S, raise_on_lease_renewal_failure=False):
         while by_hand := holders():
             logger.info("waits: %s is training, started by hand", " and ".join(by_hand))
             time.sleep(LOOK_S)
         yield
+
+
+def make_limit(client: SyncPrefectClient) -> None:
+    """The server's limit of one training at a time, where it is not there yet; another number that was set stays."""
+    if LIMIT not in {limit.name for limit in client.read_global_concurrency_limits()}:
+        client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=LIMIT, limit=1))
 
 
 def busy() -> str:
@@ -97,6 +104,6 @@ def busy() -> str:
     return " and ".join(holders())
 
 
-def _running(client) -> list[str]:
+def _running(client: SyncPrefectClient) -> list[str]:
     wanted = FlowRunFilter.model_validate({"state": {"type": {"any_": ["RUNNING"]}}, "tags": {"all_": ["training"]}})
     return [run.name for run in client.read_flow_runs(flow_run_filter=wanted) if str(run.id) != flow_run.id]

@@ -88,6 +88,9 @@ def test_new_data_is_validated_and_trained_on_and_bad_data_is_neither(
         assert "images: 45" in running.artifacts("validation-crowd")[0]
         assert "images 44 -> 45" in running.artifacts("validation-crowd")[0]
 
+        run_id = running.run(overrides=["validate.max_quarantined_frac=0.5"], stages=["validate"])  # in a worktree
+        assert running.wait(run_id) == ("COMPLETED", "0 of 2 stages were up to date")
+
         test = rows(crowd, "test")
         shutil.copy(crowd / "Images/dropped-in.jpg", crowd / "Images/leaked.jpg")
         write(crowd, "test", [*test, train[0] | {"ID": "leaked"}])
@@ -97,7 +100,7 @@ def test_new_data_is_validated_and_trained_on_and_bad_data_is_neither(
         shown = running.artifacts("validation-crowd")[0]
         assert shown.startswith("# Validation of crowd: stopped")
         assert "- **critical**: no image stands in two splits" in shown
-        assert len(running.flow_runs("retrain")) == 1  # nothing was trained
+        assert len(running.flow_runs("retrain")) == 2  # nothing was trained
         message = until(lambda: posted[-1] if posted else None, 30)
         assert message["text"].startswith("Lookout: prefect.flow-run.Failed\nwatch data")
 
