@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from components.code_deps import code_deps
+from components.errors import TrainingError
 from components.home import lookout_home
+from components.params import TrainerParams
 from components.store.atomic import canonical_json
 from components.store.digest import file_sha256
 from components.training.policy import weights_sha256
@@ -53,3 +56,22 @@ def _whole(checkpoint: Path) -> bool:
     except (OSError, json.JSONDecodeError):
         return False
     return isinstance(state, dict) and "global_step" in state
+
+
+def refuse_full_disk(stage: str, start: Path, folder: Path, params: TrainerParams) -> None:
+    """Raises TrainingError where the resume points and the new model would not fit beside what lies in `folder`.
+
+    An estimate from the size of the starting weights: a resume point holds them and AdamW's two moments in 32 bits
+    (DeepSpeed's a master copy too), three are there while one is written; an adapter's are small. The new model is
+    written beside the old one.
+    """
+    weights = sum(path.stat().st_size for path in start.glob("*.safetensors"))
+    point = 0.1 if params.lora else 5 if params.launch.deepspeed == "none" else 7
+    there = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    needed = weights * (3 * point + 2) - there
+    free = shutil.disk_usage(folder.parent).free
+    if needed > free:
+        raise TrainingError(
+            f"{stage} cannot start: resume points and model need about {needed / 2**30:.1f} GiB more at "
+            f"{folder.parent}, {free / 2**30:.1f} are free; free space (lookout gc) or put LOOKOUT_HOME elsewhere"
+        )

@@ -20,7 +20,7 @@ from transformers import PrinterCallback, TrainerCallback, TrainerControl, Train
 from components.errors import TrainingError
 from components.params import LoraParams, TrainerParams
 from components.store.atomic import atomic_file, atomic_folder, write_json
-from components.training.checkpoints import checkpoint_folder, last_whole_checkpoint, run_fingerprint
+from components.training.checkpoints import checkpoint_folder, last_whole_checkpoint, refuse_full_disk, run_fingerprint
 from components.training.launch import deepspeed_config
 from components.training.lock import sole_run
 from components.training.policy import load_model, save_policy, weights_sha256
@@ -53,6 +53,7 @@ def train_policy(
     with ExitStack() as held:
         if os.environ.get("RANK", "0") == "0":  # one process holds it for all
             held.enter_context(sole_run(stage, folder))
+            refuse_full_disk(stage, start, folder, params)
         trainer = _trained(stage, start, folder, params, columns, make_trainer)
         weights = _whole_weights(trainer)
         if trainer.accelerator.is_main_process:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
@@ -15,7 +16,7 @@ import pytest
 from components.errors import DataError, ModelError, TrainingError
 from components.params import BaseParams, GrpoParams, PretrainedParams, RewardsParams, VllmParams, load_section
 from components.training.answering import answer_tokens
-from components.training.checkpoints import checkpoint_folder, last_whole_checkpoint, run_fingerprint
+from components.training.checkpoints import checkpoint_folder, last_whole_checkpoint, refuse_full_disk, run_fingerprint
 from components.training.data import load_prompts, open_image
 from components.training.group_rewards import GroupRewards, whole_groups
 from components.training.grpo import SamePrompts, check_batches, check_vllm
@@ -177,6 +178,23 @@ def test_a_second_training_is_refused_and_the_lock_dies_with_its_owner(own_home:
         except TrainingError:
             time.sleep(0.1)
     raise AssertionError("the lock outlived its owner")
+
+
+def test_a_training_that_would_fill_the_disk_does_not_start(tmp_path: Path, monkeypatch) -> None:
+    start, folder = tmp_path / "start", tmp_path / "checkpoints/grpo-1"
+    start.mkdir()
+    folder.mkdir(parents=True)
+    (start / "model.safetensors").write_bytes(bytes(2**20))
+    (folder / "resume-point").write_bytes(bytes(5 * 2**20))
+    params = load_section(GrpoParams)
+    needed = (3 * 5 + 2 - 5) * 2**20  # three resume points of five times the weights, the new model; five are there
+    for free, fits in ((needed, True), (needed - 1, False)):
+        monkeypatch.setattr("shutil.disk_usage", lambda _, free=free: SimpleNamespace(free=free))
+        if fits:
+            refuse_full_disk("grpo", start, folder, params)
+        else:
+            with pytest.raises(TrainingError, match=r"grpo cannot start: .* need about 0\.0 GiB more .*LOOKOUT_HOME"):
+                refuse_full_disk("grpo", start, folder, params)
 
 
 def test_one_process_runs_in_place_under_the_lock(own_home: Path) -> None:
