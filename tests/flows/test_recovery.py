@@ -150,6 +150,16 @@ def test_a_run_whose_machine_went_silent_is_crashed_and_given_once_more(
 
 
 @pytest.mark.slow
+def test_a_second_run_waits_its_turn_and_says_for_what(finished: tuple[Path, str], tmp_path: Path) -> None:
+    folder = copy_of(finished[0], tmp_path / "checkout")
+    with servers_up(folder) as running, most_trainers(running) as counts:
+        runs = [running.run(overrides=[f"rewards.weights.looking={weight}"], stages=["grpo"]) for weight in (0.2, 0.3)]
+        assert [running.wait(run)[0] for run in runs] == ["COMPLETED", "COMPLETED"]
+        assert "waits: crowd · grpo · looking 0." in running.log()
+        assert max(counts) == 1
+
+
+@pytest.mark.slow
 def test_a_cancelled_run_ends_all_its_processes_and_the_next_one_finishes(
     finished: tuple[Path, str], tmp_path: Path, wanted: dict[str, str]
 ) -> None:
