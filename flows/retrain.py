@@ -17,6 +17,7 @@ from prefect.states import State
 
 from components.errors import LookoutError
 from components.model_registry.git import git
+from components.operations.up import check_prefect
 from components.params import load_params
 from flows.artifacts import REPORTS, done, show_links, show_scores, show_validation, tell
 from flows.place import only_training, place
@@ -108,6 +109,7 @@ def _tag(profile: str, datasets: list[str]) -> None:
 def main() -> None:
     """Runs the flow once; what the user can mend is one sentence and exit code 1."""
     try:
+        check_prefect()
         retrain()
     except LookoutError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201

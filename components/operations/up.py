@@ -59,6 +59,15 @@ def prefect_api() -> str | None:
     return f"http://{LOOPBACK}:{_port('prefect')}/api"
 
 
+def check_prefect() -> None:
+    """Raises ServerError where PREFECT_API_URL names a server that does not answer; without the name none is needed."""
+    api = os.environ.get("PREFECT_API_URL")
+    if api and not answers(f"{api.rstrip('/')}/health"):
+        raise ServerError(
+            f"Prefect's server at {api} does not answer; `make up` starts one here, unset PREFECT_API_URL to do without"
+        )
+
+
 def mlflow_page() -> str | None:
     """The MLflow server that people look at, None where there is none."""
     if mlflow_uri().startswith("http"):

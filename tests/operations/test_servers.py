@@ -13,7 +13,7 @@ import pytest
 from components.errors import ServerError
 from components.operations.doctor import Finding, examine
 from components.operations.servers import Server, answers, port_taken, running, start, stop
-from components.operations.up import prefect_api, status
+from components.operations.up import check_prefect, prefect_api, status
 
 
 @pytest.fixture
@@ -80,6 +80,14 @@ def test_the_doctor_names_what_is_down_and_what_to_do(monkeypatch: pytest.Monkey
     assert found["registry"] == Finding(
         "bad", "registry", "http://127.0.0.1:9 does not answer", "start it, or unset MLFLOW_TRACKING_URI"
     )
+
+
+def test_a_server_that_is_gone_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    check_prefect()
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    with pytest.raises(ServerError, match=r"Prefect's server at http://127\.0\.0\.1:9/api does not answer; `make up`"):
+        check_prefect()
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "x"])
