@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from components.operations.servers import answers
 from tests.workspace import REPO, make_workspace, read_params, write_params
 
 pytestmark = pytest.mark.slow
@@ -211,14 +212,6 @@ def test_the_model_is_served_on_loopback_and_a_bad_image_is_a_400(finished: tupl
         finally:
             os.killpg(server.pid, signal.SIGTERM)
             server.wait(30)
-
-
-def answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return answer.status == 200
-    except OSError:
-        return False
 
 
 def post(url: str, image: str) -> tuple[int, dict]:
