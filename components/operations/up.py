@@ -25,6 +25,7 @@ def servers_folder() -> Path:
 def up() -> list[str]:
     """Starts what does not run yet; a line a server. Raises ServerError; what was started by then stays up."""
     folder, lines = servers_folder(), list[str]()
+    _make_registry()
     for server in _servers():
         begun = start(server, folder)
         lines.append(f"{server.name:<8} {'started' if begun else 'runs already':<13} {server.url}")
@@ -97,13 +98,12 @@ def _servers() -> list[Server]:
     )  # fmt: skip
     if mlflow_uri().startswith("http"):
         return [prefect]
-    _make_registry()
     return [prefect, mlflow_server(_port("mlflow"), mlflow_uri(), (lookout_home() / "mlartifacts").as_uri())]
 
 
 def _make_registry() -> None:
-    """The store as `register` makes it: whole or not at all."""
-    if not (lookout_home() / "mlflow.db").exists():
+    """The local store as `register` makes it: whole or not at all."""
+    if not mlflow_uri().startswith("http") and not (lookout_home() / "mlflow.db").exists():
         code = "from components.model_registry.registry import connect; connect()"
         subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | _paths(), capture_output=True)
 
