@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from trl.trainer.grpo_config import GRPOConfig
-from trl.trainer.grpo_trainer import GRPOTrainer
 from trl.trainer.utils import RepeatSampler
 
 from components.errors import TrainingError
@@ -17,6 +16,7 @@ from components.store.tables import write_table
 from components.training.data import load_prompts
 from components.training.group_rewards import COLUMNS as REWARD_COLUMNS
 from components.training.group_rewards import GroupRewards, RolloutKeeper
+from components.training.shared_prefix import SharedPrefixTrainer
 from components.training.trainer_run import check_starts_from_policy, lora_config, train_policy
 
 CURVES = {
@@ -30,7 +30,7 @@ CURVES = {
     "grad_norm": "grad_norm",
     "learning_rate": "learning_rate",
 }
-OWN = {"kept_rollout_groups", "vllm"}  # ours, not TRL's
+OWN = {"kept_rollout_groups", "vllm", "shared_prefix"}  # ours, not TRL's
 
 
 class EpochSampler(RepeatSampler):
@@ -73,7 +73,7 @@ class SamePrompts:
         return answer
 
 
-class RolloutTrainer(GRPOTrainer):
+class RolloutTrainer(SharedPrefixTrainer):
     """TRL's trainer, unchanged in what it computes; it resumes exactly, and keeps a sample of its rollouts."""
 
     def __init__(self, *args: Any, rewards: GroupRewards, keeper: RolloutKeeper, **kwargs: Any) -> None:
@@ -128,6 +128,7 @@ def train_grpo(
             peft_config=lora_config(params.lora),
             rewards=rewards,
             keeper=keepers[-1],
+            shared_prefix=params.shared_prefix,
         )
 
     columns = {f"reward_{name}": f"rewards/{name}/mean" for name in rewards_params.weights} | CURVES

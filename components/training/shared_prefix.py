@@ -1,0 +1,132 @@
+"""TRL's GRPO trainer, paying for each prompt and its image once a group instead of once a completion.
+
+Exact mathematics: losses and gradients are those of stock TRL to floating-point noise (tests/training/
+test_shared_prefix.py). What changes is the order of work: layouts of the log-probabilities in prefix_layouts.py,
+sampling in sampling.py. Source of the idea: Prefix Grouper, arXiv:2506.05433.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from trl.models.utils import unwrap_model_for_generation
+from trl.trainer.grpo_trainer import GRPOTrainer
+
+from components.errors import TrainingError
+from components.training.prefix_layouts import Completions, Scored, choose_layout, packed, two_part
+from components.training.prompts_once import Prompts, distinct_prompts, images_by_row
+from components.training.sampling import Sampling, sample_completions
+
+log = logging.getLogger("lookout.grpo")
+SharedPrefix = Literal["auto", "on", "off"]
+KNOWN = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
+"""Model types whose positions and caches are known to work; tests hold each of them."""
+
+
+class SharedPrefixTrainer(GRPOTrainer):
+    """GRPOTrainer whose log-probabilities (policy, old, reference) and sampling go by distinct prompts."""
+
+    def __init__(self, *args: Any, shared_prefix: SharedPrefix = "auto", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._shares = shares_prefix(shared_prefix, self._why_not())
+        self._sampling = Sampling(
+            temperature=self.temperature,
+            top_p=self.top_p,
+            ends=tuple(self.eos_token_ids),
+            never=(self._inner(self.model).config.image_token_id,),  # a sampled one would have no image
+        )
+
+    def _why_not(self) -> str | None:
+        """Why the prompt cannot be shared here, None where it can."""
+        config = self._inner(self.model).config
+        if config.model_type not in KNOWN:
+            return f"a model of type {config.model_type} is not known to work ({', '.join(KNOWN)} are)"
+        if config.get_text_config()._attn_implementation != "sdpa":
+            return f"attention is {config.get_text_config()._attn_implementation}, want sdpa"
+        return None
+
+    def _inner(self, model: Any) -> Any:
+        """The Hugging Face model itself, out of its wrappers and adapters."""
+        inner = self.accelerator.unwrap_model(model)
+        return inner.get_base_model() if hasattr(inner, "get_base_model") else inner
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: Any,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        logits_to_keep: int,
+        batch_size: int | None = None,
+        compute_entropy: bool = False,
+        **fields: Any,
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        if not self._shares:
+            return super()._get_per_token_logps_and_entropies(
+                model, input_ids, attention_mask, logits_to_keep, batch_size, compute_entropy, **fields
+            )
+        size = batch_size or len(input_ids)
+        images = images_by_row(
+            len(input_ids), fields.get("pixel_values"), fields.get("image_grid_thw"), fields.get("num_images")
+        )
+        scored: list[Scored] = []
+        for start in range(0, len(input_ids), size):
+            rows = slice(start, start + size)
+            ids, mask = input_ids[rows], attention_mask[rows]
+            asked, answered = slice(None, -logits_to_keep), slice(-logits_to_keep, None)
+            prompts = distinct_prompts(self._inner(model), ids[:, asked], mask[:, asked], images[rows])
+            with self.accelerator.autocast():
+                scored.append(self._score(model, prompts, Completions(ids[:, answered], mask[:, answered])))
+        entropies = torch.cat([entropy for _, entropy in scored if entropy is not None]) if compute_entropy else None
+        return torch.cat([logps for logps, _ in scored]), entropies, None
+
+    def _score(self, model: Any, prompts: Prompts, completions: Completions) -> Scored:
+        inner = self._inner(model)
+        # a checkpointed layer takes no cache; ZeRO-3 wants one forward pass a backward pass
+        cache = not (inner.is_gradient_checkpointing and inner.training) and not self._zero3
+        per_row = choose_layout(inner.config, prompts, completions, cache)
+        if per_row is None:
+            return two_part(model, prompts, completions)
+        return packed(model, prompts, completions, per_row)
+
+    @property
+    def _zero3(self) -> bool:
+        plugin = self.accelerator.state.deepspeed_plugin
+        return plugin is not None and plugin.zero_stage == 3
+
+    def _generate_single_turn(
+        self, prompt_ids: list[list[int]], images: Any, multimodal_fields: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> tuple[list[list[int]], Any]:
+        if not self._shares or self.use_vllm:
+            return super()._generate_single_turn(prompt_ids, images, multimodal_fields, *args, **kwargs)
+        longest = max(map(len, prompt_ids))
+        ids = torch.tensor([[self._tokenizer.pad_token_id] * (longest - len(one)) + list(one) for one in prompt_ids])
+        mask = torch.tensor([[0] * (longest - len(one)) + [1] * len(one) for one in prompt_ids])
+        counts = [len(one) if one else 0 for one in images] if images else None
+        device = self.accelerator.device
+        fields = [multimodal_fields.get(name) for name in ("pixel_values", "image_grid_thw")]
+        by_row = images_by_row(len(ids), *(None if one is None else torch.as_tensor(one, device=device) for one in fields), counts)
+        with (
+            unwrap_model_for_generation(
+                self.model_wrapped,
+                self.accelerator,
+                gather_deepspeed3_params=self.args.ds3_gather_for_generation,
+                gradient_checkpointing_kwargs=self.args.gradient_checkpointing_kwargs,
+            ) as unwrapped,
+            torch.no_grad(),
+        ):
+            prompts = distinct_prompts(self._inner(self.model), ids.to(device), mask.to(device), by_row)
+            completions = sample_completions(unwrapped, prompts, self._sampling, self.max_completion_length)
+        return completions, None
+
+
+def shares_prefix(asked: SharedPrefix, why_not: str | None) -> bool:
+    """Whether the prompt is shared; one line in the log where `auto` does not. Raises TrainingError where `on` cannot."""
+    if asked == "off" or why_not is None:
+        return asked != "off"
+    if asked == "on":
+        raise TrainingError(f"grpo.shared_prefix is on, but {why_not}; auto or off take TRL's own step")
+    log.info("the prompt is not shared in a group (%s): TRL's own step", why_not)
+    return False

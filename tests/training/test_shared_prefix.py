@@ -1,0 +1,397 @@
+"""The shared-prefix step against stock TRL: the same losses, gradients and tokens, whatever the setting."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from trl.trainer.grpo_config import GRPOConfig
+from trl.trainer.grpo_trainer import GRPOTrainer
+from trl.trainer.utils import add_fused_lm_head
+
+from components.errors import TrainingError
+from components.training import shared_prefix
+from components.training.data import load_prompts
+from components.training.policy import load_model
+from components.training.prefix_layouts import Completions, choose_layout, pack_rows, packed_mask
+from components.training.processor import load_processor
+from components.training.prompts_once import distinct_prompts, images_by_row
+from components.training.sampling import Sampling, sample_completions
+from components.training.shared_prefix import SharedPrefixTrainer, shares_prefix
+
+LOSS_TYPES = ("grpo", "bnpo", "dr_grpo", "dapo", "cispo", "sapo", "luspo", "vespo")
+NEAR = 1e-5
+IMAGE_TOKENS, MERGED = 16, 4
+
+
+def trainer(workspace: Path, kind: type[GRPOTrainer], size: int = 8, model: Any = None, **settings: Any) -> Any:
+    """A trainer over the prepared prompts, on the base policy with weights so wide that tokens' chances differ."""
+    if model is None:
+        model = load_model(workspace / "models/base")
+        widen(model)
+    dataset = load_prompts(workspace / "data/prompts/grpo.parquet")
+    own = {"shared_prefix": settings.pop("shared_prefix", "on")} if kind is SharedPrefixTrainer else {}
+    peft = settings.pop("peft_config", None)
+    arguments = GRPOConfig(
+        output_dir=str(workspace / "none"), use_cpu=True, bf16=False, report_to=[], remove_unused_columns=False,
+        per_device_train_batch_size=2 * size, num_generations=size, max_completion_length=24, max_steps=2,
+        logging_steps=1, save_strategy="no", disable_tqdm=True, seed=1,
+        **({"gradient_checkpointing": False, "temperature": 0.7} | settings),
+    )  # fmt: skip
+    made = kind(
+        model=model, reward_funcs=lambda completions, **_: [float(len(str(one))) for one in completions],
+        args=arguments, train_dataset=dataset.select_columns(["prompt", "image_path", "image_sha256", "tile"]),
+        processing_class=load_processor(workspace / "models/base"), peft_config=peft, **own,
+    )  # fmt: skip
+    made.current_gradient_accumulation_steps = 1
+    return made
+
+
+def widen(model: Any) -> None:
+    torch.manual_seed(7)
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.ndim > 1:
+                weight.mul_(2.0)
+
+
+def rollouts(stock: Any, size: int, seed: int = 3) -> dict[str, Any]:
+    """A batch as the trainer makes it: two prompts, `size` completions each, of mixed lengths, one without a token."""
+    torch.manual_seed(seed)
+    batch = next(iter(stock.get_train_dataloader()))
+    inputs = dict(stock._prepare_inputs(copy.copy(batch)))
+    rows, width = inputs["completion_ids"].shape
+    lengths = torch.randint(1, width + 1, (rows,))
+    lengths[0], lengths[-1] = width, 0
+    inputs["completion_mask"] = (torch.arange(width) < lengths[:, None]).int()
+    inputs["num_items_in_batch"] = inputs["completion_mask"].sum()
+    inputs["advantages"] = torch.randn(rows)
+    old = torch.randn(rows, width) * 0.3
+    _, logps = loss_and_logps(stock, inputs)
+    return inputs | {"old_per_token_logps": logps + old}
+
+
+def loss_and_logps(one: Any, inputs: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+    seen: list[torch.Tensor] = []
+    score = one._get_per_token_logps_and_entropies
+
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        found = score(*args, **kwargs)
+        seen.append(found[0].detach())
+        return found
+
+    one._get_per_token_logps_and_entropies = watched
+    try:
+        return one._compute_loss(one.model, inputs), seen[0]
+    finally:
+        del one._get_per_token_logps_and_entropies
+
+
+def gradients(one: Any, inputs: dict[str, Any]) -> tuple[float, dict[str, torch.Tensor]]:
+    one.model.zero_grad()
+    one.model.train()
+    loss, _ = loss_and_logps(one, inputs)
+    loss.backward()
+    named = one.model.named_parameters()
+    return float(loss), {name: weight.grad.clone() for name, weight in named if weight.grad is not None}
+
+
+def assert_same(stock: Any, ours: Any, inputs: dict[str, Any]) -> float:
+    """Losses and gradients agree to 1e-5; the largest relative difference."""
+    (wanted, theirs), (got, mine) = gradients(stock, inputs), gradients(ours, inputs)
+    assert theirs.keys() == mine.keys()
+    norm = sum(float(grad.double().square().sum()) for grad in theirs.values()) ** 0.5
+    assert norm > 0
+    apart = sum(float((theirs[name] - mine[name]).double().square().sum()) for name in theirs) ** 0.5 / norm
+    assert got == pytest.approx(wanted, rel=NEAR, abs=1e-7)
+    assert apart < NEAR
+    return apart
+
+
+@pytest.fixture(scope="module")
+def workspace(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The prepared workspace as the current folder: images are named from there."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(prepared)
+        yield prepared
+
+
+@pytest.fixture(scope="module")
+def pair(workspace: Path) -> tuple[Any, Any]:
+    """Stock TRL's trainer and ours on the same weights."""
+    stock, ours = trainer(workspace, GRPOTrainer), trainer(workspace, SharedPrefixTrainer)
+    ours.model.load_state_dict(stock.model.state_dict())
+    return stock, ours
+
+
+@pytest.fixture
+def layout(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None], None]:
+    """Prescribes the layout in place of the rule."""
+    return lambda chosen: monkeypatch.setattr(shared_prefix, "choose_layout", lambda *_: chosen)
+
+
+@pytest.mark.parametrize("per_row", [None, 1, 3, 8])
+def test_every_layout_has_the_losses_and_gradients_of_stock(pair: Any, layout: Any, per_row: int | None) -> None:
+    layout(per_row)
+    assert_same(*pair, rollouts(pair[0], 8))
+
+
+@pytest.mark.parametrize("loss_type", LOSS_TYPES)
+def test_every_loss_type_agrees(pair: Any, layout: Any, loss_type: str) -> None:
+    inputs = rollouts(pair[0], 8)
+    for one in pair:
+        one.loss_type = loss_type
+    for per_row in (None, 8):
+        layout(per_row)
+        assert_same(*pair, inputs)
+
+
+@pytest.mark.parametrize("size", [2, 16])
+def test_every_group_size_agrees(workspace: Path, layout: Any, size: int) -> None:
+    stock, ours = trainer(workspace, GRPOTrainer, size), trainer(workspace, SharedPrefixTrainer, size)
+    ours.model.load_state_dict(stock.model.state_dict())
+    for per_row in (None, size, 5):
+        layout(per_row)
+        assert_same(stock, ours, rollouts(stock, size))
+
+
+def test_groups_split_over_micro_batches_agree(pair: Any) -> None:
+    stock, ours = pair
+    inputs = rollouts(stock, 8)
+    ids = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], dim=1)
+    mask = torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], dim=1)
+    fields = {name: inputs[name] for name in ("pixel_values", "image_grid_thw", "num_images", "mm_token_type_ids")}
+    width = inputs["completion_ids"].shape[1]
+    with torch.no_grad():
+        found = [one._get_per_token_logps_and_entropies(one.model, ids, mask, width, 5, True, **fields) for one in pair]
+    kept = inputs["completion_mask"].bool()
+    for theirs, mine in zip(found[0][:2], found[1][:2], strict=True):
+        assert torch.allclose(theirs[kept], mine[kept], atol=1e-5)
+    assert found[0][0][kept].std() > 0.5  # chances that do not differ would prove nothing
+
+
+@pytest.mark.parametrize(
+    "setting", ["gradient checkpointing", "adapters", "frozen vision tower", "beta", "sequence", "truncated"]
+)
+def test_settings_agree(workspace: Path, setting: str) -> None:
+    from peft import LoraConfig
+
+    adapters = LoraConfig(r=4, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM", init_lora_weights=False)
+    settings: dict[str, Any] = {
+        "gradient checkpointing": {"gradient_checkpointing": True},
+        "adapters": {"peft_config": adapters},
+        "beta": {"beta": 0.1},
+        "sequence": {"importance_sampling_level": "sequence"},
+        "truncated": {"mask_truncated_completions": True},
+    }.get(setting, {})
+    made = []
+    for kind in (GRPOTrainer, SharedPrefixTrainer):
+        model = load_model(workspace / "models/base")
+        widen(model)
+        if setting == "frozen vision tower":
+            model.model.visual.requires_grad_(False)
+        if "beta" in settings:
+            model.config._name_or_path = str(workspace / "models/base")
+        made.append(trainer(workspace, kind, model=model, **settings))
+    made[1].model.load_state_dict(made[0].model.state_dict())
+    inputs = rollouts(made[0], 8)
+    if "beta" in settings:
+        inputs["ref_per_token_logps"] = torch.randn(inputs["completion_ids"].shape) - 3
+    assert_same(*made, inputs)
+
+
+def other_model(kind: str, tokens: int) -> Any:
+    """A tiny model of another family that is known to work, with random weights."""
+    import transformers
+
+    text = {"vocab_size": tokens, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
+            "num_key_value_heads": 1, "intermediate_size": 48, "max_position_embeddings": 256,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [4, 2, 2]},
+            "tie_word_embeddings": True}  # fmt: skip
+    common = {"depth": 2, "num_heads": 2, "patch_size": 4, "spatial_merge_size": 2, "temporal_patch_size": 1}
+    ids = {"image_token_id": 3, "video_token_id": 4, "vision_start_token_id": 5, "vision_end_token_id": 6}
+    if kind == "qwen2_vl":
+        vision = common | {"embed_dim": 32, "hidden_size": 32, "mlp_ratio": 2}
+        config = transformers.Qwen2VLConfig(text_config=text, vision_config=vision, **ids)
+        return transformers.Qwen2VLForConditionalGeneration(config)
+    if kind == "qwen2_5_vl":
+        vision = common | {"hidden_size": 32, "out_hidden_size": 32, "intermediate_size": 48, "window_size": 8,
+                           "fullatt_block_indexes": [1]}  # fmt: skip
+        config = transformers.Qwen2_5_VLConfig(text_config=text, vision_config=vision, **ids)
+        return transformers.Qwen2_5_VLForConditionalGeneration(config)
+    vision = common | {"hidden_size": 32, "out_hidden_size": 32, "intermediate_size": 48,
+                       "num_position_embeddings": 64, "deepstack_visual_indexes": [0]}  # fmt: skip
+    config = transformers.Qwen3VLConfig(text_config=text | {"head_dim": 16}, vision_config=vision, **ids)
+    return transformers.Qwen3VLForConditionalGeneration(config)
+
+
+def ragged_batch() -> dict[str, Any]:
+    """Six rows of three prompts, in no order: two images of unequal size, prompts padded on the left, completions of
+    1 to 7 tokens."""
+    random = torch.Generator().manual_seed(0)
+    grids = torch.tensor([[1, 4, 4], [1, 2, 4], [1, 4, 4]])
+    patches = [torch.randn(int(grid.prod()), 3 * 4 * 4, generator=random) for grid in grids]
+    prompts = [[5] + [3] * (int(grid.prod()) // MERGED) + [6] + tail for grid, tail in
+               zip(grids, ([10, 11], [12], [10, 11]), strict=True)]  # fmt: skip
+    order = [0, 1, 2, 0, 2, 1]
+    width = max(map(len, prompts))
+    ids = torch.tensor([[0] * (width - len(prompts[row])) + prompts[row] for row in order])
+    mask = torch.tensor([[0] * (width - len(prompts[row])) + [1] * len(prompts[row]) for row in order])
+    lengths = torch.tensor([7, 1, 3, 5, 7, 2])
+    completions = torch.randint(10, 40, (6, 7), generator=random)
+    answered = (torch.arange(7) < lengths[:, None]).long()
+    return {
+        "input_ids": torch.cat([ids, completions], dim=1),
+        "attention_mask": torch.cat([mask, answered], dim=1),
+        "pixel_values": torch.cat([patches[row] for row in order]),
+        "image_grid_thw": grids[order],
+    }
+
+
+@pytest.mark.parametrize("kind", ["qwen2_5_vl", "qwen2_vl", "qwen3_vl"])
+@pytest.mark.parametrize("per_row", [None, 1, 2])
+def test_every_known_family_agrees_on_ragged_batches(kind: str, per_row: int | None) -> None:
+    torch.manual_seed(1)
+    model = other_model(kind, 40)
+    widen(model)
+    add_fused_lm_head(model, temperature=0.7, outputs=("log_probs", "entropy"))
+    batch = ragged_batch()
+    types = (batch["input_ids"] == 3).int()
+    labels = batch["input_ids"].masked_fill(batch["attention_mask"] == 0, -100)
+    labels[:, :-7] = -100
+    wanted = model(**batch, mm_token_type_ids=types, labels=labels, fused_lm_head=True).log_probs[:, -7:]
+    images = images_by_row(6, batch["pixel_values"], batch["image_grid_thw"])
+    asked, mask = batch["input_ids"][:, :-7], batch["attention_mask"]
+    prompts = distinct_prompts(model, asked, mask[:, :-7], images)
+    assert prompts.owner.tolist() == [0, 1, 2, 0, 2, 1]  # 0 and 2 differ in their pixels alone
+    completions = Completions(batch["input_ids"][:, -7:], mask[:, -7:])
+    way = shared_prefix.two_part if per_row is None else shared_prefix.packed
+    got = way(model, prompts, completions, *([] if per_row is None else [per_row]))[0]
+    assert torch.allclose(wanted, got, atol=2e-5)
+    weight = torch.randn(6, 7)
+    found = []
+    for scores in (wanted, got):
+        model.zero_grad()
+        (scores * weight).sum().backward()
+        found.append({name: one.grad.clone() for name, one in model.named_parameters() if one.grad is not None})
+    assert found[0].keys() == found[1].keys()
+    norm = sum(float(grad.square().sum()) for grad in found[0].values()) ** 0.5
+    for name, grad in found[0].items():
+        assert float((grad - found[1][name]).norm()) < NEAR * norm, name
+
+
+@pytest.mark.parametrize("top_p", [1.0, 0.8])
+def test_the_tokens_are_those_that_stock_generation_draws(pair: Any, workspace: Path, top_p: float) -> None:
+    drawn = []
+    for kind in (GRPOTrainer, SharedPrefixTrainer):
+        one = trainer(workspace, kind, max_completion_length=40, top_p=top_p)
+        one.model.load_state_dict(pair[0].model.state_dict())
+        one.eos_token_ids = [*one.eos_token_ids, *range(40, 46)]  # so that rows end early and are dropped
+        one.generation_config.eos_token_id = one.eos_token_ids
+        one._sampling = Sampling(0.7, top_p, tuple(one.eos_token_ids), (one.model.config.image_token_id,)) \
+            if kind is SharedPrefixTrainer else None  # fmt: skip
+        batch = next(iter(one.get_train_dataloader()))
+        torch.manual_seed(11)
+        drawn.append([one._generate([row["prompt"] for row in with_images(batch)])[1], torch.rand(1)])
+    assert drawn[0][0] == drawn[1][0]
+    lengths = [len(one) for one in drawn[0][0]]
+    assert min(lengths) < 40 == max(lengths)
+    assert torch.equal(drawn[0][1], drawn[1][1])  # the generator stands where stock's does
+
+
+def with_images(batch: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    from trl.data_utils import prepare_multimodal_messages
+
+    return [row | {"prompt": prepare_multimodal_messages(row["prompt"], images=[row["image"]])} for row in batch]
+
+
+@pytest.mark.parametrize("kind", ["qwen2_5_vl", "qwen2_vl", "qwen3_vl"])
+def test_sampling_follows_the_policys_own_chances(kind: str) -> None:
+    """At a temperature near 0 each drawn token is the likeliest of a plain forward pass over all before it."""
+    torch.manual_seed(2)
+    model = other_model(kind, 40).eval()
+    widen(model)
+    batch = ragged_batch()
+    asked, mask = batch["input_ids"][:, :-7], batch["attention_mask"][:, :-7]
+    images = images_by_row(6, batch["pixel_values"], batch["image_grid_thw"])
+    with torch.no_grad():
+        prompts = distinct_prompts(model, asked, mask, images)
+        drawn = sample_completions(model, prompts, Sampling(1e-4, 1.0, (39,), (3,)), 6)
+        whole = torch.cat([asked, torch.tensor([one + [0] * (6 - len(one)) for one in drawn])], dim=1)
+        logits = model(
+            input_ids=whole, attention_mask=torch.cat([mask, torch.ones(6, 6)], dim=1).long(),
+            mm_token_type_ids=(whole == 3).int(), **{k: batch[k] for k in ("pixel_values", "image_grid_thw")},
+        ).logits  # fmt: skip
+    logits[..., 3] = -torch.inf
+    likeliest = logits[:, -7:-1].argmax(-1)
+    for row, tokens in enumerate(drawn):
+        assert tokens == likeliest[row, : len(tokens)].tolist()
+    assert len({tuple(one) for one in drawn}) == 3  # one a prompt
+
+
+def test_a_row_of_the_packed_mask_sees_the_prompt_and_its_own_completion() -> None:
+    mask = packed_mask(torch.tensor([[0, 0, 1, 1, 2, -1]]))[0, 0].int().tolist()
+    assert mask == [
+        [1, 0, 0, 0, 0, 0],
+        [1, 1, 0, 0, 0, 0],
+        [1, 1, 1, 0, 0, 0],
+        [1, 1, 1, 1, 0, 0],
+        [1, 1, 0, 0, 1, 0],
+        [1, 1, 0, 0, 0, 1],
+    ]
+
+
+def test_rows_are_packed_in_equal_shares() -> None:
+    assert pack_rows([0, 1, 0, 0, 0, 1], 3) == [(0, [0, 2]), (0, [3, 4]), (1, [1, 5])]
+    assert pack_rows([0, 0, 0], 3) == [(0, [0, 1, 2])]
+
+
+def test_the_rule_takes_the_cheaper_layout(pair: Any) -> None:
+    config = pair[0].model.config
+    prompts = distinct_prompts(config_of(pair), torch.ones(16, 30, dtype=torch.long), torch.ones(16, 30), [
+        images_by_row(1)[0]] * 16)  # fmt: skip
+
+    def chosen(lengths: list[int], cache: bool = True) -> int | None:
+        width = max(lengths)
+        mask = (torch.arange(width) < torch.tensor(lengths)[:, None]).int()
+        return choose_layout(config, prompts, Completions(mask, mask), cache)
+
+    assert chosen([50] * 16) is None  # nothing is padded: no layout does less
+    assert chosen([2000] + [1] * 15) == 16  # a row of its own for each would be padding
+    assert chosen([5] * 16, cache=False) == 16  # short ones: the prompt is the bill
+    assert chosen([4000] * 16, cache=False) == 1  # long ones: attention is the bill
+
+
+def config_of(pair: Any) -> Any:
+    return pair[0].model
+
+
+def test_a_model_that_is_not_known_falls_back_with_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "lookout.grpo"):
+        assert not shares_prefix("auto", "a model of type llava is not known to work")
+        assert shares_prefix("auto", None)
+        assert not shares_prefix("off", None)
+    assert caplog.messages == [
+        "the prompt is not shared in a group (a model of type llava is not known to work): TRL's own step"
+    ]
+    with pytest.raises(TrainingError, match=r"shared_prefix is on, but a model of type llava.*auto or off"):
+        shares_prefix("on", "a model of type llava is not known to work")
+
+
+def test_off_and_an_unknown_model_are_stock(workspace: Path, pair: Any) -> None:
+    off = trainer(workspace, SharedPrefixTrainer, shared_prefix="off")
+    off.model.load_state_dict(pair[0].model.state_dict())
+    assert not off._shares
+    inputs = rollouts(pair[0], 8)
+    (wanted, theirs), (got, mine) = gradients(pair[0], inputs), gradients(off, inputs)
+    assert wanted == got
+    assert all(torch.equal(theirs[name], mine[name]) for name in theirs)
+    pair[1].model.config.get_text_config()._attn_implementation = "eager"
+    try:
+        assert pair[1]._why_not() == "attention is eager, want sdpa"
+    finally:
+        pair[1].model.config.get_text_config()._attn_implementation = "sdpa"
