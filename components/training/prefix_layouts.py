@@ -62,7 +62,9 @@ def choose_layout(config: Any, prompts: Prompts, completions: Completions, cache
     lengths, prompt = completions.mask.sum(dim=1).tolist(), prompts.ids.shape[1]
 
     def packed_cost(per_row: int) -> float:
-        rows = [prompt + sum(lengths[row] for row in members) for _, members in pack_rows(prompts.owner.tolist(), per_row)]
+        rows = [
+            prompt + sum(lengths[row] for row in members) for _, members in pack_rows(prompts.owner.tolist(), per_row)
+        ]
         width = max(rows)
         return len(rows) * (width * token + (REPEATED_PROMPT - 1) * prompt * token + width**2 * pair)
 
@@ -104,7 +106,8 @@ def two_part(model: Any, prompts: Prompts, completions: Completions) -> Scored:
 
 def repeat_cache(cache: DynamicCache, owner: Tensor) -> None:
     """Keys and values of prompts (U) -> of the rows that continue them (B); gradients add up behind it."""
-    for layer in cache.layers:
+    layers: list[Any] = cache.layers
+    for layer in layers:
         layer.keys, layer.values = layer.keys.index_select(0, owner), layer.values.index_select(0, owner)
 
 
@@ -128,7 +131,7 @@ def packed(model: Any, prompts: Prompts, completions: Completions, per_row: int)
             pieces.append((ids, labels[row, own], following[:, row, own].T, torch.full_like(ids, number)))
         lines.append(tuple(torch.cat(column) for column in zip(*pieces, strict=True)))
     ids, wanted, positions, segments = (
-        pad_sequence(column, batch_first=True, padding_value=padding)
+        pad_sequence(list(column), batch_first=True, padding_value=padding)
         for column, padding in zip(zip(*lines, strict=True), (0, NO_LABEL, 0, PADDING), strict=True)
     )
     outputs = model(
@@ -170,6 +173,5 @@ def _unpacked(outputs: Any, place: list[int], begin: list[int], mask: Tensor) ->
     line = torch.tensor(place, device=mask.device)[:, None]
     column = torch.tensor(begin, device=mask.device)[:, None] + torch.arange(mask.shape[1], device=mask.device)
     column = column.clamp(max=outputs.log_probs.shape[1] - 1)
-    return tuple(
-        None if scores is None else scores[line, column] * mask for scores in (outputs.log_probs, outputs.entropy)
-    )
+    entropy = outputs.entropy
+    return outputs.log_probs[line, column] * mask, None if entropy is None else entropy[line, column] * mask

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 from transformers import (
     Cache,
-    LogitsProcessorList,
     SuppressTokensLogitsProcessor,
     TemperatureLogitsWarper,
     TopPLogitsWarper,
@@ -37,14 +36,16 @@ class Sampling:
     never: tuple[int, ...]
     """Tokens that are not drawn."""
 
-    def processors(self, device: torch.device) -> LogitsProcessorList:
-        """transformers' own, in the order in which `generate` applies them."""
-        chosen = LogitsProcessorList([SuppressTokensLogitsProcessor(list(self.never), device=device)])
+    def chances(self, logits: Tensor) -> Tensor:
+        """(rows, vocabulary) -> probabilities, by transformers' own processors in the order of `generate`."""
+        steps: list[Any] = [SuppressTokensLogitsProcessor(list(self.never), device=str(logits.device))]
         if self.temperature != 1.0:
-            chosen.append(TemperatureLogitsWarper(self.temperature))
+            steps.append(TemperatureLogitsWarper(self.temperature))
         if self.top_p < 1.0:
-            chosen.append(TopPLogitsWarper(self.top_p))
-        return chosen
+            steps.append(TopPLogitsWarper(self.top_p))
+        for step in steps:
+            logits = step(None, logits)  # none of them looks at the tokens before
+        return logits.softmax(-1)
 
 
 class RoomyLayer(DynamicLayer):
@@ -79,14 +80,14 @@ def sample_completions(model: Any, prompts: Prompts, sampling: Sampling, max_new
     owner, device = prompts.owner, prompts.ids.device
     width, depth = prompts.ids.shape[1], model.config.get_text_config().num_hidden_layers
     layers = [RoomyLayer(width + max_new_tokens) for _ in range(depth)]
-    cache = Cache(layers=layers)
+    cache = Cache(layers=list(layers))
     logits = model(
         input_ids=prompts.ids, attention_mask=prompts.mask, position_ids=prompts.positions,
         past_key_values=cache, use_cache=True, logits_to_keep=1, **prompts.images_of(),
     ).logits[:, -1].float()[owner]  # fmt: skip
     for layer in layers:
         layer.take_rows(owner)
-    processors, ends = sampling.processors(device), torch.tensor(sampling.ends, device=device)
+    ends = torch.tensor(sampling.ends, device=device)
     going = torch.arange(len(owner), device=device)
     """The rows that have not ended, by their place in the batch."""
     unended = torch.ones(len(owner), dtype=torch.bool, device=device)
@@ -95,7 +96,7 @@ def sample_completions(model: Any, prompts: Prompts, sampling: Sampling, max_new
     drawn: list[tuple[Tensor, Tensor]] = []
     for step in range(max_new_tokens):
         noise = torch.empty(len(owner), logits.shape[1], device=device).exponential_(1)
-        tokens = (processors(None, logits).softmax(-1) / noise[going]).argmax(-1)
+        tokens = (sampling.chances(logits) / noise[going]).argmax(-1)
         drawn.append((going, tokens))
         unended[going] &= ~torch.isin(tokens, ends)
         on = unended[going]

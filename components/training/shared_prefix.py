@@ -31,7 +31,13 @@ class SharedPrefixTrainer(GRPOTrainer):
 
     def __init__(self, *args: Any, shared_prefix: SharedPrefix = "auto", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        settings: Any = self.args
+        self._for_sampling = {
+            "gather_deepspeed3_params": settings.ds3_gather_for_generation,
+            "gradient_checkpointing_kwargs": settings.gradient_checkpointing_kwargs,
+        }
         self._shares = shares_prefix(shared_prefix, self._why_not())
+        self._longest: int = settings.max_completion_length
         self._sampling = Sampling(
             temperature=self.temperature,
             top_p=self.top_p,
@@ -50,7 +56,7 @@ class SharedPrefixTrainer(GRPOTrainer):
 
     def _inner(self, model: Any) -> Any:
         """The Hugging Face model itself, out of its wrappers and adapters."""
-        inner = self.accelerator.unwrap_model(model)
+        inner: Any = self.accelerator.unwrap_model(model)
         return inner.get_base_model() if hasattr(inner, "get_base_model") else inner
 
     def _get_per_token_logps_and_entropies(
@@ -104,26 +110,21 @@ class SharedPrefixTrainer(GRPOTrainer):
         longest = max(map(len, prompt_ids))
         ids = torch.tensor([[self._tokenizer.pad_token_id] * (longest - len(one)) + list(one) for one in prompt_ids])
         mask = torch.tensor([[0] * (longest - len(one)) + [1] * len(one) for one in prompt_ids])
-        counts = [len(one) if one else 0 for one in images] if images else None
         device = self.accelerator.device
-        fields = [multimodal_fields.get(name) for name in ("pixel_values", "image_grid_thw")]
-        by_row = images_by_row(len(ids), *(None if one is None else torch.as_tensor(one, device=device) for one in fields), counts)
-        with (
-            unwrap_model_for_generation(
-                self.model_wrapped,
-                self.accelerator,
-                gather_deepspeed3_params=self.args.ds3_gather_for_generation,
-                gradient_checkpointing_kwargs=self.args.gradient_checkpointing_kwargs,
-            ) as unwrapped,
-            torch.no_grad(),
-        ):
+        pixels, grids = (
+            None if field is None else torch.as_tensor(field, device=device)
+            for field in (multimodal_fields.get("pixel_values"), multimodal_fields.get("image_grid_thw"))
+        )
+        by_row = images_by_row(len(ids), pixels, grids, [len(one or ()) for one in images] if images else None)
+        wrapped: Any = self.model_wrapped
+        with unwrap_model_for_generation(wrapped, self.accelerator, **self._for_sampling) as policy, torch.no_grad():
             prompts = distinct_prompts(self._inner(self.model), ids.to(device), mask.to(device), by_row)
-            completions = sample_completions(unwrapped, prompts, self._sampling, self.max_completion_length)
+            completions = sample_completions(policy, prompts, self._sampling, self._longest)
         return completions, None
 
 
 def shares_prefix(asked: SharedPrefix, why_not: str | None) -> bool:
-    """Whether the prompt is shared; one line in the log where `auto` does not. Raises TrainingError where `on` cannot."""
+    """Whether the prompt is shared; where `auto` does not, the log says why. Raises TrainingError where `on` cannot."""
     if asked == "off" or why_not is None:
         return asked != "off"
     if asked == "on":

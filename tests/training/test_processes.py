@@ -82,6 +82,12 @@ def test_ddp_takes_two_steps(ddp_losses: list[float]) -> None:
     assert any(ddp_losses)
 
 
+def test_the_shared_prefix_takes_the_steps_of_stock_trl(workspace: Path, ddp_losses: list[float]) -> None:
+    set_params(workspace, per_device_train_batch_size=16, launch={"processes": 2}, shared_prefix="off")
+    run_stage(workspace, "grpo")
+    assert losses(workspace) == pytest.approx(ddp_losses, rel=1e-4)
+
+
 @pytest.mark.parametrize("deepspeed", ["zero2", "zero3"])
 def test_zero_takes_the_steps_of_ddp_and_leaves_a_whole_model(
     workspace: Path, ddp_losses: list[float], deepspeed: str

@@ -25,7 +25,7 @@ from components.training.shared_prefix import SharedPrefixTrainer, shares_prefix
 
 LOSS_TYPES = ("grpo", "bnpo", "dr_grpo", "dapo", "cispo", "sapo", "luspo", "vespo")
 NEAR = 1e-5
-IMAGE_TOKENS, MERGED = 16, 4
+MERGED = 4
 
 
 def trainer(workspace: Path, kind: type[GRPOTrainer], size: int = 8, model: Any = None, **settings: Any) -> Any:
@@ -38,9 +38,9 @@ def trainer(workspace: Path, kind: type[GRPOTrainer], size: int = 8, model: Any 
     peft = settings.pop("peft_config", None)
     arguments = GRPOConfig(
         output_dir=str(workspace / "none"), use_cpu=True, bf16=False, report_to=[], remove_unused_columns=False,
-        per_device_train_batch_size=2 * size, num_generations=size, max_completion_length=24, max_steps=2,
-        logging_steps=1, save_strategy="no", disable_tqdm=True, seed=1,
-        **({"gradient_checkpointing": False, "temperature": 0.7} | settings),
+        per_device_train_batch_size=2 * size, num_generations=size, max_steps=2, logging_steps=1, save_strategy="no",
+        disable_tqdm=True, seed=1,
+        **({"gradient_checkpointing": False, "temperature": 0.7, "max_completion_length": 24} | settings),
     )  # fmt: skip
     made = kind(
         model=model, reward_funcs=lambda completions, **_: [float(len(str(one))) for one in completions],
@@ -97,7 +97,7 @@ def gradients(one: Any, inputs: dict[str, Any]) -> tuple[float, dict[str, torch.
     loss, _ = loss_and_logps(one, inputs)
     loss.backward()
     named = one.model.named_parameters()
-    return float(loss), {name: weight.grad.clone() for name, weight in named if weight.grad is not None}
+    return float(loss.detach()), {name: weight.grad.clone() for name, weight in named if weight.grad is not None}
 
 
 def assert_same(stock: Any, ours: Any, inputs: dict[str, Any]) -> float:
@@ -141,10 +141,10 @@ def test_every_layout_has_the_losses_and_gradients_of_stock(pair: Any, layout: A
 
 
 @pytest.mark.parametrize("loss_type", LOSS_TYPES)
-def test_every_loss_type_agrees(pair: Any, layout: Any, loss_type: str) -> None:
+def test_every_loss_type_agrees(pair: Any, layout: Any, loss_type: str, monkeypatch: pytest.MonkeyPatch) -> None:
     inputs = rollouts(pair[0], 8)
     for one in pair:
-        one.loss_type = loss_type
+        monkeypatch.setattr(one, "loss_type", loss_type)
     for per_row in (None, 8):
         layout(per_row)
         assert_same(*pair, inputs)
@@ -160,7 +160,7 @@ def test_every_group_size_agrees(workspace: Path, layout: Any, size: int) -> Non
 
 
 def test_groups_split_over_micro_batches_agree(pair: Any) -> None:
-    stock, ours = pair
+    stock = pair[0]
     inputs = rollouts(stock, 8)
     ids = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], dim=1)
     mask = torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], dim=1)
@@ -211,21 +211,23 @@ def other_model(kind: str, tokens: int) -> Any:
     text = {"vocab_size": tokens, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
             "num_key_value_heads": 1, "intermediate_size": 48, "max_position_embeddings": 256,
             "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [4, 2, 2]},
-            "tie_word_embeddings": True}  # fmt: skip
+            "tie_word_embeddings": False}  # fmt: skip
     common = {"depth": 2, "num_heads": 2, "patch_size": 4, "spatial_merge_size": 2, "temporal_patch_size": 1}
     ids = {"image_token_id": 3, "video_token_id": 4, "vision_start_token_id": 5, "vision_end_token_id": 6}
     if kind == "qwen2_vl":
         vision = common | {"embed_dim": 32, "hidden_size": 32, "mlp_ratio": 2}
-        config = transformers.Qwen2VLConfig(text_config=text, vision_config=vision, **ids)
+        config = transformers.Qwen2VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=False, **ids)
         return transformers.Qwen2VLForConditionalGeneration(config)
     if kind == "qwen2_5_vl":
         vision = common | {"hidden_size": 32, "out_hidden_size": 32, "intermediate_size": 48, "window_size": 8,
                            "fullatt_block_indexes": [1]}  # fmt: skip
-        config = transformers.Qwen2_5_VLConfig(text_config=text, vision_config=vision, **ids)
+        config = transformers.Qwen2_5_VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=False, **ids)
         return transformers.Qwen2_5_VLForConditionalGeneration(config)
     vision = common | {"hidden_size": 32, "out_hidden_size": 32, "intermediate_size": 48,
                        "num_position_embeddings": 64, "deepstack_visual_indexes": [0]}  # fmt: skip
-    config = transformers.Qwen3VLConfig(text_config=text | {"head_dim": 16}, vision_config=vision, **ids)
+    config = transformers.Qwen3VLConfig(
+        text_config=text | {"head_dim": 16}, vision_config=vision, tie_word_embeddings=False, **ids
+    )
     return transformers.Qwen3VLForConditionalGeneration(config)
 
 
@@ -352,8 +354,7 @@ def test_rows_are_packed_in_equal_shares() -> None:
 
 def test_the_rule_takes_the_cheaper_layout(pair: Any) -> None:
     config = pair[0].model.config
-    prompts = distinct_prompts(config_of(pair), torch.ones(16, 30, dtype=torch.long), torch.ones(16, 30), [
-        images_by_row(1)[0]] * 16)  # fmt: skip
+    prompts = distinct_prompts(pair[0].model, torch.ones(16, 30).long(), torch.ones(16, 30).long(), images_by_row(16))
 
     def chosen(lengths: list[int], cache: bool = True) -> int | None:
         width = max(lengths)
@@ -364,10 +365,6 @@ def test_the_rule_takes_the_cheaper_layout(pair: Any) -> None:
     assert chosen([2000] + [1] * 15) == 16  # a row of its own for each would be padding
     assert chosen([5] * 16, cache=False) == 16  # short ones: the prompt is the bill
     assert chosen([4000] * 16, cache=False) == 1  # long ones: attention is the bill
-
-
-def config_of(pair: Any) -> Any:
-    return pair[0].model
 
 
 def test_a_model_that_is_not_known_falls_back_with_one_line(caplog: pytest.LogCaptureFixture) -> None:
@@ -382,7 +379,7 @@ def test_a_model_that_is_not_known_falls_back_with_one_line(caplog: pytest.LogCa
         shares_prefix("on", "a model of type llava is not known to work")
 
 
-def test_off_and_an_unknown_model_are_stock(workspace: Path, pair: Any) -> None:
+def test_off_is_stock_and_other_attention_is_refused(workspace: Path, pair: Any) -> None:
     off = trainer(workspace, SharedPrefixTrainer, shared_prefix="off")
     off.model.load_state_dict(pair[0].model.state_dict())
     assert not off._shares
