@@ -1,8 +1,9 @@
 """What do ingest and validate cost on a set of CrowdHuman's size, and does memory stay flat?
 
-19,370 tiny images with 440,000 boxes, and a tenth of both; each stage in a process of its own, with nothing kept
-from before. The peer is plain JSON reading of the same file. The near-duplicate search is timed apart, and 2,000 images
-of 1024 x 768 show what a full decode costs. `python benchmarks/ingest.py` prints one table.
+19,370 tiny images with 440,000 boxes, and a tenth of both (the quick form: a tenth only); each stage in a process of
+its own, with nothing kept from before. The peer is the least that any reader does: the annotations by json, each image
+decoded by Pillow. The near-duplicate search is timed apart, and 2,000 images of 1024 x 768 show what a full decode
+costs. `python -m benchmarks.ingest` prints one table.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,12 +21,21 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from benchmarks.measuring import REPEATS, Cell, Form, Table, run_script
 from components.params import BaseParams, ValidateParams, load_section
 from components.stages import ingest, validate
 from tests.toys import dataset
 
 IMAGES, BOXES = 19_370, 440_000
 PHOTOGRAPHS = 2_000
+SHARES: dict[Form, tuple[float, ...]] = {"full": (0.1, 1.0), "quick": (0.1,), "smoke": (0.002,)}
+STAGES = {
+    "json": "json alone",
+    "peer": "json and Pillow",
+    "ingest": "ingest",
+    "validate": "validate",
+    "search": "validate with search",
+}
 
 
 def draw(folder: Path, images: int, boxes: int, size: tuple[int, int] = (24, 18)) -> Path:
@@ -57,21 +68,33 @@ def draw(folder: Path, images: int, boxes: int, size: tuple[int, int] = (24, 18)
     return folder
 
 
-def measure(what: str, root: Path, out: Path) -> tuple[float, float]:
-    """Seconds and peak memory in MB of one stage in a process of its own."""
-    command = [sys.executable, __file__, what, str(root), str(out)]
-    environment = os.environ | {"LOOKOUT_HOME": str(out.parent / f"home-{what}")}
-    answer = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+def measure(what: str, root: Path) -> tuple[float, float]:
+    """Seconds and peak memory in MB of one stage in a process of its own, with a LOOKOUT_HOME that was never used."""
+    command = [sys.executable, "-m", "benchmarks.ingest", "child", what, str(root), str(root.parent / "interim")]
+    with tempfile.TemporaryDirectory() as home:
+        environment = os.environ | {"LOOKOUT_HOME": home, "PYTHONPATH": "."}
+        answer = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if answer.returncode:
+        raise RuntimeError(f"{what} ended with: {answer.stderr[-2000:]}")
     seconds, peak = answer.stdout.split()[-2:]
     return float(seconds), float(peak)
+
+
+def read_plainly(root: Path, decode: bool) -> None:
+    for path in sorted(root.glob("*.odgt")):
+        for line in path.open():
+            entry = json.loads(line)
+            if decode:
+                with Image.open(root / f"Images/{entry['ID']}.jpg") as picture:
+                    picture.convert("RGB")
 
 
 def child(what: str, root: Path, out: Path) -> None:
     begun = time.perf_counter()
     if what == "ingest":
         ingest.run("crowd", out, dataset(root))
-    elif what == "json":
-        sum(len(json.loads(line)["gtboxes"]) for line in (root / "annotation_train.odgt").open())
+    elif what in {"json", "peer"}:
+        read_plainly(root, decode=what == "peer")
     else:
         # random boxes in tiny pictures overlap and repeat as no crowd does: only errors would stop the stage
         changes = {"near_duplicate_bits": 0 if what == "search" else None, "max_near_duplicate_frac": 1.0}
@@ -82,22 +105,38 @@ def child(what: str, root: Path, out: Path) -> None:
     print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
-def main() -> None:
-    print(f"{'images':>8} {'boxes':>8} {'stage':>22} {'seconds':>9} {'peak MB':>9}")
+def tables(form: Form) -> list[Table]:
+    rows: list[tuple[Cell, ...]] = []
     with tempfile.TemporaryDirectory() as name:
-        for images, boxes in ((IMAGES // 10, BOXES // 10), (IMAGES, BOXES)):
+        for share in SHARES[form]:
+            images, boxes = int(IMAGES * share), int(BOXES * share)
             root = draw(Path(name) / str(images) / "raw", images, boxes)
-            for what in ("json", "ingest", "validate", "search"):
-                seconds, peak = measure(what, root, root.parent / "interim")
-                shown = "validate with search" if what == "search" else what
-                print(f"{images:>8} {boxes:>8} {shown:>22} {seconds:>9.2f} {peak:>9.0f}", flush=True)
-        root = draw(Path(name) / "photographs/raw", PHOTOGRAPHS, 10 * PHOTOGRAPHS, (1024, 768))
-        seconds, peak = measure("ingest", root, root.parent / "interim")
-        print(f"{PHOTOGRAPHS:>8} {10 * PHOTOGRAPHS:>8} {'ingest, 1024 x 768':>22} {seconds:>9.2f} {peak:>9.0f}")
+            rows += _rows(root, images, boxes, STAGES, REPEATS[form])
+        images = int(PHOTOGRAPHS * SHARES[form][-1])
+        root = draw(Path(name) / "photographs/raw", images, 10 * images, (1024, 768))
+        big = {"peer": "json and Pillow, 1024 x 768", "ingest": "ingest, 1024 x 768"}
+        rows += _rows(root, images, 10 * images, big, REPEATS[form])
+    columns = ("images", "boxes", "stage", "s", "stage / json and Pillow", "images/s", "peak MB")
+    note = (
+        "Images of 24 x 18 pixels unless said otherwise. Each row is a fresh process; importing Great Expectations "
+        "counts with validate."
+    )
+    return [Table("Ingest and validate", columns, tuple(rows), note)]
+
+
+def _rows(root: Path, images: int, boxes: int, stages: dict[str, str], repeats: int) -> list[tuple[Cell, ...]]:
+    """A row a stage; the stages take turns."""
+    runs = [{what: measure(what, root) for what in stages} for _ in range(repeats)]
+    seconds = {what: statistics.median(run[what][0] for run in runs) for what in stages}
+    return [
+        (images, boxes, shown, seconds[what], seconds[what] / seconds["peer"], images / seconds[what],
+         statistics.median(run[what][1] for run in runs))
+        for what, shown in stages.items()
+    ]  # fmt: skip
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 4:
-        child(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))
+    if sys.argv[1:2] == ["child"]:
+        child(sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]))
     else:
-        main()
+        run_script(tables, __doc__)

@@ -1,20 +1,20 @@
-"""Every metric on 5,000 images of a crowd, beside pycocotools' bbox evaluation alone. `python benchmarks/metrics.py`.
+"""What does every metric on 5,000 images of a crowd cost, beside pycocotools' bbox evaluation alone?
 
-25 people and 25 predictions an image, boxes of people at scales that overlap; both sides in this one process.
+25 people and 25 predictions an image, boxes of people at scales that overlap; both sides in this one process, taking
+turns. `python -m benchmarks.metrics` prints one table.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
 import resource
-import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from benchmarks.measuring import REPEATS, Cell, Form, Table, medians, run_script
 from components.core.boxes import as_boxes
 from components.core.scene import Truth
 from components.metrics import PROTOCOLS, tie_shuffles
@@ -22,7 +22,9 @@ from components.metrics.coco import coco_results, coco_truth
 from components.metrics.detection import Matcher, by_crowd_size, by_height, by_visible
 from components.metrics.evaluation_set import Detections, EvaluationSet, evaluation_set
 
-SHUFFLES = 20
+PEOPLE = 25
+SIZES: dict[Form, tuple[int, int]] = {"full": (5000, 20), "quick": (1000, 4), "smoke": (20, 1)}
+"""Images, and random orders among equal scores."""
 
 
 def crowd(images: int, people: int, seed: int = 0) -> EvaluationSet:
@@ -43,14 +45,8 @@ def crowd(images: int, people: int, seed: int = 0) -> EvaluationSet:
     return evaluation_set(found, truths)
 
 
-def seconds(work: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def pycocotools(data: EvaluationSet) -> float:
-    """Seconds of evaluate and accumulate; loading is not counted."""
+def pycocotools(data: EvaluationSet) -> Callable[[], Any]:
+    """Its evaluate and accumulate; loading is done here and not counted."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
@@ -58,8 +54,15 @@ def pycocotools(data: EvaluationSet) -> float:
         coco: Any = COCO()
         coco.dataset = coco_truth(data)
         coco.createIndex()
-        evaluator: Any = COCOeval(coco, coco.loadRes(coco_results(data)), "bbox")
-        return seconds(lambda: (evaluator.evaluate(), evaluator.accumulate()))
+        found = coco.loadRes(coco_results(data))
+
+    def evaluate() -> None:
+        with contextlib.redirect_stdout(io.StringIO()):
+            evaluator: Any = COCOeval(coco, found, "bbox")
+            evaluator.evaluate()
+            evaluator.accumulate()
+
+    return evaluate
 
 
 def parts(data: EvaluationSet) -> None:
@@ -68,25 +71,33 @@ def parts(data: EvaluationSet) -> None:
         part(matched)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=5000)
-    parser.add_argument("--people", type=int, default=25)
-    chosen = parser.parse_args()
-    data = crowd(chosen.images, chosen.people)
-    ours = {name: seconds(lambda protocol=protocol: protocol(data)) for name, protocol in PROTOCOLS.items()}
-    ours["by crowd size, height, occlusion"] = seconds(lambda: parts(data))
-    total = sum(ours.values())
-    shuffles = seconds(lambda: tie_shuffles(data.with_scores(np.ones(len(data.found.order))), SHUFFLES))
+def tables(form: Form) -> list[Table]:
+    images, shuffles = SIZES[form]
+    data = crowd(images, PEOPLE)
+    ours: dict[str, Callable[[], Any]] = {
+        name: lambda protocol=protocol: protocol(data) for name, protocol in PROTOCOLS.items()
+    }
+    ours["by crowd size, height, occlusion"] = lambda: parts(data)
+    constant = data.with_scores(np.ones(len(data.found.order)))
+    orders = f"{shuffles} random orders of equal scores"
+    medians(ours, 1)  # before the peer comes, for the peak
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    theirs = pycocotools(data)
-    print(f"{chosen.images} images x {chosen.people} people x {chosen.people} predictions")
-    for name, value in ours.items():
-        print(f"  {name:<36}{value:8.2f} s")
-    print(f"all of it                             {total:8.2f} s")
-    print(f"pycocotools, bbox evaluation alone    {theirs:8.2f} s   {theirs / total:.1f} times as long")
-    print(f"{SHUFFLES} tie shuffles                       {shuffles:8.2f} s   peak memory of ours {peak:.0f} MB")
+    sides = ours | {orders: lambda: tie_shuffles(constant, shuffles), "peer": pycocotools(data)}
+    took = medians(sides, REPEATS[form])
+    peer, total = took["peer"], sum(took[name] for name in ours)
+    rows: list[tuple[Cell, ...]] = [
+        (name, took[name], *((peer, peer / took[name]) if name == "coco" else (None, None))) for name in ours
+    ]
+    rows.append(("all of it", total, peer, peer / total))
+    rows.append((orders, took[orders], shuffles * peer, shuffles * peer / took[orders]))
+    columns = ("what", "ours, s", "pycocotools, s", "pycocotools / ours")
+    note = (
+        f"{images:,} images x {PEOPLE} people x {PEOPLE} predictions. pycocotools: evaluate and accumulate at 100 "
+        f"boxes, loading not counted; for the random orders its one evaluation times {shuffles}. "
+        f"Peak memory of ours {peak:,.0f} MB."
+    )
+    return [Table("Every metric", columns, tuple(rows), note)]
 
 
 if __name__ == "__main__":
-    main()
+    run_script(tables, __doc__)

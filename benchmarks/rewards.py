@@ -1,20 +1,19 @@
 """What does a group's reward cost, parse included? Beside it a COCOeval reward, one evaluation a completion.
 
 The peer is how detection rewards are often computed: pycocotools' COCOeval over one image, for each completion
-anew. Both score the same 16 completions on one core. `python benchmarks/rewards.py` prints one table.
+anew. Both score the same 16 completions on one core, taking turns. `python -m benchmarks.rewards` prints one table.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
-import time
-from collections.abc import Callable
 
 import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from benchmarks.measuring import REPEATS, Cell, Form, Table, medians, run_script
 from components.core.boxes import as_boxes
 from components.core.completion import Answer, parse, render
 from components.core.frames import ImageView
@@ -25,6 +24,7 @@ from components.rewards import REWARDS
 GROUP = 16
 WIDTH, HEIGHT = 1280, 960
 VIEW = ImageView(WIDTH, HEIGHT)
+PEOPLE: dict[Form, tuple[int, ...]] = {"full": (25, 200), "quick": (25, 200), "smoke": (3,)}
 
 
 def crowd(people: int) -> tuple[list[str], Truth]:
@@ -83,26 +83,21 @@ def _xywh(box: np.ndarray) -> list[float]:
     return [x1, y1, x2 - x1, y2 - y1]
 
 
-def best_ms(call: Callable[[], object], times: int) -> float:
-    """The fastest of `times` calls, in milliseconds: noise only ever adds."""
-    seconds = []
-    for _ in range(times):
-        begun = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - begun)
-    return min(seconds) * 1000
-
-
-def main() -> None:
+def tables(form: Form) -> list[Table]:
     params = load_section(RewardsParams)
-    print(f"{GROUP} completions, all four rewards, parse included; one core")
-    print(f"{'boxes':>6} {'ours, ms':>10} {'COCOeval, ms':>13} {'ratio':>7}")
-    for people in (25, 200):
+    rows: list[tuple[Cell, ...]] = []
+    for people in PEOPLE[form]:
         texts, truth = crowd(people)
-        mine = best_ms(lambda texts=texts, truth=truth: ours(texts, truth, params), 30)
-        peer = best_ms(lambda texts=texts, truth=truth: coco_eval(texts, truth), 3)
-        print(f"{people:>6} {mine:>10.1f} {peer:>13.1f} {peer / mine:>7.1f}")
+        sides = {
+            "ours": lambda texts=texts, truth=truth: ours(texts, truth, params),
+            "peer": lambda texts=texts, truth=truth: coco_eval(texts, truth),
+        }
+        took = medians(sides, REPEATS[form], 0.0 if form == "smoke" else 0.3)
+        rows.append((people, took["ours"] * 1000, took["peer"] * 1000, took["peer"] / took["ours"]))
+    columns = ("boxes", "ours, ms", "COCOeval, ms", "COCOeval / ours")
+    note = f"{GROUP} completions, all four rewards, parse included; COCOeval computes one AP a completion. One core."
+    return [Table("A group's rewards", columns, tuple(rows), note)]
 
 
 if __name__ == "__main__":
-    main()
+    run_script(tables, __doc__)
