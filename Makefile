@@ -10,10 +10,10 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 # a profile other than the committed one is composed in a clone, so that this checkout stays clean
 SCRATCH := .lookout/demo-$(PROFILE)
 
-.PHONY: help setup demo test test-slow drill check format deps up down status
+.PHONY: help setup demo test test-slow bench drill check format deps up down status
 
 help:
-	@echo "make demo [PROFILE=smoke] | up | down | status | test | test-slow | drill | check | format | deps"
+	@echo "make demo [PROFILE=smoke] | up | down | status | test | test-slow | bench | drill | check | format | deps"
 
 setup: $(VENV)/.installed
 
@@ -41,6 +41,10 @@ test: setup
 
 test-slow: setup
 	$(RUN) pytest -m slow
+
+# the quick form of every benchmark, less than ten minutes on an idle machine -> docs/benchmarks.md and its plots
+bench: setup
+	$(RUN) python -m benchmarks.run
 
 drill: setup
 	$(RUN) pytest -m drill
