@@ -91,7 +91,7 @@ class SharedPrefixTrainer(GRPOTrainer):
     def _score(self, model: Any, prompts: Prompts, completions: Completions) -> Scored:
         inner = self._inner(model)
         # a checkpointed layer takes no cache; ZeRO-3 wants one forward pass a backward pass
-        cache = not (inner.is_gradient_checkpointing and inner.training) and not self._zero3
+        cache = not (inner.is_activation_checkpointing and inner.training) and not self._zero3
         per_row = choose_layout(inner.config, prompts, completions, cache)
         if per_row is None:
             return two_part(model, prompts, completions)
