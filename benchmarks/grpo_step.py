@@ -8,6 +8,8 @@ measured instead, with what the chip's matrix units reach beside them.
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import multiprocessing
 import statistics
 import time
@@ -285,6 +287,8 @@ def peak_mib(step: Step, shared: bool) -> float:
 
 def _grown(work: Callable[[], object]) -> float:
     """The process's own high-water mark behind `work`, less what it held before."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # pages that are free already would hide what the work takes
     status = Path("/proc/self/status").read_text().split("VmRSS:")[1].split()[0]
     Path("/proc/self/clear_refs").write_text("5")  # the mark begins anew
     work()
