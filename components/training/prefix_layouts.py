@@ -50,8 +50,8 @@ Scored = tuple[Tensor, Tensor | None]
 """Log-probabilities (B, C) and, where the model's head gives it, entropies (B, C); 0 where no label is."""
 
 
-def choose_layout(config: Any, prompts: Prompts, completions: Completions, cache: bool) -> int | None:
-    """The cheaper layout by its multiplications: None for two-part (where a cache is possible), else k for packed.
+def layout_costs(config: Any, prompts: Prompts, completions: Completions) -> tuple[float, float, int]:
+    """Multiplications of two-part, of packed at its best number of completions a row, and that number.
 
     A token costs twice the layers' weights, a pair of tokens that attend four times layers times width.
     """
@@ -60,37 +60,33 @@ def choose_layout(config: Any, prompts: Prompts, completions: Completions, cache
     layer = text.hidden_size**2 * (2 + 2 * keys / heads) + 3 * text.hidden_size * text.intermediate_size
     token, pair = 2 * text.num_hidden_layers * layer, 4 * text.num_hidden_layers * text.hidden_size
     lengths, prompt = completions.mask.sum(dim=1).tolist(), prompts.ids.shape[1]
+    owner = prompts.owner.tolist()
 
     def packed_cost(per_row: int) -> float:
-        rows = [
-            prompt + sum(lengths[row] for row in members) for _, members in pack_rows(prompts.owner.tolist(), per_row)
-        ]
+        rows = [prompt + sum(lengths[row] for row in members) for _, members in pack_rows(owner, per_row)]
         width = max(rows)
         return len(rows) * (width * token + (REPEATED_PROMPT - 1) * prompt * token + width**2 * pair)
 
-    group = max(torch.bincount(prompts.owner).tolist())
+    group = max(owner.count(prompt) for prompt in range(len(prompts.ids)))
     best = min((math.ceil(group / parts) for parts in range(1, group + 1)), key=packed_cost)
-    if not cache:
-        return best
-    count, unique, longest = len(lengths), len(prompts.ids), completions.ids.shape[1]
-    parted = unique * (REPEATED_PROMPT * prompt * token + prompt**2 * pair)
-    parted += count * longest * (token + (prompt + longest) * pair)
-    return None if parted <= packed_cost(best) else best
+    longest = completions.ids.shape[1]
+    parted = len(prompts.ids) * (REPEATED_PROMPT * prompt * token + prompt**2 * pair)
+    parted += len(lengths) * longest * (token + (prompt + longest) * pair)
+    return parted, packed_cost(best), best
 
 
 def two_part(model: Any, prompts: Prompts, completions: Completions) -> Scored:
     """Scores through keys and values of the prompts. `model` has TRL's fused head and may be wrapped (DDP, ZeRO-2)."""
     cache = DynamicCache()
-    if prompts.ids.shape[1] > 1:
-        model(
-            input_ids=prompts.ids[:, :-1],
-            attention_mask=prompts.mask[:, :-1],
-            position_ids=prompts.positions[:, :, :-1],
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-            **prompts.images_of(),
-        )
+    model(
+        input_ids=prompts.ids[:, :-1],
+        attention_mask=prompts.mask[:, :-1],
+        position_ids=prompts.positions[:, :, :-1],
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=1,
+        **prompts.images_of(),
+    )
     repeat_cache(cache, prompts.owner)
     answered = torch.ones_like(completions.mask[:, :1])
     outputs = model(

@@ -16,7 +16,7 @@ from trl.models.utils import unwrap_model_for_generation
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from components.errors import TrainingError
-from components.training.prefix_layouts import Completions, Scored, choose_layout, packed, two_part
+from components.training.prefix_layouts import Completions, Scored, layout_costs, packed, two_part
 from components.training.prompts_once import Prompts, distinct_prompts, images_by_row
 from components.training.sampling import Sampling, sample_completions
 
@@ -90,12 +90,18 @@ class SharedPrefixTrainer(GRPOTrainer):
 
     def _score(self, model: Any, prompts: Prompts, completions: Completions) -> Scored:
         inner = self._inner(model)
+        parted, one_pass, per_row = layout_costs(inner.config, prompts, completions)
         # a checkpointed layer takes no cache; ZeRO-3 wants one forward pass a backward pass
         cache = not (inner.is_activation_checkpointing and inner.training) and not self._zero3
-        per_row = choose_layout(inner.config, prompts, completions, cache)
-        if per_row is None:
+        if cache and self._cheaper_for_all(parted, one_pass):
             return two_part(model, prompts, completions)
         return packed(model, prompts, completions, per_row)
+
+    def _cheaper_for_all(self, two_passes: float, one_pass: float) -> bool:
+        """Over all processes: each must take as many forward passes as the others, since DDP meets in every one."""
+        costs = torch.tensor([two_passes, one_pass], device=self.accelerator.device)
+        together: Any = self.accelerator.reduce(costs, reduction="sum")
+        return bool(together[0] <= together[1])
 
     @property
     def _zero3(self) -> bool:

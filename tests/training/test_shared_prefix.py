@@ -17,7 +17,7 @@ from components.errors import TrainingError
 from components.training import shared_prefix
 from components.training.data import load_prompts
 from components.training.policy import load_model
-from components.training.prefix_layouts import Completions, choose_layout, pack_rows, packed_mask
+from components.training.prefix_layouts import Completions, layout_costs, pack_rows, packed_mask
 from components.training.processor import load_processor
 from components.training.prompts_once import distinct_prompts, images_by_row
 from components.training.sampling import Sampling, sample_completions
@@ -130,8 +130,13 @@ def pair(workspace: Path) -> tuple[Any, Any]:
 
 @pytest.fixture
 def layout(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None], None]:
-    """Prescribes the layout in place of the rule."""
-    return lambda chosen: monkeypatch.setattr(shared_prefix, "choose_layout", lambda *_: chosen)
+    """Prescribes the layout in place of the rule: None for two-part, else completions a packed row."""
+
+    def prescribe(chosen: int | None) -> None:
+        costs = (0.0, 1.0, 1) if chosen is None else (1.0, 0.0, chosen)
+        monkeypatch.setattr(shared_prefix, "layout_costs", lambda *_: costs)
+
+    return prescribe
 
 
 @pytest.mark.parametrize("per_row", [None, 1, 3, 8])
@@ -356,15 +361,26 @@ def test_the_rule_takes_the_cheaper_layout(pair: Any) -> None:
     config = pair[0].model.config
     prompts = distinct_prompts(pair[0].model, torch.ones(16, 30).long(), torch.ones(16, 30).long(), images_by_row(16))
 
-    def chosen(lengths: list[int], cache: bool = True) -> int | None:
+    def costs(lengths: list[int]) -> tuple[float, float, int]:
         width = max(lengths)
         mask = (torch.arange(width) < torch.tensor(lengths)[:, None]).int()
-        return choose_layout(config, prompts, Completions(mask, mask), cache)
+        return layout_costs(config, prompts, Completions(mask, mask))
 
-    assert chosen([50] * 16) is None  # nothing is padded: no layout does less
-    assert chosen([2000] + [1] * 15) == 16  # a row of its own for each would be padding
-    assert chosen([5] * 16, cache=False) == 16  # short ones: the prompt is the bill
-    assert chosen([4000] * 16, cache=False) == 1  # long ones: attention is the bill
+    parted, packed, _ = costs([50] * 16)
+    assert parted < packed  # nothing is padded: no layout does less
+    parted, packed, per_row = costs([2000] + [1] * 15)
+    assert packed < parted  # a row of its own for each would be padding
+    assert per_row == 16
+    assert costs([5] * 16)[2] == 16  # short ones: the prompt is the bill
+    assert costs([4000] * 16)[2] == 1  # long ones: attention is the bill
+
+
+def test_all_processes_take_the_same_layout(pair: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each by itself would choose another: one pass here and two there would wait for each other for good."""
+    others = torch.tensor([10.0, 0.0])
+    monkeypatch.setattr(pair[1].accelerator, "reduce", lambda costs, reduction: costs + others)
+    assert pair[1]._cheaper_for_all(1.0, 5.0) is False
+    assert pair[1]._cheaper_for_all(1.0, 50.0) is True
 
 
 def test_a_model_that_is_not_known_falls_back_with_one_line(caplog: pytest.LogCaptureFixture) -> None:
