@@ -29,6 +29,8 @@ def make_workspace(folder: Path) -> Path:
     params["sft"] |= {"max_steps": 120, "per_device_train_batch_size": 8, "save_steps": 30, "logging_steps": 10}
     params["grpo"] |= {"max_steps": 3, "per_device_train_batch_size": 32, "num_generations": 4, "save_steps": 1}
     params["grpo"] |= {"max_completion_length": 64, "kept_rollout_groups": 2, "temperature": 0.4, "warmup_steps": 0}
+    for stage in ("sft", "grpo"):
+        params[stage]["launch"]["processes"] = 1
     params["predict"] |= {"max_new_tokens": 64, "batch_size": 4, "threads": 1}
     write_params(folder, params)
     return folder

@@ -140,7 +140,10 @@ def test_a_sample_that_stands_twice_in_a_batch_makes_two_groups() -> None:
 
 
 def test_a_batch_without_whole_groups_names_the_nearest_that_has() -> None:
-    params = load_section(GrpoParams).model_copy(update={"per_device_train_batch_size": 12, "num_generations": 8})
+    whole = load_section(GrpoParams)
+    launch = whole.launch.model_copy(update={"processes": 1})
+    changes = {"per_device_train_batch_size": 12, "num_generations": 8, "launch": launch}
+    params = whole.model_copy(update=changes)
     with pytest.raises(TrainingError, match=r"= 12, which is no multiple of num_generations 8; .* 16 would be"):
         check_batches(params)
 
@@ -205,7 +208,8 @@ def test_one_process_runs_in_place_under_the_lock(own_home: Path) -> None:
         with pytest.raises(TrainingError, match="is training"), training_lock("sft"):
             pass
 
-    run_training("grpo", load_section(GrpoParams).launch, train)
+    launch = load_section(GrpoParams).launch.model_copy(update={"processes": 1})
+    run_training("grpo", launch, train)
     assert ran == [os.getpid()]
 
 
