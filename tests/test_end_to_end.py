@@ -315,6 +315,6 @@ def test_the_pages_open_in_a_browser_without_network_or_errors(finished: tuple[P
             f"--user-data-dir={tmp_path / 'b'}",
         ]
         command = [browser, *flags, "--dump-dom", page.as_uri()]
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
         assert "</html>" in answer.stdout
         assert ":CONSOLE" not in answer.stderr, answer.stderr[-2000:]
