@@ -40,7 +40,7 @@ test: setup
 	$(RUN) pytest -n 2
 
 test-slow: setup
-	$(RUN) pytest -m slow -n 2 --dist loadgroup
+	$(RUN) pytest -m slow -n 2 --dist loadscope
 
 drill: setup
 	$(RUN) pytest -m drill

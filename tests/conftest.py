@@ -8,12 +8,32 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from components.stages import QUIET
 
 os.environ.update(QUIET | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"})
+TOGETHER = {"PostgreSQL and S3": "servers", "test_backends.py": "servers", "test_processes.py": "processes"}
+"""What an ID has in it -> tests that keep to one worker: the servers are started once, or each takes two processes."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `--dist loadscope`: any test on any worker but for those of TOGETHER, which come first.
+
+    xdist's own groups (`--dist loadgroup`) have no effect with this pytest, which does not let an ID be changed.
+    """
+    if config.getoption("dist") != "loadscope":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return next((group for words, group in TOGETHER.items() if words in nodeid), nodeid)
+
+    return Scheduling(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,7 @@ from tests.model_registry.backends import BUCKET, Backend, free_port, run_python
 from tests.model_registry.toy_version import commit, make_checkout, train
 from tests.workspace import REPO
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("servers")]  # started once, for one worker
+pytestmark = pytest.mark.slow
 GRAPH = {
     "ingest": {"foreach": ["crowd"], "do": {"cmd": "ingest", "deps": ["data/raw/crowd"]}},
     "prompts": {"cmd": "prompts", "outs": [f"data/prompts/{name}.parquet" for name in ("sft", "grpo", "val", "test")]},

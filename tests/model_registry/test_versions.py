@@ -82,10 +82,7 @@ STATEMENT: dict[str, Any] = {
 }
 
 
-@pytest.fixture(params=[
-    "sqlite and local files",
-    pytest.param("PostgreSQL and S3 behind MLflow's server", marks=pytest.mark.xdist_group("servers")),
-])  # fmt: skip
+@pytest.fixture(params=["sqlite and local files", "PostgreSQL and S3 behind MLflow's server"])
 def checkout(
     prepared: Path, empty_stores: Path, own_home: Path, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest,

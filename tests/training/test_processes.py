@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from components.training.policy import weights_sha256
 from tests.workspace import REPO, read_params, run_stage, write_params
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("processes")]  # one worker: each takes two processes itself
+pytestmark = pytest.mark.slow
 LORA = {"r": 4, "alpha": 8, "dropout": 0.0, "target_modules": ["q_proj", "v_proj"]}
 
 
