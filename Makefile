@@ -40,7 +40,7 @@ test: setup
 	$(RUN) pytest -n 2
 
 test-slow: setup
-	$(RUN) pytest -m slow
+	$(RUN) pytest -m slow -n 2 --dist loadscope
 
 # the quick form of every benchmark, less than ten minutes on an idle machine -> docs/benchmarks.md and its plots
 bench: setup

@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from components.stages import QUIET
 
 os.environ.update(QUIET | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"})
+TOGETHER = {"PostgreSQL and S3": "servers", "test_backends.py": "servers", "test_processes.py": "processes"}
+"""What an ID has in it -> tests that keep to one worker: the servers are started once, or each takes two processes."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `--dist loadscope`: any test on any worker but for those of TOGETHER, which come first.
+
+    xdist's own groups (`--dist loadgroup`) have no effect with this pytest, which does not let an ID be changed.
+    """
+    if config.getoption("dist") != "loadscope":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return next((group for words, group in TOGETHER.items() if words in nodeid), nodeid)
+
+    return Scheduling(config, log)
 
 
 @pytest.fixture(autouse=True)
@@ -23,22 +47,64 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return home
 
 
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], str | None]) -> tuple[Path, str]:
+    """A folder that `make` fills, and what it said: by the first of pytest-xdist's workers that asks, for all of them.
+
+    The others wait meanwhile. Tests read the folder; what a test changes is a copy of its own.
+    """
+    shared = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folder, said = shared / name, shared / f"{name}.json"
+    with (shared / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not said.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # another worker's attempt that failed
+            said.write_text(json.dumps(make(folder) or ""))
+    return folder, json.loads(said.read_text())
+
+
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace whose data, base policy and prompts are made; tests read it and do not change it."""
     from tests.workspace import DATA_STAGES, make_workspace, run_stage
 
-    folder = make_workspace(tmp_path_factory.mktemp("prepared") / "workspace")
-    for stage, *arguments in DATA_STAGES:
-        run_stage(folder, stage, *arguments)
-    return folder
+    def make(folder: Path) -> None:
+        make_workspace(folder)
+        for stage, *arguments in DATA_STAGES:
+            run_stage(folder, stage, *arguments)
+
+    return once(tmp_path_factory, "prepared", make)[0]
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A checkout after one run of the flow, and what the flow said; minutes long."""
+def empty_stores(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Prefect's and MLflow's databases with their tables and nothing in them: making those takes ten seconds."""
+    from tests.workspace import make_stores
+
+    return once(tmp_path_factory, "empty-stores", make_stores)[0]
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, empty_stores: Path) -> tuple[Path, str]:
+    """A checkout after one run of the flow, and what the flow said; minutes long. Tests work in a copy of it."""
     from tests.test_end_to_end import checkout, run
 
-    folder = checkout(tmp_path_factory.mktemp("end-to-end") / "checkout")
-    answer = run(folder, "flows.retrain")
-    return folder, answer.stdout + answer.stderr
+    def make(folder: Path) -> str:
+        answer = run(checkout(folder), "flows.retrain")
+        return answer.stdout + answer.stderr
+
+    return once(tmp_path_factory, "finished", make)
+
+
+@pytest.fixture(scope="session")
+def reweighted(finished: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The finished checkout after one reward's weight was changed and `dvc repro` given, and what that said."""
+    from tests.flows.running import OTHER_WEIGHT, change_weight
+    from tests.test_end_to_end import copied, run
+
+    def make(folder: Path) -> str:
+        change_weight(copied(finished[0], folder), OTHER_WEIGHT)
+        return run(folder, "dvc", "repro").stdout
+
+    return once(tmp_path_factory, "reweighted", make)

@@ -36,6 +36,15 @@ def make_workspace(folder: Path) -> Path:
     return folder
 
 
+def make_stores(folder: Path) -> None:
+    """prefect.db and mlflow.db in `folder`, as a first start makes them."""
+    folder.mkdir()
+    environment = os.environ | {"PREFECT_HOME": str(folder)}
+    mlflow = f"import mlflow; mlflow.MlflowClient('sqlite:///{folder}/mlflow.db').search_experiments()"
+    for command in (["-m", "prefect", "server", "database", "upgrade", "-y"], ["-c", mlflow]):
+        subprocess.run([sys.executable, *command], cwd=folder, env=environment, check=True, capture_output=True)
+
+
 def write_params(folder: Path, params: dict) -> None:
     with (folder / "params.yaml").open("w") as file:
         YAML(typ="safe", pure=True).dump(params, file)

@@ -20,12 +20,18 @@ from ruamel.yaml import YAML
 from tests.model_registry.backends import free_port
 from tests.workspace import read_params, write_params
 
+OTHER_WEIGHT = 0.37
+"""Of the looking reward: what grpo and the stages behind it have to do again."""
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 
 def copy_of(finished: Path, folder: Path) -> Path:
-    """The finished checkout without its registry and home."""
+    """The finished checkout with an empty registry and a home of its own."""
     shutil.copytree(finished, folder, symlinks=True, ignore=shutil.ignore_patterns(".lookout"))
+    stores, home = finished.with_name("empty-stores"), folder / ".lookout"
+    (home / "prefect").mkdir(parents=True)
+    shutil.copy(stores / "prefect.db", home / "prefect")
+    shutil.copy(stores / "mlflow.db", home)
     tags = subprocess.check_output(["git", "tag"], cwd=folder, text=True).split()
     if tags:
         subprocess.run(["git", "tag", "-d", *tags], cwd=folder, check=True, capture_output=True)
@@ -81,7 +87,7 @@ class Running:
         state = self.client.get(f"/flow_runs/{run}").raise_for_status().json()["state"]
         return state["type"], state["message"] or ""
 
-    def wait(self, run: str, seconds: float = 300, states: tuple[str, ...] = ENDED) -> tuple[str, str]:
+    def wait(self, run: str, seconds: float = 600, states: tuple[str, ...] = ENDED) -> tuple[str, str]:
         return until(lambda: found if (found := self.state(run))[0] in states else None, seconds, self.log)
 
     def flow_runs(self, flow: str) -> list[dict[str, Any]]:
@@ -114,7 +120,7 @@ class Running:
 
     def kill(self, process: psutil.Process) -> None:
         process.kill()
-        until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, 10)
+        until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, 60)
 
 
 def until(found: Callable[[], Any], seconds: float, said: Callable[[], str] = str) -> Any:
@@ -145,4 +151,4 @@ def servers_up(folder: Path, **more: str) -> Iterator[Running]:
             yield running
         finally:
             running.lookout("down")
-        assert until(lambda: running.processes() == [], 20) is True
+        assert until(lambda: running.processes() == [], 60) is True

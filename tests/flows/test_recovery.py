@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.flows.running import Running, change_weight, copy_of, outputs, servers_up, until
+from tests.flows.running import OTHER_WEIGHT, Running, change_weight, copy_of, outputs, servers_up, until
 
 MOMENTS = {
     "grpo begins": "Running stage 'grpo'",
@@ -23,18 +23,12 @@ ROWS = [
     for target in TARGETS
     for moment in MOMENTS
 ]
-WEIGHT = 0.37
 
 
 @pytest.fixture(scope="module")
-def wanted(finished: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def wanted(reweighted: tuple[Path, str]) -> dict[str, str]:
     """Outputs of a run that nobody disturbed."""
-    from tests.test_end_to_end import run
-
-    folder = copy_of(finished[0], tmp_path_factory.mktemp("undisturbed") / "checkout")
-    change_weight(folder, WEIGHT)
-    run(folder, "dvc", "repro")
-    return outputs(folder)
+    return outputs(reweighted[0])
 
 
 @pytest.mark.parametrize(("target", "moment"), ROWS)
@@ -42,11 +36,11 @@ def test_whatever_is_killed_the_work_is_finished(
     target: str, moment: str, wanted: dict[str, str], finished: tuple[Path, str], tmp_path: Path
 ) -> None:
     folder = copy_of(finished[0], tmp_path / "checkout")
-    change_weight(folder, WEIGHT)
+    change_weight(folder, OTHER_WEIGHT)
     with servers_up(folder) as running, most_trainers(running) as counts:
         first = running.run()
-        until(lambda: MOMENTS[moment] in running.log(), 240, running.log)
-        victim = until(lambda: find(running, target), 20)
+        until(lambda: MOMENTS[moment] in running.log(), 600, running.log)
+        victim = until(lambda: find(running, target), 60)
         began = time.monotonic()
         running.kill(victim)
         if target in ("worker", "server"):
@@ -55,7 +49,7 @@ def test_whatever_is_killed_the_work_is_finished(
         seconds = time.monotonic() - began
         assert outputs(folder) == wanted
         assert max(counts) <= 1
-        assert until(lambda: stages(running) == [], 20) is True
+        assert until(lambda: stages(running) == [], 60) is True
     record = Path(tmp_path.parent) / "kills.txt"
     with record.open("a") as file:
         file.write(f"{target:<8} {moment:<24} {how:<40} {seconds:.0f} s, outputs as undisturbed\n")
@@ -77,7 +71,7 @@ def finish(running: Running, first: str) -> str:
     """Waits for the work's end, and gives the command again where nobody else does; says who finished it."""
     again = ""
     idle_since = time.monotonic()
-    deadline = idle_since + 400
+    deadline = idle_since + 800
     while time.monotonic() < deadline:
         time.sleep(0.5)
         try:
@@ -134,18 +128,18 @@ def test_a_run_whose_machine_went_silent_is_crashed_and_given_once_more(
     finished: tuple[Path, str], tmp_path: Path
 ) -> None:
     folder = copy_of(finished[0], tmp_path / "checkout")
-    change_weight(folder, WEIGHT)
+    change_weight(folder, OTHER_WEIGHT)
     with servers_up(folder) as running:
         first = running.run()
-        until(lambda: "Running stage 'grpo'" in running.log(), 240, running.log)
+        until(lambda: "Running stage 'grpo'" in running.log(), 600, running.log)
         time.sleep(2)  # the first heartbeat came as it began
         for process in running.processes("prefect worker start") + running.processes("prefect.engine"):
             process.kill()
         killed = time.monotonic()
-        assert running.wait(first, 120)[0] == "CRASHED"
-        assert time.monotonic() - killed < 120
+        assert running.wait(first, 180)[0] == "CRASHED"
+        assert time.monotonic() - killed < 150  # 90 s of silence, and what a busy machine needs to see it
         running.lookout("up")
-        (second,) = until(lambda: [run for run in running.flow_runs("retrain") if "again" in run["tags"]], 60)
+        (second,) = until(lambda: [run for run in running.flow_runs("retrain") if "again" in run["tags"]], 180)
         assert running.wait(second["id"])[0] == "COMPLETED"
 
 
@@ -154,18 +148,18 @@ def test_a_cancelled_run_ends_all_its_processes_and_the_one_that_waited_finishes
     finished: tuple[Path, str], tmp_path: Path, wanted: dict[str, str]
 ) -> None:
     folder = copy_of(finished[0], tmp_path / "checkout")
-    change_weight(folder, WEIGHT)
+    change_weight(folder, OTHER_WEIGHT)
     with servers_up(folder) as running, most_trainers(running) as counts:
         run = running.run()
-        until(lambda: "Running stage 'grpo'" in running.log(), 240, running.log)
+        until(lambda: "Running stage 'grpo'" in running.log(), 600, running.log)
         second = running.run()
-        until(lambda: "waits: crowd · all" in running.log(), 60, running.log)
+        until(lambda: "waits: crowd · all" in running.log(), 180, running.log)
         of_the_first = stages(running)
         begun = time.monotonic()
         running.client.post(f"/flow_runs/{run}/set_state", json={"state": {"type": "CANCELLING"}}).raise_for_status()
-        until(lambda: not any(process.is_running() for process in of_the_first), 30, running.log)
-        assert running.wait(run, 30)[0] == "CANCELLED"
-        assert time.monotonic() - begun < 20
+        until(lambda: not any(process.is_running() for process in of_the_first), 60, running.log)
+        assert running.wait(run, 60)[0] == "CANCELLED"
+        assert time.monotonic() - begun < 40
         assert running.wait(second)[0] == "COMPLETED"
         assert max(counts) == 1
     assert outputs(folder) == wanted

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,7 @@ from prefect.states import Failed
 from components.errors import ParamsError
 from components.graph import stage_names
 from flows import stage_task
-from flows.stage_task import Progress, StageFailed, failure_sentence, second_try_helps, stages_for
+from flows.stage_task import Progress, StageFailed, failure_sentence, plan, second_try_helps
 
 
 def test_every_stage_stands_in_the_graphs_order() -> None:
@@ -47,11 +50,29 @@ def test_a_second_try_is_for_the_network_not_for_bad_data() -> None:
 
 
 def test_targets_are_run_with_what_is_before_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert stages_for(["prompts"]) == ["synthesize@crowd", "ingest@crowd", "validate@crowd", "base", "prompts"]
-    assert stages_for(["score"])[-1] == "score@grpo"
-    assert stages_for([]) == stage_names()
+    assert plan(["prompts"], True) == (["synthesize@crowd", "ingest@crowd", "validate@crowd", "base", "prompts"], 0)
+    assert plan(["score"], True)[0][-1] == "score@grpo"
+    assert plan([], True)[0] == stage_names()
     with pytest.raises(ParamsError, match=r"dvc\.yaml has no stage gpro; it has synthesize@crowd"):
-        stages_for(["gpro"])
+        plan(["gpro"])
+
+
+def test_what_is_up_to_date_is_counted_to_the_first_stage_that_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    copied = {to: {"cmd": f"cp {source} {to}", "deps": [source], "outs": [to]} for source, to in ("ab", "bc", "cd")}
+    Path("dvc.yaml").write_text(json.dumps({"stages": copied}))
+    Path("params.yaml").write_text("{}")
+    Path("a").write_text("one")
+    for command in (["init", "-q", "--no-scm"], ["repro", "-q"]):
+        subprocess.run([sys.executable, "-m", "dvc", *command], check=True)
+    assert plan([]) == (["b", "c", "d"], 3)
+    assert plan(["c"], force=True) == (["b", "c"], 0)
+    Path("c").unlink()
+    assert plan([]) == (["b", "c", "d"], 1)  # d is as it was, but runs behind one that is not
+    Path("a").write_text("two")
+    assert plan([]) == (["b", "c", "d"], 0)
 
 
 def test_progress_is_read_from_the_trainers_own_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import psycopg2
@@ -18,6 +19,7 @@ DEPLOY = REPO / "deploy"
 @pytest.mark.slow
 def test_a_run_is_trained_and_registered_there(finished: tuple[Path, str], tmp_path: Path) -> None:
     folder = copy_of(finished[0], tmp_path / "checkout")
+    shutil.rmtree(folder / ".lookout")
     with real_backend(tmp_path / "servers") as backend:
         connection = psycopg2.connect(backend.database)
         connection.autocommit = True  # a database is not made within a transaction

@@ -81,7 +81,7 @@ def test_new_data_is_validated_and_trained_on_and_bad_data_is_neither(
         state, said = watched(running)
         assert state == "COMPLETED"
         assert said.startswith("crowd: data/raw/crowd has changed; retraining")
-        (retraining,) = until(lambda: running.flow_runs("retrain"), 20)
+        (retraining,) = until(lambda: running.flow_runs("retrain"), 60)
         state, said = running.wait(retraining["id"])
         assert state == "COMPLETED", said
         assert said == "models:/lookout/1 is champion; before: nobody"
@@ -103,7 +103,7 @@ def test_new_data_is_validated_and_trained_on_and_bad_data_is_neither(
         assert len(running.flow_runs("retrain")) == 2  # nothing was trained
         for text in ("Lookout: prefect.flow-run.Failed\nwatch data",
                      "Lookout: lookout.promoted\nmodels:/lookout/1 is champion; before: nobody"):  # fmt: skip
-            assert until(lambda text=text: any(one["text"].startswith(text) for one in posted), 30)
+            assert until(lambda text=text: any(one["text"].startswith(text) for one in posted), 90)
 
 
 def test_new_code_is_no_news_of_the_data() -> None:
@@ -116,4 +116,4 @@ def test_new_code_is_no_news_of_the_data() -> None:
 
 def watched(running: Running) -> tuple[str, str]:
     """(state, sentence) of one look at the data."""
-    return running.wait(running.run("watch-data/watch-data", promote="if-better"), 120)
+    return running.wait(running.run("watch-data/watch-data", promote="if-better"), 300)

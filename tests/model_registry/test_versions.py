@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -82,9 +83,15 @@ STATEMENT: dict[str, Any] = {
 
 
 @pytest.fixture(params=["sqlite and local files", "PostgreSQL and S3 behind MLflow's server"])
-def checkout(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
+def checkout(
+    prepared: Path, empty_stores: Path, own_home: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest,
+) -> Path:  # fmt: skip
     """A checkout whose registry is empty: every test is run against both kinds."""
-    if request.param != "sqlite and local files":
+    if request.param == "sqlite and local files":
+        own_home.mkdir()
+        shutil.copy(empty_stores / "mlflow.db", own_home)
+    else:
         backend = request.getfixturevalue("servers")
         backend.empty()
         monkeypatch.setenv("MLFLOW_TRACKING_URI", backend.tracking_uri)

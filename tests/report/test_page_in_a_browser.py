@@ -19,14 +19,16 @@ from tests.scored import scored_inputs
 
 pytestmark = pytest.mark.slow
 PROBE = """
-const settled = () => new Promise((done) => setTimeout(done, 300));
+const until = async (done) => {
+  for (let tries = 0; tries < 100 && !done(); tries += 1) await new Promise((next) => setTimeout(next, 100));
+};
 const click = (selector) => document.querySelector(selector).click();
 const seen = () => [...document.querySelectorAll(".panel:not([hidden]) .card:not([hidden])")];
 const state = () => ({ cards: seen().length, status: document.querySelector(".panel:not([hidden]) p").textContent });
 (async () => {
   const found = {};
   const loaded = () => seen().filter((card) => card.querySelector("image[data-key]").hasAttribute("href")).length;
-  await settled();
+  await until(() => seen().length > 0 && loaded() === seen().length);
   found.loaded = loaded();
   found.all = state();
   for (const kind of ["missed", "false", "unreadable", "looked-well", ""]) {
@@ -85,7 +87,7 @@ def probe(page: Path, folder: Path, theme: str) -> dict[str, Any]:
              f"--blink-settings=preferredColorScheme={0 if theme == 'dark' else 1}",
              "--virtual-time-budget=30000", f"--user-data-dir={folder / 'browser'}"]  # fmt: skip
     command = [browser, *flags, "--dump-dom", probed.as_uri()]
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     assert ":CONSOLE" not in answer.stderr, answer.stderr[-2000:]
     match = re.search(r'<pre id="found">(.*?)</pre>', answer.stdout, re.DOTALL)
     assert match, "the page's script did not come to its end"
