@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from components.training.shared_prefix import SharedPrefixTrainer, shares_prefix
 
 LOSS_TYPES = ("grpo", "bnpo", "dr_grpo", "dapo", "cispo", "sapo", "luspo", "vespo")
 NEAR = 1e-5
+log = logging.getLogger("lookout.exact")
 MERGED = 4
 
 
@@ -100,16 +102,16 @@ def gradients(one: Any, inputs: dict[str, Any]) -> tuple[float, dict[str, torch.
     return float(loss.detach()), {name: weight.grad.clone() for name, weight in named if weight.grad is not None}
 
 
-def assert_same(stock: Any, ours: Any, inputs: dict[str, Any]) -> float:
-    """Losses and gradients agree to 1e-5; the largest relative difference."""
+def assert_same(stock: Any, ours: Any, inputs: dict[str, Any]) -> None:
+    """Losses and gradients agree to 1e-5; `pytest --log-cli-level=INFO` shows how far they are apart."""
     (wanted, theirs), (got, mine) = gradients(stock, inputs), gradients(ours, inputs)
     assert theirs.keys() == mine.keys()
     norm = sum(float(grad.double().square().sum()) for grad in theirs.values()) ** 0.5
     assert norm > 0
     apart = sum(float((theirs[name] - mine[name]).double().square().sum()) for name in theirs) ** 0.5 / norm
+    log.info("loss %.6f, apart %.1e; gradients apart %.1e of their norm", wanted, abs(got - wanted), apart)
     assert got == pytest.approx(wanted, rel=NEAR, abs=1e-7)
     assert apart < NEAR
-    return apart
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +164,17 @@ def test_every_group_size_agrees(workspace: Path, layout: Any, size: int) -> Non
     for per_row in (None, size, 5):
         layout(per_row)
         assert_same(stock, ours, rollouts(stock, size))
+
+
+@pytest.mark.slow
+def test_a_trained_policy_agrees(finished: tuple[Path, str], layout: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, _ = finished
+    monkeypatch.chdir(folder)
+    stock, ours = (trainer(folder, kind, model=load_model(folder / "models/sft"), max_completion_length=64)
+                   for kind in (GRPOTrainer, SharedPrefixTrainer))  # fmt: skip
+    for per_row in (None, 8, 3):
+        layout(per_row)
+        assert_same(stock, ours, rollouts(stock, 8))
 
 
 def test_groups_split_over_micro_batches_agree(pair: Any) -> None:
