@@ -63,6 +63,8 @@ class SyntheticParams(StrictModel):
     ignore_frac: float = Field(ge=0, le=1)
     """Share of people who are marked to be ignored."""
     noise: float = Field(ge=0, le=1)
+    layout: Literal["crowdhuman", "pixmo_count"] = "crowdhuman"
+    """The published dataset whose files the drawn one imitates: its reader reads them."""
 
     @model_validator(mode="after")
     def _bounds(self) -> SyntheticParams:
@@ -72,6 +74,17 @@ class SyntheticParams(StrictModel):
 
 
 Split = Literal["train", "val", "test"]
+
+
+class FetchParams(StrictModel):
+    """How `lookout fetch-images` downloads."""
+
+    workers: int = Field(default=16, ge=1, le=256)
+    tries: int = Field(default=4, ge=1)
+    """For one URL; what may pass (a timeout, status 429 or 5xx) is tried again, what is gone is not."""
+    timeout_s: float = Field(default=30.0, gt=0)
+    most_bytes: int = Field(default=50_000_000, ge=1)
+    """A larger answer is no image of ours."""
 
 
 class ExpectedParams(StrictModel):
@@ -128,6 +141,9 @@ class DatasetParams(StrictModel):
     labels: list[str] | None = Field(default=None, min_length=1)
     tiling: TilingParams | None = None
     expected: ExpectedParams = ExpectedParams()
+    fetch: FetchParams = FetchParams()
+    leakage: Literal["stop", "drop"] = "stop"
+    """A training image that stands in val or test too stops validation, or is refused by name and counted."""
 
     def files(self, split: Split) -> list[str]:
         """The split's annotation entries, as a list."""

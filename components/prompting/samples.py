@@ -41,6 +41,7 @@ class Asker:
         """One sample a question; of the whole image, or one a tile where the dataset is tiled."""
         for question in QUESTIONS[self.dataset.task](scene.row, scene.boxes, scene.asks, self.dataset):
             message = {"prompt": _message("user", self._prompt(question.phrase))}
+            message |= {"phrase": question.phrase, "prompt_form": self._prompt("{phrase}")}
             one = self._sample(scene.row, question.truth, question.ask) | message
             if self.dataset.tiling is None or not isinstance(question.truth, Truth):
                 yield one
@@ -55,7 +56,7 @@ class Asker:
     def _tiled(self, one: Row, scene: Row, whole: Truth, tiling: TilingParams) -> Iterator[Row]:
         tiles = tile_grid(whole.width_px, whole.height_px, tiling.rows, tiling.columns, tiling.overlap_frac)
         of_image = {
-            "prompt": one["prompt"],
+            **{name: one[name] for name in ("prompt", "phrase", "prompt_form")},
             "whole_size_px": [whole.width_px, whole.height_px],
             "whole_truth_boxes": whole.boxes.tolist(),
             "whole_truth_labels": list(whole.labels),

@@ -50,6 +50,8 @@ class RawScene:
     stated_size: tuple[int, int] | None = None
     """Width and height as the annotations have them, None where they have none."""
     asks: tuple[RawAsk, ...] = ()
+    stated_sha256: str | None = None
+    """Of the image's bytes, where the annotations say it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,7 @@ def _scene_row(name: str, split: str, scene: RawScene, facts: dict[str, Any]) ->
     defect = facts.pop("defect")
     width, height = scene.stated_size or (None, None)
     place = {"scene_id": scene.scene_id, "source": name, "split": split, "image_path": scene.image_path}
-    stated = {"stated_width_px": width, "stated_height_px": height}
+    stated = {"stated_width_px": width, "stated_height_px": height, "stated_sha256": scene.stated_sha256}
     return place | stated | facts | {"image_defect": defect, "annotation": scene.annotation}
 
 

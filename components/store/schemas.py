@@ -11,7 +11,7 @@ _MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]
 
 SCENES = TableSchema(
     "scenes",
-    2,
+    3,
     pa.schema(
         [
             ("scene_id", pa.string()),  # unique within the dataset, all splits together
@@ -23,6 +23,7 @@ SCENES = TableSchema(
             ("stated_width_px", pa.int32()),  # as the annotations have it; null where they have none
             ("stated_height_px", pa.int32()),
             ("sha256", pa.string()),  # of the file's bytes; null where it is missing
+            ("stated_sha256", pa.string()),  # as the annotations have it; null where they have none
             ("file_bytes", pa.int64()),
             ("exif_orientation", pa.int32()),  # 1 = upright as stored
             ("perceptual_hash", pa.binary()),  # 256 bits, few of which differ between pictures that look the same
@@ -116,6 +117,8 @@ PROMPTS = TableSchema(
             ("model_width_px", pa.int32()),  # after the processor's resizing
             ("model_height_px", pa.int32()),
             ("prompt", _MESSAGES),  # one user message; the image is put in front of its text by the chat template
+            ("phrase", pa.string()),  # what the question is about, in words; null where the prompt needs none
+            ("prompt_form", pa.string()),  # the prompt with {phrase} in place of it: what a served model is asked by
             ("completion", _MESSAGES),  # the gold answer, one assistant message
             ("gold_tokens", pa.int32()),  # length of the gold answer
             ("truth_boxes", _BOXES),  # clipped to the image, not rounded
