@@ -83,6 +83,8 @@ def _entry(kind: str, root: Path, role: str, licence: str, chosen: dict[str, str
         "role": role,
         "licence": licence,
     }
+    if layout.task != "detect":
+        entry["task"] = layout.task
     if layout.classes:
         entry["classes"] = dict(layout.classes)
     if layout.labels:

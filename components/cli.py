@@ -264,7 +264,9 @@ def export(
 
 @app.command("add-dataset")
 def add_dataset(
-    kind: Annotated[str, typer.Option("--format", help="crowdhuman, citypersons, wider_pedestrian, uavdt or coco")],
+    kind: Annotated[
+        str, typer.Option("--format", help="crowdhuman, citypersons, wider_pedestrian, uavdt, coco or pixmo_count")
+    ],
     root: Annotated[str, typer.Option(help="the folder that the download was unpacked to, or the URL of one")],
     name: Annotated[str, typer.Option(help="what it is to be called in params.yaml")],
     role: Annotated[Role, typer.Option(help="train on it, evaluate on it, or both")] = Role.both,
@@ -285,6 +287,26 @@ def add_dataset(
     path = add(name, kind, root, role.value, licence, chosen, track)
     typer.echo(f"{path} is written and params.yaml composed from it\nnext: dvc repro validate@{name}\n"
                f"then: reports/validation/{name}/index.html, and git add conf params.yaml '*.dvc'")  # fmt: skip
+
+
+@app.command("fetch-images")
+def fetch_images(dataset: Annotated[str, typer.Option(help="a name of datasets: in params.yaml")]) -> None:
+    """Download the images of a dataset that is published as URLs; each is verified by its SHA-256."""
+    from components.errors import ParamsError
+    from components.fetch_images import REPORT
+    from components.fetch_images import fetch_images as fetch
+    from components.params import load_params
+
+    datasets = load_params().datasets
+    if dataset not in datasets:
+        raise ParamsError(f"params.yaml has no datasets.{dataset}; it has {sorted(datasets)}")
+    report = fetch(dataset, datasets[dataset])
+    typer.echo(f"{report['images']} of {report['wanted']} images are there, {report['fetched_now']} fetched now")
+    for reason, count in report["reasons"].items():
+        typer.echo(f"{count:>7} not to be had: {reason}")
+    typer.echo(
+        f"{Path(datasets[dataset].root) / REPORT} names each; SHA-256 of the list {report['sha256_of_the_list']}"
+    )
 
 
 @app.command()
@@ -379,13 +401,16 @@ def predict(
     images: Annotated[list[Path], typer.Argument(help="pictures to find people in")],
     model: Annotated[str, typer.Option(help="models:/NAME/VERSION, models:/NAME@ALIAS, or a packaged model's folder")],
     out: Annotated[Path, typer.Option(help="folder of the copies with boxes drawn on them")] = Path("predictions"),
+    task: Annotated[str, typer.Option(help="detect, ground, count or read; the model's first where not given")] = "",
+    phrase: Annotated[str, typer.Option(help="what to ask for: a sentence, or the word for what is counted")] = "",
 ) -> None:
-    """Find the people in pictures with a registered model: boxes drawn on a copy, and as JSON on the terminal."""
+    """Ask a registered model about pictures: its answer drawn on a copy, and as JSON on the terminal."""
     import json
 
     from components.model_registry.predict_images import predict_images
 
-    typer.echo(json.dumps(predict_images(model, images, out), indent=2))
+    asked = {key: value for key, value in (("task", task), ("phrase", phrase)) if value}
+    typer.echo(json.dumps(predict_images(model, images, out, asked), indent=2))
 
 
 @app.command()

@@ -12,51 +12,106 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError, model_validator
 
-from components.core.boxes import as_boxes
-from components.core.completion import ParseFailure, parse
-from components.core.frames import ImageView
-from components.core.scene import Truth
+from components.core.completion import ParseFailure
+from components.core.envelope import Thinking
+from components.core.grammars import TASK_GRAMMARS
 from components.errors import DataError
 from components.params import RewardsParams, StrictModel, first_sentence
-from components.rewards import REWARDS, chosen_reading, weighted_total
+from components.rewards import REWARDS, chosen_reading, judges, weighted_total
+from components.store.samples import read_sample, truth_of_sample
 
 Side = Annotated[int, Field(ge=1, le=1_000_000)]
 Coordinate = Annotated[float, Field(ge=-1e7, le=1e7, allow_inf_nan=False)]
 Corners = Annotated[list[Coordinate], Field(min_length=4, max_length=4)]
+Place = Annotated[list[Coordinate], Field(min_length=2, max_length=2)]
+WANTED = {
+    "detect": {"truth"},
+    "ground": {"truth"},
+    "count": {"truth_points", "truth_count"},
+    "read": {"truth_text"},
+}
+TRUTHS = tuple(sorted(set().union(*WANTED.values())))
 
 
 class CompletionLine(StrictModel):
-    """One completion with the truth of its image; all lines of a group show the same image."""
+    """One completion with the truth of its image; all lines of a group show the same image.
+
+    The task says which truth is wanted: boxes (detect, one box: ground), points or a count (count), text (read).
+    """
 
     group: str | int
     completion: str
     width: Side
     height: Side
-    truth: list[Corners]
+    task: Literal["detect", "ground", "count", "read"] = "detect"
+    answer: Literal["boxes", "box", "points", "number", "text"] | None = None
+    """The grammar of the answer, where it is not the task's usual one."""
+    thinking: Literal["look", "think", "none"] | None = None
+    """Blocks before the answer; usually look in detect, none in the others."""
+    truth: list[Corners] | None = None
     truth_labels: list[str] | None = None
+    truth_points: list[Place] | None = None
+    truth_count: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    truth_text: str | None = None
     ignore: list[Corners] = Field(default_factory=list)
     frame: Literal["original", "resized", "relative_1000"] = "original"
     model_size: Annotated[list[Side], Field(min_length=2, max_length=2)] | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> CompletionLine:
-        if self.truth_labels is not None and len(self.truth_labels) != len(self.truth):
-            raise ValueError(f"{len(self.truth_labels)} truth_labels for {len(self.truth)} truth boxes")
-        for name, boxes in (("truth", self.truth), ("ignore", self.ignore)):
-            inverted = [box for box in boxes if not (box[0] < box[2] and box[1] < box[3])]
+        self._has_truth()
+        boxes = self.truth or []
+        if self.truth_labels is not None and len(self.truth_labels) != len(boxes):
+            raise ValueError(f"{len(self.truth_labels)} truth_labels for {len(boxes)} truth boxes")
+        for name, given in (("truth", boxes), ("ignore", self.ignore)):
+            inverted = [box for box in given if not (box[0] < box[2] and box[1] < box[3])]
             if inverted:
                 raise ValueError(f"{name} holds the box {inverted[0]}; want x1 < x2 and y1 < y2 (is this xywh?)")
         if self.frame == "resized" and self.model_size is None:
             raise ValueError('the frame "resized" needs model_size: [width, height] of the image as the model sees it')
         return self
 
+    def _has_truth(self) -> None:
+        given = {name for name in TRUTHS if getattr(self, name) is not None}
+        wanted = WANTED[self.task]
+        if not given & wanted or given - wanted:
+            raise ValueError(f"the task {self.task} wants {' or '.join(sorted(wanted))}, got {sorted(given) or 'none'}")
+        if self.task == "ground" and len(self.truth or []) != 1:
+            raise ValueError(f"the task ground wants one truth box, got {len(self.truth or [])}")
+        if self.truth_points is not None and self.truth_count not in (None, len(self.truth_points)):
+            raise ValueError(f"truth_count is {self.truth_count}, but there are {len(self.truth_points)} truth_points")
+        if self.grammar not in TASK_GRAMMARS[self.task]:
+            raise ValueError(f"the task {self.task} is answered as {' or '.join(TASK_GRAMMARS[self.task])}, "
+                             f"not {self.grammar}")  # fmt: skip
+
+    @property
+    def grammar(self) -> str:
+        return self.answer or TASK_GRAMMARS[self.task][0]
+
+    @property
+    def blocks(self) -> Thinking:
+        return self.thinking or ("look" if self.task == "detect" else "none")
+
     def image(self) -> dict[str, Any]:
         """What all lines of a group must share."""
         return self.model_dump(exclude={"completion"})
 
+    def sample(self) -> dict[str, Any]:
+        """The line as a row of prompts has it."""
+        count = len(self.truth_points) if self.truth_points is not None else self.truth_count
+        model_size = self.model_size or (None, None)
+        return {
+            "answer_as": self.grammar, "thinking": self.blocks, "frame": self.frame,
+            "width_px": self.width, "height_px": self.height,
+            "model_width_px": model_size[0], "model_height_px": model_size[1],
+            "truth_boxes": self.truth or [], "truth_labels": self.truth_labels or ["person"] * len(self.truth or []),
+            "truth_visible_frac": None, "ignore_boxes": self.ignore,
+            "truth_count": count, "truth_points": self.truth_points, "truth_text": self.truth_text,
+        }  # fmt: skip
+
 
 def score_file(completions: Path, params: RewardsParams) -> Iterator[dict[str, Any]]:
-    """For each line: group, index in its group, the four rewards (None = not scored), total, failure.
+    """For each line: group, index in its group, the rewards of its task (None = not scored), total, failure.
 
     The total is the plain weighted sum of what the params choose. Raises DataError that names the line.
     """
@@ -74,16 +129,18 @@ def score_file(completions: Path, params: RewardsParams) -> Iterator[dict[str, A
 
 
 def score_group(group: list[CompletionLine], params: RewardsParams) -> list[dict[str, Any]]:
-    """The scores of one group's completions, in order."""
+    """The scores of one group's completions, in order: by every reward that can judge such answers."""
     first = group[0]
-    model_size = (first.model_size[0], first.model_size[1]) if first.model_size else None
-    view = ImageView(first.width, first.height, first.frame, model_size)
-    labels = tuple(first.truth_labels or ["person"] * len(first.truth))
-    truth = Truth(as_boxes(first.truth), labels, as_boxes(first.ignore), first.width, first.height)
-    answers = [parse(line.completion, view) for line in group]
-    scores = {name: make(params)(answers, truth) for name, make in REWARDS.items()}
-    chosen = {name: scores[chosen_reading(name, params)] for name in params.weights}
-    total = weighted_total(chosen, params.weights)
+    sample = first.sample()
+    truth = truth_of_sample(sample)
+    answers = [read_sample(line.completion, sample) for line in group]
+    scores = {
+        name: make(params)(answers, truth)
+        for name, make in REWARDS.items()
+        if judges(name, first.grammar, first.blocks)
+    }
+    chosen = {name: scores[key] for name in params.weights if (key := chosen_reading(name, params)) in scores}
+    total = weighted_total(chosen, params.weights) if chosen else np.full(len(group), np.nan, dtype=np.float32)
     return [
         {
             "group": first.group,

@@ -7,7 +7,7 @@ and where it comes from stands here, beside its type, and in docs/paper_values.m
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
@@ -63,6 +63,8 @@ class SyntheticParams(StrictModel):
     ignore_frac: float = Field(ge=0, le=1)
     """Share of people who are marked to be ignored."""
     noise: float = Field(ge=0, le=1)
+    layout: Literal["crowdhuman", "pixmo_count"] = "crowdhuman"
+    """The published dataset whose files the drawn one imitates: its reader reads them."""
 
     @model_validator(mode="after")
     def _bounds(self) -> SyntheticParams:
@@ -72,6 +74,17 @@ class SyntheticParams(StrictModel):
 
 
 Split = Literal["train", "val", "test"]
+
+
+class FetchParams(StrictModel):
+    """How `lookout fetch-images` downloads."""
+
+    workers: int = Field(default=16, ge=1, le=256)
+    tries: int = Field(default=4, ge=1)
+    """For one URL; what may pass (a timeout, status 429 or 5xx) is tried again, what is gone is not."""
+    timeout_s: float = Field(default=30.0, gt=0)
+    most_bytes: int = Field(default=50_000_000, ge=1)
+    """A larger answer is no image of ours."""
 
 
 class ExpectedParams(StrictModel):
@@ -91,10 +104,18 @@ class TilingParams(StrictModel):
     """Share of a tile's side that it has in common with its neighbour."""
 
 
+Task = Literal["detect", "ground", "count", "read"]
+GrammarName = Literal["boxes", "box", "points", "number", "text"]
+
+
 class DatasetParams(StrictModel):
     """One dataset: `datasets.<name>`."""
 
     format: str
+    task: Task = "detect"
+    """What is asked about its images; it chooses prompt, grammar, rewards and metrics."""
+    answer: GrammarName | None = None
+    """How to answer, where it is not the task's usual way: count by points or by number."""
     root: str
     annotations: dict[Split, str | list[str]]
     """Annotation files (or folders) of each split, relative to the root; `*` stands for many."""
@@ -120,6 +141,9 @@ class DatasetParams(StrictModel):
     labels: list[str] | None = Field(default=None, min_length=1)
     tiling: TilingParams | None = None
     expected: ExpectedParams = ExpectedParams()
+    fetch: FetchParams = FetchParams()
+    leakage: Literal["stop", "drop"] = "stop"
+    """A training image that stands in val or test too stops validation, or is refused by name and counted."""
 
     def files(self, split: Split) -> list[str]:
         """The split's annotation entries, as a list."""
@@ -151,8 +175,10 @@ class ValidateParams(StageParams):
 
 class PromptParams(StageParams):
     section: ClassVar[str] = "prompts"
-    template: str
-    """Text file with the user's message; its digest is in the lineage."""
+    template: str | None
+    """Text file with the user's message; its digest is in the lineage. null: the usual one of each task."""
+    thinking: Literal["look", "think", "none"] = "look"
+    """What stands before the answer: thoughts and a second look, thoughts alone, or nothing."""
     labels: list[str] = Field(min_length=1)
     frame: Literal["resized", "relative_1000"]
     max_completion_tokens: int = Field(ge=8)
@@ -347,16 +373,45 @@ class PrecisionRecallParams(StrictModel):
     matching: Literal["optimal", "greedy"]
 
 
+class GroundingParams(StrictModel):
+    reading: Literal["iou_squared", "iou", "iou_gated"] = "iou_squared"
+    """How the overlap of the one box is paid; gated: nothing below IoU .5."""
+
+
+class PerceptionR1Params(StrictModel):
+    """Weights of the terms of the reward perception_r1; the missing term is a factor of the last two."""
+
+    f1: float = Field(default=1.0, ge=0)
+    iou: float = Field(default=1.0, ge=0)
+    label: float = Field(default=1.0, ge=0)
+
+    @model_validator(mode="after")
+    def _some_term(self) -> PerceptionR1Params:
+        if self.f1 + self.iou + self.label <= 0:
+            raise ValueError("want one of f1, iou and label above 0")
+        return self
+
+
+RewardName = Literal[
+    "reasoning", "looking", "precision_recall", "perception_r1", "grounding", "counting", "counting_number", "ocr"
+]
+
+
 class RewardsParams(StageParams):
     section: ClassVar[str] = "rewards"
     weights: dict[str, float]
-    """Weight of each reward by name; the total is the plain weighted sum of what is scored."""
+    """Weight of each reward by name; the total is the plain weighted sum of what is scored.
+
+    A reward scores the samples whose answers it can judge, and no others.
+    """
     looking: LookingParams
     precision_recall: PrecisionRecallParams
+    grounding: GroundingParams = GroundingParams()
+    perception_r1: PerceptionR1Params = PerceptionR1Params()
 
     @model_validator(mode="after")
     def _some_weight(self) -> RewardsParams:
-        unknown = set(self.weights) - {"reasoning", "looking", "precision_recall"}
+        unknown = set(self.weights) - set(get_args(RewardName))
         if unknown:
             raise ValueError(f"rewards.weights has unknown rewards {sorted(unknown)}")
         if not self.weights or min(self.weights.values()) < 0 or sum(self.weights.values()) <= 0:
@@ -429,16 +484,21 @@ class PromoteParams(StageParams):
     """The gates that a version passes to become champion."""
 
     section: ClassVar[str] = "promote"
-    metric: Literal["detection.f1"]
-    """What a challenger must be better in; the interval of its gain is a paired bootstrap over the same images."""
+    metric: Literal["detection.f1", "headline"]
+    """What a challenger must be better in; the headline is each task's own number, in detection the same F1.
+
+    The interval of its gain is a paired bootstrap over the same images.
+    """
     min_gain: float = Field(ge=0)
     """The gain itself must be larger; a tie is no gain."""
     confidence: float = Field(gt=0.5, lt=1)
     """One-sided: the gain must lie above 0 with so much confidence."""
     max_regression: float = Field(ge=0)
     """On no dataset may the metric fall by more."""
-    required_protocols: list[Literal["detection", "coco", "coco_500", "crowdhuman", "citypersons"]]
-    """Tables that must have a number."""
+    required_protocols: list[
+        Literal["detection", "coco", "coco_500", "crowdhuman", "citypersons", "detect", "ground", "count", "read"]
+    ]
+    """Tables and tasks that must have a number."""
     allow_noncommercial: bool
     """Whether data under a non-commercial licence may stand behind a champion."""
     bootstrap_samples: int = Field(ge=100)

@@ -10,6 +10,7 @@ from typing import Any
 from components.errors import RegistryError
 from components.home import lookout_home
 from components.metrics.detection import pooled
+from components.metrics.task import headline_of
 from components.model_registry.lineage import Lineage
 from components.model_registry.promote import read_counts
 from components.model_registry.registry import artifact, connect, find_version, model_folder, statement_of
@@ -48,7 +49,7 @@ def rescore(reference: str) -> dict[str, Any]:
     counts = [count for _, count in read_counts(rows).values()]
     return {
         "version": f"models:/{version.name}/{version.version}",
-        "before": lineage["metrics"]["grpo"]["detection"]["f1"] or 0.0,
+        "before": headline_of(lineage["metrics"]["grpo"]).value or 0.0,
         "now": pooled(counts)["f1"] or 0.0,
         "images": len(counts),
         "same_images": same,

@@ -10,7 +10,6 @@ from components.home import mlflow_uri
 from components.params import load_params
 
 REPORTS = Path("reports")
-COLUMNS = ("format rate", "precision", "recall", "F1 at .5", "COCO AP", "COCO AP50")
 
 
 def print_summary() -> None:
@@ -19,9 +18,10 @@ def print_summary() -> None:
     from rich.table import Table
 
     console = Console(soft_wrap=True, highlight=False)
-    table = Table("", *COLUMNS)
-    for model in ("base", "sft", "grpo"):
-        table.add_row(model, *scores(model))
+    rows = {model: scores(model) for model in ("base", "sft", "grpo")}
+    table = Table("", *rows["grpo"])
+    for model, row in rows.items():
+        table.add_row(model, *row.values())
     console.print(table)
     registration = json.loads(_read(REPORTS / "registration.json"))
     console.print(f"registered   {registration['model_uri']} (alias {registration['alias']})")
@@ -33,12 +33,18 @@ def print_summary() -> None:
     console.print("Prefect      make up, then http://127.0.0.1:4200; make down ends it")
 
 
-def scores(model: str) -> list[str]:
-    """The row of one model, as text."""
+def scores(model: str) -> dict[str, str]:
+    """The row of one model as text, by its columns: what its tasks are judged by."""
     metrics = json.loads(_read(REPORTS / "scores" / model / "metrics.json"))
-    found, coco = metrics["detection"], metrics["coco"]
-    values = [metrics["format_rate"], found["precision"], found["recall"], found["f1"], coco["AP"], coco["AP50"]]
-    return ["–" if value is None else f"{value:.3f}" for value in values]
+    values: dict[str, float | None] = {"format rate": metrics["format_rate"]}
+    if "detection" in metrics:
+        found, coco = metrics["detection"], metrics["coco"]
+        values |= {"precision": found["precision"], "recall": found["recall"], "F1 at .5": found["f1"]}
+        values |= {"COCO AP": coco["AP"], "COCO AP50": coco["AP50"]}
+    for task, one in metrics["tasks"].items():
+        if task != "detect":
+            values |= {f"{task}: {name.replace('_', ' ')}": value for name, value in one["numbers"].items()}
+    return {name: "–" if value is None else f"{value:.3f}" for name, value in values.items()}
 
 
 def _read(path: Path) -> str:

@@ -12,10 +12,11 @@ from prefect.states import Completed, State
 
 from components.errors import DataError
 from components.home import lookout_home
+from components.metrics.task import headline_of
 from components.operations.up import mlflow_page
 from components.quality.drift import drift_of
 from components.report.gallery import png_uri
-from components.summary import COLUMNS, scores
+from components.summary import scores
 
 REPORTS = Path("reports")
 WORST = 10
@@ -69,9 +70,9 @@ def show_scores() -> None:
     rows: list[dict[str, str]] = []
     for model in ("base", "sft", "grpo"):
         metrics = json.loads((REPORTS / "scores" / model / "metrics.json").read_text())
-        interval = metrics["detection"].get("f1_interval")
-        spread = f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else "–"
-        rows.append({"model": model} | dict(zip(COLUMNS, scores(model), strict=True)) | {"F1, 95 %": spread})
+        best = headline_of(metrics)
+        spread = f"{best.interval[0]:.3f} to {best.interval[1]:.3f}" if best.interval else "–"
+        rows.append({"model": model} | scores(model) | {f"{best.name}, 95 %": spread})
     create_table_artifact(rows, key="scores")
     sheet = (REPORTS / "evaluation" / "contact_sheet.png").read_bytes()
     create_image_artifact(png_uri(sheet), key="contact-sheet", description="truth green, answer orange, look blue")

@@ -124,3 +124,44 @@ def test_the_command_writes_a_file_or_the_terminal(tmp_path: Path) -> None:
     )
     assert missing.returncode == 1
     assert missing.stderr == "error: nowhere.jsonl cannot be read: No such file or directory\n"
+
+
+def said(task: str, inside: str, **more: Any) -> dict[str, Any]:
+    return {"group": task, "completion": f"<answer>{inside}</answer>", "width": 100, "height": 100, "task": task} | more
+
+
+def test_every_task_is_scored_by_its_own_rewards(tmp_path: Path) -> None:
+    scores = score(
+        tmp_path,
+        said("ground", "[30,10,70,50]", truth=[[10, 10, 50, 50]]),
+        said("count", "[[20,20],[50,50]]", truth_points=[[20, 20], [50, 50], [80, 20]]),
+        said("count", "5", group="n", answer="number", truth_count=4),
+        said("read", "kitten", truth_text="sitting"),
+        said("detect", '[{"bbox_2d":[0,0,10,10],"label":"person"}]', group="d", thinking="none", truth=[A]),
+    )
+    known = ("group", "index", "total", "failure", "reasoning")
+    own = [{name: value for name, value in row.items() if name not in known} for row in scores]
+    assert own == [
+        {"grounding": 0.11111111},
+        {"counting": 0.6666667, "counting_number": 0.25},
+        {"counting_number": 0.25},
+        {"ocr": 0.5714286},
+        {"precision_recall": 1.0, "perception_r1": 1.0},
+    ]
+    assert all(row["reasoning"] == 1.0 for row in scores)
+
+
+@pytest.mark.parametrize(
+    ("bad", "sentence"),
+    [
+        (said("ground", "x", truth=[A, B]), "wants one truth box, got 2"),
+        (said("count", "x", truth=[A]), r"the task count wants truth_count or truth_points, got \['truth'\]"),
+        (said("read", "x"), "the task read wants truth_text, got none"),
+        (said("count", "x", truth_points=[[1, 2]], truth_count=3), "truth_count is 3, but there are 1 truth_points"),
+        (said("read", "x", truth_text="x", answer="points"), "is answered as text, not points"),
+        (said("guess", "x"), "task is 'guess'"),
+    ],
+)
+def test_a_line_with_another_tasks_truth_is_one_sentence(tmp_path: Path, bad: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(DataError, match=sentence):
+        score(tmp_path, bad)

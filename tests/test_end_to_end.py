@@ -130,7 +130,9 @@ def test_the_registered_model_answers_paths_bytes_and_base64(folder: Path) -> No
     command = [sys.executable, "-c", code]
     answer = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=True)
     answers, refused = json.loads(answer.stdout.splitlines()[-1])
-    assert set(answers[0]) == {"boxes", "labels", "scores", "count", "look", "think", "failure"}
+    assert set(answers[0]) == {
+        "task", "boxes", "labels", "scores", "count", "points", "text", "look", "think", "failure"
+    }  # fmt: skip
     assert answers[0] == answers[1] == answers[2]
     assert "neither a file that is there nor base64" in refused
 
@@ -168,7 +170,9 @@ def test_two_versions_load_side_by_side_where_the_repository_is_not(
     assert answer.returncode == 0, answer.stderr[-3000:]
     answers, extra, refused, packages = json.loads(answer.stdout.splitlines()[-1])
     assert answers[0] == answers[2]
-    assert extra == ["boxes", "count", "failure", "labels", "look", "overlay", "scores", "think"]
+    assert extra == [
+        "boxes", "count", "failure", "labels", "look", "overlay", "points", "scores", "task", "text", "think"
+    ]  # fmt: skip
     assert "the confidence 'luck' is unknown; want one of constant, rank, logprob" in refused
     assert len(packages) == 2
     store_of = folder / ".lookout"

@@ -30,7 +30,7 @@ class ImageView:
     model_size_px: tuple[int, int] | None = None
 
     @property
-    def _model_units(self) -> tuple[float, float]:
+    def model_units(self) -> tuple[float, float]:
         if self.frame == "original":
             return float(self.width_px), float(self.height_px)
         if self.frame == "relative_1000":
@@ -41,13 +41,13 @@ class ImageView:
 
     def to_original(self, boxes: Boxes) -> Boxes:
         """Boxes (N, 4) in the model's frame -> original pixels, not clipped."""
-        width, height = self._model_units
+        width, height = self.model_units
         scale = np.array([self.width_px / width, self.height_px / height] * 2)
         return as_boxes(boxes * scale)
 
     def from_original(self, boxes: Boxes) -> Boxes:
         """Boxes (N, 4) in original pixels -> the model's frame, not rounded."""
-        width, height = self._model_units
+        width, height = self.model_units
         scale = np.array([width / self.width_px, height / self.height_px] * 2)
         return as_boxes(boxes * scale)
 

@@ -7,11 +7,12 @@ from numpy.typing import NDArray
 
 from components.core.boxes import Boxes, as_boxes, iou
 from components.core.completion import render
+from components.core.envelope import Thinking
 from components.core.frames import ImageView
 from components.core.scene import Truth
 
 
-def gold_completion(truth: Truth, view: ImageView, look_iou: float) -> str:
+def gold_completion(truth: Truth, view: ImageView, look_iou: float, thinking: Thinking = "look") -> str:
     """The text that answers a scene perfectly, people from left to right.
 
     Look boxes: one around each cluster of people who overlap by more than `look_iou`.
@@ -22,7 +23,7 @@ def gold_completion(truth: Truth, view: ImageView, look_iou: float) -> str:
     overlapping = sum(len(cluster) for cluster in clusters)
     look = as_boxes([_around(as_boxes(boxes[cluster])) for cluster in clusters])
     think = f"I see {len(boxes)}; {overlapping} overlap."
-    return render(think, look, boxes, [truth.labels[int(i)] for i in order], view)
+    return render(think, look, boxes, [truth.labels[int(i)] for i in order], view, thinking)
 
 
 def reading_order(boxes: Boxes) -> NDArray[np.intp]:

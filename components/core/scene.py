@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.core.boxes import Boxes
+from components.core.points import Points
 
 Task = Literal["detect", "ground", "count", "read"]
 
@@ -51,6 +52,26 @@ class Truth:
     width_px: int
     height_px: int
     visible_frac: NDArray[np.float32] | None = None  # (N,) in [0, 1]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CountTruth:
+    """How many there are and, where the dataset says so, where: points (N, 2), x y in original pixels."""
+
+    count: int
+    points: Points | None
+    width_px: int
+    height_px: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextTruth:
+    """What is written in the image."""
+
+    text: str
+
+
+AnyTruth = Truth | CountTruth | TextTruth
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Detection metrics: numbers in, numbers out, no files. Every table names the variant that it shows."""
+"""Metrics: numbers in, numbers out, no files. Every table names the variant that it shows."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ import numpy as np
 
 from components.metrics.citypersons import citypersons_metrics
 from components.metrics.coco import coco_metrics
+from components.metrics.counting import counting_numbers
 from components.metrics.crowdhuman import crowdhuman_metrics
 from components.metrics.detection import detection_metrics
 from components.metrics.evaluation_set import EvaluationSet
+from components.metrics.grounding import grounding_numbers
+from components.metrics.reading import reading_numbers
+from components.metrics.task import TaskMetric
 
 Metrics = dict[str, dict[str, float | None]]
 
@@ -26,6 +30,13 @@ PROTOCOLS: dict[str, Callable[[EvaluationSet], Metrics]] = {
     "detection": _named("detection", detection_metrics),
 }
 """The protocols by name; COCO gives two tables, one at most 100 boxes an image and one at most 500."""
+
+TASK_METRICS: dict[str, TaskMetric] = {
+    "ground": TaskMetric("accuracy at IoU .5", grounding_numbers),
+    "count": TaskMetric("exact counts", counting_numbers),
+    "read": TaskMetric("F1 of words", reading_numbers),
+}
+"""The metrics of the tasks whose answers have no confidence and no tiles; detection has the protocols above."""
 
 RANKED = ("coco", "coco_500", "crowdhuman", "citypersons")
 """Tables whose numbers depend on the confidences; `detection` does not."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from components.metrics.task import headline_of
 from components.model_registry.lineage import Lineage
 
 ROWS = (
@@ -27,10 +28,14 @@ def model_card(lineage: Lineage) -> str:
     models = list(lineage["metrics"])
     numbers = "".join(
         f"| {name} | {' | '.join(_number(lineage['metrics'][model], path) for model in models)} |\n"
-        for name, path in ROWS
+        for name, path in _rows(grpo)
     )
-    interval = grpo["detection"].get("f1_interval")
-    spread = f" (95 % over images {interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
+    best = headline_of(grpo)
+    spread = f" (95 % over images {best.interval[0]:.3f} to {best.interval[1]:.3f})" if best.interval else ""
+    value = "–" if best.value is None else f"{best.value:.3f}"
+    confidence = (
+        f"AP and miss rates rank boxes by the confidence `{grpo['confidence']}`.\n\n" if "confidence" in grpo else ""
+    )
     code = lineage["code"]
     warning = (
         "" if code["clean"] else "**The code was not committed when this was registered: it cannot be rebuilt.**\n\n"
@@ -39,7 +44,7 @@ def model_card(lineage: Lineage) -> str:
 
 {warning}Trained with GRPO on {"one reward" if len(lineage["rewards"]["weights"]) == 1 else "the rewards"} \
 {", ".join(f"{name} ({weight:g})" for name, weight in lineage["rewards"]["weights"].items())}, \
-from the base {base["kind"]} `{base["name"]}`. F1 {_number(grpo, "detection.f1")}{spread} on {grpo["images"]} \
+from the base {base["kind"]} `{base["name"]}`. {best.name} {value}{spread} on {grpo["images"]} \
 held-out images.
 
 | dataset | role | images | people | licence |
@@ -48,14 +53,21 @@ held-out images.
 | on the test images | {" | ".join(models)} |
 |---|{"---|" * len(models)}
 {numbers}
-AP and miss rates rank boxes by the confidence `{grpo["confidence"]}`.
-
-**Limits.** It was measured on the data above and on nothing else. It counts and finds people in pictures; it does not
-tell who they are, and must not be asked to. Where the licences above forbid a use, they forbid it for this model.
+{confidence}**Limits.** It was measured on the data above and on nothing else. It counts and finds people in
+pictures; it does not tell who they are, and must not be asked to. Where the licences above forbid a
+use, they forbid it for this model.
 
 **Lineage.** `{lineage["key"]}`, commit `{code["commit"]}`; `lookout trace` prints it,
 `lookout verify` proves it.
 """
+
+
+def _rows(metrics: dict[str, Any]) -> list[tuple[str, str]]:
+    """Name and path of each number: detection's where there are any, and those of every other task."""
+    rows = list(ROWS) if "detection" in metrics else [ROWS[0]]
+    for task, one in metrics.get("tasks", {}).items():
+        rows += [(f"{task}: {name}", f"tasks.{task}.numbers.{name}") for name in one["numbers"] if task != "detect"]
+    return rows
 
 
 def _number(metrics: dict[str, Any], path: str) -> str:

@@ -28,7 +28,7 @@ def diff(before: str, after: str, default_name: str = "lookout") -> dict[str, An
     sections["libraries"] = changes(a["environment"]["libraries"], b["environment"]["libraries"])
     found: dict[str, Any] = {name: section for name, section in sections.items() if section}
     found["code"] = _code(a, b)
-    found["metrics"] = {path: [_at(a, path), _at(b, path)] for path in METRICS}
+    found["metrics"] = {path: [_at(a, path), _at(b, path)] for path in _paths(a, b)}
     return {"before": _named(versions[0]), "after": _named(versions[1])} | found | {"f1_gain": f1_gain(*versions)}
 
 
@@ -89,8 +89,18 @@ def _named(version: Any) -> str:
     return f"models:/{version.name}/{version.version}"
 
 
+def _paths(*lineages: Lineage) -> list[str]:
+    """The numbers to compare: detection's where there are any, and those of every other task."""
+    found = [one["metrics"]["grpo"] for one in lineages]
+    paths = list(METRICS) if any("detection" in metrics for metrics in found) else []
+    for metrics in found:
+        for task, one in metrics.get("tasks", {}).items():
+            paths += [f"tasks.{task}.numbers.{name}" for name in one["numbers"] if task != "detect"]
+    return list(dict.fromkeys(paths))
+
+
 def _at(lineage: Lineage, path: str) -> Any:
     value: Any = lineage["metrics"]["grpo"]
     for key in path.split("."):
-        value = value[key]
+        value = value.get(key) if isinstance(value, dict) else None
     return value

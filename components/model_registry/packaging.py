@@ -63,16 +63,20 @@ def serving_config(lineage: dict[str, Any]) -> dict[str, Any]:
     """What the model needs to know of how it was trained."""
     import pyarrow.parquet as pq
 
-    first = pq.ParquetFile("data/prompts/test.parquet").read_row_group(0, ["prompt"]).slice(0, 1).to_pylist()[0]
+    columns = ["task", "answer_as", "thinking", "prompt_form", "phrase"]
+    tasks: dict[str, dict[str, Any]] = {}
+    for row in pq.read_table("data/prompts/test.parquet", columns=columns).to_pylist():
+        tasks.setdefault(row.pop("task"), row)
     return {
-        "prompt": first["prompt"][0]["content"],
+        "tasks": tasks,
         "frame": lineage["params"]["prompts"]["frame"],
         "max_new_tokens": lineage["params"]["grpo"]["max_completion_length"],
     }
 
 
 def signature() -> Any:
-    """image (path or base64) or image_bytes, and a prompt, in; boxes in original pixels and the rest out; options."""
+    """image (path or base64) or image_bytes, and perhaps task, phrase, prompt, in; boxes in original pixels, points,
+    text and the rest out; options."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
     from mlflow.types.schema import Array
@@ -82,6 +86,8 @@ def signature() -> Any:
             ColSpec(DataType.string, "image", required=False),
             ColSpec(DataType.binary, "image_bytes", required=False),
             ColSpec(DataType.string, "prompt", required=False),
+            ColSpec(DataType.string, "task", required=False),
+            ColSpec(DataType.string, "phrase", required=False),
         ]
     )
     outputs = Schema(
@@ -90,6 +96,9 @@ def signature() -> Any:
             ColSpec(Array(DataType.string), "labels"),
             ColSpec(Array(DataType.double), "scores"),
             ColSpec(DataType.long, "count"),
+            ColSpec(Array(Array(DataType.double)), "points"),
+            ColSpec(DataType.string, "text", required=False),
+            ColSpec(DataType.string, "task"),
             ColSpec(Array(Array(DataType.double)), "look"),
             ColSpec(DataType.string, "think", required=False),
             ColSpec(DataType.string, "failure", required=False),

@@ -6,6 +6,7 @@ import html
 from dataclasses import dataclass
 from importlib import resources
 
+from components.metrics.task import headline_of
 from components.model_registry.lineage import Lineage
 
 WIDTH, HEIGHT, GAP_X, GAP_Y, LINE = 184, 74, 42, 18, 17
@@ -27,7 +28,8 @@ class Node:
 def graph(lineage: Lineage) -> tuple[list[Node], list[tuple[str, str]]]:
     """Nodes and edges, from the raw data to the version; the same lineage gives the same graph."""
     version, code, base = lineage["version"], lineage["code"], lineage["base"]
-    f1 = lineage["metrics"]["grpo"]["detection"]["f1"]
+    best = headline_of(lineage["metrics"]["grpo"])
+    images = lineage["metrics"]["grpo"]["images"]
     samples = lineage["prompt_summary"]["samples"]
     weights = ", ".join(f"{name} {value:g}" for name, value in lineage["rewards"]["weights"].items())
     nodes = [
@@ -43,7 +45,7 @@ def graph(lineage: Lineage) -> tuple[list[Node], list[tuple[str, str]]]:
         Node("rewards", 2, "rewards", (weights, f"looking by {lineage['rewards']['looking']['reading']}")),
         Node("grpo", 3, "GRPO", _training(lineage, "grpo")),
         Node("version", 4, f"{version['name']} version {version['version']}",
-             (f"F1 {f1 or 0:.3f} on {lineage['metrics']['grpo']['images']} images", f"lineage {lineage['key']}")),
+             (f"{best.name} {best.value or 0:.3f} on {images} images", f"lineage {lineage['key']}")),
     ]  # fmt: skip
     edges = [(f"data/{name}", "prompts") for name in lineage["data"]]
     edges += [("base", "sft"), ("prompts", "sft"), ("prompts", "grpo"), ("sft", "grpo"), ("rewards", "grpo"),

@@ -13,8 +13,12 @@ from components.store.atomic import atomic_file
 COLOUR = "#ff7a1a"
 
 
-def predict_images(reference: str, images: Sequence[Path], out: Path) -> list[dict[str, Any]]:
-    """What the model says of each picture, and `picture`: the copy with its boxes in `out`.
+def predict_images(
+    reference: str, images: Sequence[Path], out: Path, asked: dict[str, str] | None = None
+) -> list[dict[str, Any]]:
+    """What the model says of each picture, and `picture`: the copy with its boxes and points in `out`.
+
+    asked: task and phrase, where they are not the model's own.
 
     reference: anything that MLflow loads. Raises DataError for a picture that cannot be read (none is answered
     then) and RegistryError for a model that is not there.
@@ -22,7 +26,7 @@ def predict_images(reference: str, images: Sequence[Path], out: Path) -> list[di
     for path in images:
         _check(path)
     model = _load(reference)
-    answers: list[dict[str, Any]] = model.predict([{"image": str(path)} for path in images])
+    answers: list[dict[str, Any]] = _answers(model, [{"image": str(path)} | (asked or {}) for path in images])
     names = _names(images)
     return [
         {"image": str(path), "picture": str(_draw(path, answer, out / name))} | answer
@@ -57,6 +61,15 @@ def _load(reference: str) -> Any:
         ) from error
 
 
+def _answers(model: Any, rows: list[dict[str, str]]) -> list[dict[str, Any]]:
+    from mlflow import MlflowException
+
+    try:
+        return model.predict(rows)
+    except MlflowException as error:
+        raise DataError(" ".join(str(error).split())[:200]) from None
+
+
 def _names(images: Sequence[Path]) -> list[str]:
     """File names of the copies; a number in front where two pictures share one."""
     names = [f"{path.stem}.png" for path in images]
@@ -74,6 +87,8 @@ def _draw(path: Path, answer: dict[str, Any], target: Path) -> Path:
         draw.rectangle(box, outline=COLOUR, width=width)
         if min(image.size) >= 200:  # on a smaller picture the number would hide the person
             draw.text((box[0] + width + 1, box[1] + width), f"{score:.2f}", fill=COLOUR)
+    for x, y in answer.get("points", []):
+        draw.ellipse((x - 2 * width, y - 2 * width, x + 2 * width, y + 2 * width), fill=COLOUR)
     with atomic_file(target) as partial:
         image.save(partial, "PNG")
     return target

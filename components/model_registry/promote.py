@@ -14,6 +14,7 @@ import numpy as np
 
 from components.errors import RegistryError
 from components.metrics.detection import ImageCounts, drawn_f1, pooled
+from components.metrics.task import headline_of
 from components.model_registry.lineage import Lineage
 from components.model_registry.registry import (
     alias_version,
@@ -130,8 +131,9 @@ def gate_table(version: Any, champion: Any, params: PromoteParams, rescore: Resc
     gates = [_verified(version), _clean(lineage), _untainted(version), _validated(lineage), _licences(lineage, params)]
     gates.append(_protocols(lineage, params))
     if champion is None:
-        f1 = lineage["metrics"]["grpo"]["detection"]["f1"]
-        return [*gates, Gate("a number to beat", bool(f1), f"F1 {f1}, no champion yet", "F1 above 0")]
+        best = headline_of(lineage["metrics"]["grpo"])
+        seen = f"{best.name} {best.value}, no champion yet"
+        return [*gates, Gate("a number to beat", bool(best.value), seen, f"{best.name} above 0")]
     before, after = counts_on_the_same_images(champion, version, rescore)
     return [*gates, *_gain(before, after, params), *_regressions(before, after, params)]
 
@@ -170,7 +172,8 @@ def _licences(lineage: Lineage, params: PromoteParams) -> Gate:
 
 
 def _protocols(lineage: Lineage, params: PromoteParams) -> Gate:
-    tables = lineage["metrics"]["grpo"]
+    metrics = lineage["metrics"]["grpo"]
+    tables = {name: one["numbers"] for name, one in metrics.get("tasks", {}).items()} | metrics
     missing = [
         name for name in params.required_protocols if all(value is None for value in (tables.get(name) or {}).values())
     ]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import RegistryError
+from components.metrics.task import headline_of
 from components.model_registry.card import model_card
 from components.model_registry.git import refuse_dirty, tag_state
 from components.model_registry.lineage import MODEL, Lineage, collect_lineage, image_digests
@@ -101,7 +102,7 @@ def _create_version(client: Any, name: str, lineage: Lineage) -> Any:
 
 def version_tags(lineage: Lineage) -> dict[str, str]:
     """What a version is searched by."""
-    detection = lineage["metrics"]["grpo"]["detection"]
+    best = headline_of(lineage["metrics"]["grpo"])
     dirty = (
         {}
         if lineage["code"]["clean"]
@@ -118,7 +119,8 @@ def version_tags(lineage: Lineage) -> dict[str, str]:
         "lookout.weights": ",".join(lineage["weights"].values()),
         "lookout.seeds": json.dumps(lineage["seeds"], sort_keys=True),
         "lookout.libraries": json.dumps(lineage["environment"]["libraries"], sort_keys=True),
-        "lookout.f1": f"{detection['f1'] or 0:.4f}",
+        "lookout.f1": f"{best.value or 0:.4f}",
+        "lookout.headline": best.name,
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from components.metrics.task import headline_of
 from components.model_registry.lineage import Lineage
 from components.model_registry.registry import connect, find_version, statement_of
 from components.model_registry.statement import from_statement
@@ -54,8 +55,9 @@ def lineage_tree(lineage: Lineage) -> Any:
         )
     numbers = tree.add("metrics on the test split")
     for model, metrics in lineage["metrics"].items():
-        f1, form = metrics["detection"]["f1"], metrics["format_rate"]
-        numbers.add(f"{model}  F1 {f1 or 0:.3f}, format rate {form:.3f}, COCO AP50 {metrics['coco']['AP50'] or 0:.3f}")
+        best, form = headline_of(metrics), metrics["format_rate"]
+        ranked = f", COCO AP50 {metrics['coco']['AP50'] or 0:.3f}" if "coco" in metrics else ""
+        numbers.add(f"{model}  {best.name} {best.value or 0:.3f}, format rate {form:.3f}{ranked}")
     libraries = lineage["environment"]["libraries"]
     shown = ", ".join(f"{name} {libraries[name]}" for name in ("torch", "transformers", "trl", "numpy"))
     tree.add(f"environment  python {lineage['environment']['python']}, {shown}")

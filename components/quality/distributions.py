@@ -29,7 +29,7 @@ def distributions(scenes: Table, boxes: Table, model_scale: Callable[[int, int],
     people = boxes[~boxes["ignore"]]
     known = scenes.dropna(subset=["width_px", "height_px"])
     scale = {row.scene_id: model_scale(int(row.width_px), int(row.height_px)) for row in known.itertuples(index=False)}
-    in_model = people["box_height_px"] * people["scene_id"].map(scale)
+    in_model = people["box_height_px"] * people["scene_id"].map(scale).astype(float)  # no people: text otherwise
     values = {
         "people_per_image": scenes["people"],
         "box_height_px": people["box_height_px"],

@@ -13,13 +13,58 @@ import numpy as np
 
 from components.params import DatasetParams, ExpectedParams, ValidateParams
 from components.quality.near_duplicates import nearest_elsewhere
-from components.store.schemas import BOXES, SCENES
+from components.store.schemas import ASKS, BOXES, SCENES
 from components.store.tables import read_table
 
 WHERE = "where"
 LARGEST_NORMALISED = 2.0
+SAME_FILE = "rule same-file"
+"""The leakage rule that `leakage: drop` enforces within a dataset, as quarantine and report name it."""
 Table = Any
 """A pandas DataFrame; pandas types its own methods too loosely for a checker to help."""
+
+
+def load_asks(folder: Path, scenes: Table, boxes: Table) -> Table:
+    """asks of one dataset with the derived columns that the checks look at; empty for detection."""
+    asks = read_table(folder / "asks.parquet", ASKS).to_pandas()
+    sizes = scenes.drop_duplicates("scene_id").set_index("scene_id")[["width_px", "height_px"]]
+    known = set(zip(boxes["scene_id"], boxes["box_index"], strict=True))
+    asks = asks.join(sizes, on="scene_id")
+    asks[WHERE] = asks["annotation"] + " question " + asks["ask_index"].astype(str)
+    rows = asks.to_dict("records")
+    asks["no_answer"] = [_no_answer(row, known) for row in rows]
+    asks["other_number"] = [_other_number(row) for row in rows]
+    asks["point_outside"] = [_point_outside(row) for row in rows]
+    asks["same_question"] = asks.groupby(["scene_id", "phrase"], dropna=False)["ask_index"].transform("size")
+    return asks
+
+
+def _no_answer(row: dict[str, Any], boxes: set[tuple[str, int]]) -> str | None:
+    if row["text"] is not None or not np.isnan(_number(row["count"])):
+        return None
+    place = _number(row["box_index"])
+    if np.isnan(place):
+        return "neither a count, a text nor a box"
+    return None if (row["scene_id"], int(place)) in boxes else f"box {int(place)} is not there"
+
+
+def _other_number(row: dict[str, Any]) -> str | None:
+    points = row["points"]
+    if points is None or len(points) == row["count"]:
+        return None
+    return f"{len(points)} points for a count of {row['count']:g}"
+
+
+def _point_outside(row: dict[str, Any]) -> str | None:
+    width, height = _number(row["width_px"]), _number(row["height_px"])
+    for x, y in row["points"] if row["points"] is not None else ():
+        if not (0 <= x <= width and 0 <= y <= height) and not np.isnan(width):
+            return f"{x:g}, {y:g} in {width:g} x {height:g}"
+    return None
+
+
+def _number(value: Any) -> float:
+    return float("nan") if value is None else float(value)
 
 
 def load_tables(folder: Path, dataset: DatasetParams, labels: list[str], params: ValidateParams) -> tuple[Table, Table]:
@@ -29,7 +74,8 @@ def load_tables(folder: Path, dataset: DatasetParams, labels: list[str], params:
     people = boxes[~boxes["ignore"]].groupby("scene_id").size()
     scenes["people"] = scenes["scene_id"].map(people).fillna(0).astype(int)
     scenes[WHERE] = scenes["annotation"] + " (" + scenes["image_path"] + ")"
-    by_digest = scenes.dropna(subset=["sha256"]).groupby("sha256")["split"].nunique()
+    scenes["leak"] = _leaks(scenes) if dataset.leakage == "drop" else None
+    by_digest = scenes[scenes["leak"].isna()].dropna(subset=["sha256"]).groupby("sha256")["split"].nunique()
     scenes["splits_with_this_image"] = scenes["sha256"].map(by_digest).fillna(1).astype(int)
     stated = scenes[["stated_width_px", "stated_height_px"]]
     differs = (stated.to_numpy() != scenes[["width_px", "height_px"]].to_numpy()).any(axis=1)
@@ -38,6 +84,14 @@ def load_tables(folder: Path, dataset: DatasetParams, labels: list[str], params:
     boxes = _with_derived(boxes, scenes, set(dataset.classes) or set(labels))
     _add_refusals(scenes, boxes)
     return scenes, boxes
+
+
+def _leaks(scenes: Table) -> Table:
+    """Why a training image is left out: its very file stands in val or test; null where it does not."""
+    held_out = scenes[scenes["split"] != "train"].dropna(subset=["sha256"]).drop_duplicates("sha256")
+    split = scenes["sha256"].map(held_out.set_index("sha256")["split"])
+    reason = f"{SAME_FILE}: the same file stands in " + split
+    return reason.where((scenes["split"] == "train") & split.notna(), None)
 
 
 def _add_near_duplicates(scenes: Table, most_bits: int | None) -> None:
@@ -61,6 +115,8 @@ def _add_refusals(scenes: Table, boxes: Table) -> None:
         + ", decoded as " + scenes["width_px"].astype(str) + " x " + scenes["height_px"].astype(str)
     )  # fmt: skip
     reasons = reasons.where(reasons.notna() | ~scenes["size_differs"], wrong_size)
+    other = scenes["stated_sha256"].notna() & (scenes["stated_sha256"] != scenes["sha256"])
+    reasons = reasons.where(reasons.notna() | ~other, "its bytes are not those whose SHA-256 the annotations state")
     impossible = boxes[boxes["impossible"].notna()].drop_duplicates("scene_id").set_index("scene_id")
     by_box = scenes["scene_id"].map("box " + impossible["box_index"].astype(str) + " " + impossible["impossible"])
     scenes["refusal"] = reasons.where(reasons.notna(), by_box)
@@ -151,6 +207,26 @@ def scene_checks(params: ValidateParams, expected: ExpectedParams) -> list[Any]:
             )
             for split, count in expected.images.items()
         ],
+    ]
+
+
+def ask_checks() -> list[Any]:
+    """Expectations on a dataset's own questions, a row each."""
+    gxe: Any = import_module("great_expectations.expectations")
+
+    return [
+        gxe.ExpectColumnValuesToBeNull(column=column, severity="critical", notes=note)
+        for column, note in (
+            ("no_answer", "every question has its answer: a count, a text, or a box that is there"),
+            ("other_number", "a count and its points agree"),
+        )
+    ] + [
+        gxe.ExpectColumnValuesToBeNull(
+            column="point_outside", severity="warning", notes="points lie inside their image (are they percentages?)"
+        ),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="same_question", max_value=1, severity="warning", notes="an image is asked a question once"
+        ),
     ]
 
 

@@ -15,7 +15,7 @@ from components.core.frames import smart_resize
 from components.params import DatasetParams, ValidateParams
 from components.quality.data_docs import write_offline_docs
 from components.quality.distributions import distributions
-from components.quality.expectations import WHERE, Table, box_checks, load_tables, scene_checks
+from components.quality.expectations import WHERE, Table, ask_checks, box_checks, load_asks, load_tables, scene_checks
 from components.quality.pictures import MOST_THUMBNAILS, thumbnail
 from components.store.schemas import NOTES
 from components.store.tables import read_table
@@ -64,14 +64,21 @@ def validate_dataset(
 ) -> Validation:  # fmt: skip
     """Checks one dataset and writes its pages into `docs`. `bounds` tells how large images become for the model."""
     scenes, boxes = load_tables(interim, dataset, dataset.labels or labels, params)
+    asks = load_asks(interim, scenes, boxes)
+    if not len(boxes) and asks["count"].notna().any():
+        scenes["people"] = scenes["scene_id"].map(asks.groupby("scene_id")["count"].sum()).fillna(0).astype(int)
     for split, count in scenes["split"].value_counts().items():
         scenes[f"images_of_{split}"] = count
     notes = read_table(interim / "notes.parquet", NOTES).to_pylist()
     with tempfile.TemporaryDirectory() as project:
         context = _context(Path(project))
         checks = _run(context, f"{name}_scenes", scenes, scene_checks(params, dataset.expected), "scenes")
-        checks += _run(context, f"{name}_boxes", boxes, box_checks(params), "boxes")
-        content = {"schema": "validation/1", "dataset": name, "counts": _counts(scenes, boxes, notes), "checks": checks}
+        if len(boxes) or not len(asks):  # what is counted or read may have no boxes at all
+            checks += _run(context, f"{name}_boxes", boxes, box_checks(params), "boxes")
+        if len(asks):
+            checks += _run(context, f"{name}_asks", asks, ask_checks(), "asks")
+        counts = _counts(scenes, boxes, notes) | ({"questions": len(asks)} if len(asks) else {})
+        content = {"schema": "validation/1", "dataset": name, "counts": counts, "checks": checks}
         content["distributions"] = distributions(scenes, boxes, bounds.scale)
         quarantine = _quarantine(scenes)
         content["quarantined"] = len(quarantine)
@@ -157,7 +164,8 @@ def _counts(scenes: Table, boxes: Table, notes: list[dict[str, Any]]) -> dict[st
 
 
 def _quarantine(scenes: Table) -> list[dict[str, Any]]:
-    rows = scenes[scenes["refusal"].notna()].rename(columns={"refusal": "reason"})
+    reason = scenes["refusal"].where(scenes["refusal"].notna(), scenes["leak"])
+    rows = scenes.assign(reason=reason)[reason.notna()]
     return rows[["scene_id", "split", "image_path", "reason", "annotation"]].to_dict("records")
 
 

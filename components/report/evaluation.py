@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import html
 import json
 from collections.abc import Iterator
@@ -14,7 +13,9 @@ from urllib.parse import quote
 
 from components.errors import DataError
 from components.metrics.detection import ImageCounts
-from components.report import tables
+from components.report import tables, tasks
+from components.report.captions import CAPTIONS
+from components.report.curves import csv_line, read_csv
 from components.report.gallery import KINDS, Images, Picture, card, chosen, looked_well
 from components.report.plots import Line, chart
 from components.report.training_groups import groups_section
@@ -72,6 +73,9 @@ def _picture(sample: Row, image: Row, boxes: list[list[float]]) -> Picture:
         path=Path(sample["image_path"]),
         width_px=size[0],
         height_px=size[1],
+        caption=CAPTIONS[sample["task"]](sample, image, len(boxes)),
+        truth_points=sample["truth_points"] or [],
+        answer_points=image["answer_points"] or [],
         truth=sample["truth_boxes"],
         ignore=sample["ignore_boxes"],
         answer=boxes,
@@ -96,16 +100,12 @@ def evaluation_page(inputs: Inputs, params: dict[str, Any], gallery_images: int)
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <title>Lookout: evaluation</title><style>{style}</style></head><body><main>
-<header><h1>Seeing every person</h1>
+<header><h1>{tasks.title(metrics)}</h1>
 <p>Profile <b>{html.escape(params["profile"])}</b>: {metrics[MODELS[-1]]["images"]} held-out images, answered greedily
-by the policy before training, after the supervised cold start, and after GRPO. Precision, recall and F1 are pooled over
-images, optimal matching at IoU 0.5; an unreadable answer counts as no boxes. {_scale(params)}</p></header>
-<section><h2>Numbers</h2>{tables.headline(metrics)}{tables.gains(_counts(inputs))}</section>
-<section><h2>Crowds</h2>{tables.crowd(metrics)}</section>
-<section><h2>By dataset</h2>{tables.datasets(metrics, _roles(params))}</section>
-<section><h2>Where it is right</h2><div class="charts">{_score_charts(inputs)}</div></section>
-<section><h2>How sure it may be</h2>{tables.confidences(metrics[MODELS[-1]])}
-<div class="charts">{_reliability_charts(inputs)}</div></section>
+by the policy before training, after the supervised cold start, and after GRPO. {tasks.how_measured(metrics)}
+{_scale(params)}</p></header>
+<section><h2>Numbers</h2>{tasks.numbers(metrics)}{tables.gains(_counts(inputs), metrics[MODELS[-1]])}</section>
+{_of_detection(inputs, metrics, params)}{tasks.parts(inputs.scores, metrics)}
 <section><h2>Training</h2>{_warnings(inputs)}<div class="charts">{_training_charts(inputs)}</div>
 <p class="note">Long curves: pale as logged, strong their running mean.</p></section>
 <section id="images"><h2>Images, worst first</h2>{gallery}</section>
@@ -113,6 +113,18 @@ images, optimal matching at IoU 0.5; an unreadable answer counts as no boxes. {_
 <section><h2>What it was made from</h2>{_origins(inputs, params)}</section>
 </main><script type="application/json" id="pictures">{json.dumps(shown.uris)}</script>
 <script>{script}</script></body></html>
+"""
+
+
+def _of_detection(inputs: Inputs, metrics: dict[str, Any], params: dict[str, Any]) -> str:
+    """The sections that only boxes with confidences have."""
+    if "detection" not in metrics[MODELS[-1]]:
+        return ""
+    return f"""<section><h2>Crowds</h2>{tables.crowd(metrics)}</section>
+<section><h2>By dataset</h2>{tables.datasets(metrics, _roles(params))}</section>
+<section><h2>Where it is right</h2><div class="charts">{_score_charts(inputs)}</div></section>
+<section><h2>How sure it may be</h2>{tables.confidences(metrics[MODELS[-1]])}
+<div class="charts">{_reliability_charts(inputs)}</div></section>
 """
 
 
@@ -158,7 +170,7 @@ def _score_charts(inputs: Inputs) -> str:
     )
     return "".join(
         chart(
-            title, [_csv_line(model, inputs.scores / model / "plots" / f"{name}.csv", x, y) for model in MODELS],
+            title, [csv_line(model, inputs.scores / model / "plots" / f"{name}.csv", x, y) for model in MODELS],
             label, SHARE, dots=x == "from",
         )
         for title, name, x, y, label in wanted
@@ -166,7 +178,7 @@ def _score_charts(inputs: Inputs) -> str:
 
 
 def _reliability_charts(inputs: Inputs) -> str:
-    rows = _read_csv(inputs.scores / MODELS[-1] / "plots" / "reliability.csv")
+    rows = read_csv(inputs.scores / MODELS[-1] / "plots" / "reliability.csv")
     names = list(dict.fromkeys(row["of"] for row in rows))
     lines = [
         Line(name, [(float(row["confidence"]), float(row["precision"])) for row in rows if row["of"] == name])
@@ -192,7 +204,7 @@ TRAINING = (
 
 def _training_charts(inputs: Inputs) -> str:
     charts = [
-        chart(title, [_csv_line(name, inputs.training / stage / "curves.csv", "step", name)], "step", limits, True)
+        chart(title, [csv_line(name, inputs.training / stage / "curves.csv", "step", name)], "step", limits, True)
         for stage, title, name, limits in TRAINING
     ]
     charts.insert(2, _reward_chart(inputs.training / "grpo" / "curves.csv"))
@@ -201,21 +213,9 @@ def _training_charts(inputs: Inputs) -> str:
 
 def _reward_chart(path: Path) -> str:
     """Every reward that the run logged, whatever their names; each lies in [0, 1]."""
-    rows = _read_csv(path)
+    rows = read_csv(path)
     names = [name for name in rows[0] if name.startswith("reward_") and name != "reward_total"] if rows else []
-    return chart("Rewards", [_csv_line(name, path, "step", name) for name in names], "step", SHARE, True)
-
-
-def _read_csv(path: Path) -> list[dict[str, str]]:
-    if not path.exists():
-        raise DataError(f"{path} is not there: the stage that writes it has not run (dvc repro runs it)")
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def _csv_line(name: str, path: Path, x: str, y: str) -> Line:
-    rows = [row for row in _read_csv(path) if row.get(y)]  # blank = not logged
-    return Line(name.removeprefix("reward_"), [(float(row[x]), float(row[y])) for row in rows])
+    return chart("Rewards", [csv_line(name, path, "step", name) for name in names], "step", SHARE, True)
 
 
 def _warnings(inputs: Inputs) -> str:

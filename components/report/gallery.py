@@ -6,7 +6,7 @@ import base64
 import html
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,12 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
 from components.errors import DataError
+from components.report.captions import counted
 
 Box = list[float]
+Point = list[float]
+POINT_FRAC = 0.016
+"""Radius of a drawn point, as a share of the image's longer side."""
 THUMB_PX = 480
 # an image this small is enlarged in the page and keeps its pixels sharp; a photograph is made smaller and smooth
 SHARP_BELOW_PX = 200
@@ -50,6 +54,10 @@ class Picture:
     f1: float
     kinds: tuple[str, ...] = ()
     disagreement: bytes | None = None
+    caption: str = ""
+    """HTML: what was said beside what is true."""
+    truth_points: list[Point] = field(default_factory=list)
+    answer_points: list[Point] = field(default_factory=list)
     """float16 (grid, grid) in [0, 1], by rows from the top."""
 
 
@@ -93,11 +101,10 @@ def chosen(pictures: Sequence[Picture], count: int) -> list[Picture]:
 
 def card(picture: Picture, image_key: str) -> str:
     """An image with its boxes on top, the numbers, and the model's own words."""
-    people = _counted(len(picture.truth), "person", "people")
-    said = f"{_counted(len(picture.answer), 'box', 'boxes')} for {people}, F1 {picture.f1:.2f}"
-    if picture.failure:
-        said = f"unreadable ({html.escape(picture.failure)}), {people}"
-    spoken = f"{picture.sample_id}: {people}; {len(picture.answer)} answer, {len(picture.look)} look boxes"
+    people = counted(len(picture.truth) + len(picture.truth_points), "thing", "things")
+    said = f"unreadable ({html.escape(picture.failure)}), {people}" if picture.failure else picture.caption
+    spoken = f"{picture.sample_id}: {people}; {len(picture.answer) + len(picture.answer_points)} in the answer, "
+    spoken += f"{len(picture.look)} look boxes"
     # the answer comes last and is thinner: where it agrees with the truth, both are seen
     layers = (("ignore", picture.ignore), ("look", picture.look), ("truth", picture.truth), ("answer", picture.answer))
     return (
@@ -115,6 +122,8 @@ def drawing(picture: Picture, image_key: str, spoken: str, layers: Sequence[tupl
         "" if picture.disagreement is None else f"<image href='{heat_uri(picture.disagreement)}' {size} class='heat'/>"
     )
     boxes = "".join(_rectangles(rows, kind) for kind, rows in layers)
+    radius = POINT_FRAC * max(width, height)
+    boxes += _circles(picture.truth_points, "truth", 1.9 * radius) + _circles(picture.answer_points, "answer", radius)
     return (
         f"<svg viewBox='0 0 {width} {height}' role='img' aria-label='{html.escape(spoken)}'>"
         f"<image data-key='{image_key}' {size}{sharp}/>{heat}{boxes}</svg>"
@@ -150,10 +159,6 @@ def looked_well(look: Sequence[Box], disagreement: bytes | None, width_px: int, 
     return total > 0 and both >= LOOKED_WELL * (total + int(covered.sum()))
 
 
-def _counted(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
-
-
 def _thought(think: str | None) -> str:
     if not think:
         return ""
@@ -161,6 +166,10 @@ def _thought(think: str | None) -> str:
         return f"<p><q>{html.escape(think)}</q></p>"
     first = html.escape(think[:SHORT_THINK_CHARS].rsplit(maxsplit=1)[0])
     return f"<details><summary><q>{first} …</q></summary><q>{html.escape(think)}</q></details>"
+
+
+def _circles(points: Sequence[Point], kind: str, radius: float) -> str:
+    return "".join(f"<circle cx='{x:.2f}' cy='{y:.2f}' r='{radius:.2f}' class='box {kind}'/>" for x, y in points)
 
 
 def _rectangles(boxes: Sequence[Box], kind: str) -> str:
@@ -211,6 +220,10 @@ def _drawn(picture: Picture) -> Image.Image:
     ):
         for box in boxes:
             draw.rectangle([value * scale for value in box], outline=colour, width=line)
+    for points, colour, radius in ((picture.truth_points, "#28c76f", 7), (picture.answer_points, "#ff7a1a", 4)):
+        for x, y in points:
+            ends = (x * scale - radius, y * scale - radius, x * scale + radius, y * scale + radius)
+            draw.ellipse(ends, outline=colour, width=2)
     return image
 
 

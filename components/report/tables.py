@@ -84,8 +84,9 @@ def headline(metrics: dict[str, Metrics]) -> str:
     )
 
 
-def gains(counts: dict[str, list[ImageCounts]]) -> str:
-    """F1 of each model less that of the one before, with the paired interval over the same images."""
+def gains(counts: dict[str, list[ImageCounts]], metrics: Metrics) -> str:
+    """The headline of each model less that of the one before, with the paired interval over the same images."""
+    name = html.escape(metrics["headline"]["name"])
     models = list(counts)
     rows: list[list[str]] = []
     for before, after in pairwise(models):
@@ -98,7 +99,7 @@ def gains(counts: dict[str, list[ImageCounts]]) -> str:
         spread = f"{interval[0]:+.3f} to {interval[1]:+.3f}"
         rows.append([f"{after} over {before}", f"{values[1] - values[0]:+.3f}", spread, verdict])
     return (
-        table("Gains in F1", ["", "F1", "95 %, paired over images", ""], rows)
+        table(f"Gains in {name}", ["", name, "95 %, paired over images", ""], rows)
         + "<p class='note'>One training run each: the interval says what other images would change, not another seed."
         "</p>"
     )

@@ -6,9 +6,9 @@ import html
 from pathlib import Path
 from typing import Any
 
-from components.core.completion import Answer, parse
-from components.core.frames import ImageView
+from components.core.completion import Answer
 from components.report.gallery import Images, Picture, drawing
+from components.store.samples import read_sample
 from components.store.schemas import PROMPTS, ROLLOUTS
 from components.store.tables import read_rows
 
@@ -39,10 +39,7 @@ def _card(group: list[Row], sample: Row, shown: Images) -> str:
     key = shown.key(Path(sample["image_path"]))
     if key is None or sample["tile"] is not None:
         return ""
-    view = ImageView(
-        sample["width_px"], sample["height_px"], sample["frame"], (sample["model_width_px"], sample["model_height_px"])
-    )
-    answers = [answer for row in group if isinstance(answer := parse(row["text"], view), Answer)]
+    answers = [answer for row in group if isinstance(answer := read_sample(row["text"], sample), Answer)]
     boxes, look = ([box for one in answers for box in getattr(one, name).tolist()] for name in ("boxes", "look"))
     picture = Picture(
         sample["sample_id"], Path(sample["image_path"]), sample["width_px"], sample["height_px"], sample["truth_boxes"],

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from components.rewards import looking, precision_recall, reasoning
+from components.core.envelope import Thinking
+from components.rewards import counting, grounding, looking, ocr, perception_r1, precision_recall, reasoning
 from components.rewards.reward import Reward
 
 
@@ -26,15 +28,51 @@ class RewardParams(Protocol):
     def looking(self) -> LookingParams: ...
     @property
     def precision_recall(self) -> precision_recall.PrecisionRecallSettings: ...
+    @property
+    def grounding(self) -> grounding.GroundingSettings: ...
+    @property
+    def perception_r1(self) -> perception_r1.PerceptionR1Settings: ...
 
 
-RewardFactory = Callable[[RewardParams], Reward]
+ANY = frozenset({"boxes", "box", "points", "number", "text"})
+
+
+@dataclass(frozen=True, slots=True)
+class RewardFactory:
+    """params -> reward; `grammars`: the answers that it can judge (keys of core.grammars.GRAMMARS)."""
+
+    make: Callable[[RewardParams], Reward]
+    grammars: frozenset[str]
+    accuracy: bool = True
+    """Whether it says how right an answer is, not only how it is written or where it looks."""
+    needs_look: bool = False
+    """Whether it judges look boxes, which not every completion has to have."""
+
+    def __call__(self, params: RewardParams) -> Reward:
+        return self.make(params)
+
+
+def _of(*grammars: str) -> frozenset[str]:
+    return frozenset(grammars)
+
 
 REWARDS: dict[str, RewardFactory] = {
-    "reasoning": reasoning.make,
-    "looking": lambda params: looking.make(params.looking),
-    "looking_instances": lambda params: looking.make_instances(params.looking, params.precision_recall),
-    "precision_recall": lambda params: precision_recall.make(params.precision_recall),
+    "reasoning": RewardFactory(reasoning.make, ANY, accuracy=False),
+    "looking": RewardFactory(
+        lambda params: looking.make(params.looking), _of("boxes"), accuracy=False, needs_look=True
+    ),
+    "looking_instances": RewardFactory(
+        lambda params: looking.make_instances(params.looking, params.precision_recall),
+        _of("boxes"),
+        accuracy=False,
+        needs_look=True,
+    ),
+    "precision_recall": RewardFactory(lambda params: precision_recall.make(params.precision_recall), _of("boxes")),
+    "perception_r1": RewardFactory(lambda params: perception_r1.make(params.perception_r1), _of("boxes")),
+    "grounding": RewardFactory(lambda params: grounding.make(params.grounding), _of("box")),
+    "counting": RewardFactory(counting.make_points, _of("points")),
+    "counting_number": RewardFactory(counting.make_number, _of("points", "number")),
+    "ocr": RewardFactory(ocr.make, _of("text")),
 }
 
 
@@ -46,6 +84,21 @@ def chosen_reading(name: str, params: RewardParams) -> str:
 def make_rewards(params: RewardParams) -> dict[str, tuple[float, Reward]]:
     """name -> (weight, reward) of what the params choose."""
     return {name: (weight, REWARDS[chosen_reading(name, params)](params)) for name, weight in params.weights.items()}
+
+
+def judges(name: str, grammar: str, thinking: Thinking) -> bool:
+    """Whether the reward of this name in rewards.weights scores answers of this grammar and amount of thinking."""
+    factory = REWARDS[name]
+    return grammar in factory.grammars and (thinking == "look" or not factory.needs_look)
+
+
+def without_accuracy(weights: Mapping[str, float], grammars: Iterable[str]) -> list[str]:
+    """The grammars whose answers no weighted reward holds against the truth: nothing would teach them."""
+    paid = {
+        grammar for name, weight in weights.items() if weight > 0 and REWARDS[name].accuracy
+        for grammar in REWARDS[name].grammars
+    }  # fmt: skip
+    return [grammar for grammar in dict.fromkeys(grammars) if grammar not in paid]
 
 
 def weighted_total(scores: Mapping[str, NDArray[np.float32]], weights: Mapping[str, float]) -> NDArray[np.float32]:

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.core.boxes import Boxes
-from components.core.completion import Answer, Parsed
-from components.core.scene import Truth
+from components.core.completion import Answer
+from components.core.grammars import AnyParsed
+from components.core.scene import AnyTruth, Truth
 from components.rewards.precision_recall import PrecisionRecallSettings, match
 from components.rewards.reward import Reward
 
@@ -59,8 +60,10 @@ def make(settings: LookingSettings) -> Reward:
     A ParseFailure scores 0.
     """
 
-    def reward(group: Sequence[Parsed], truth: Truth) -> NDArray[np.float32]:
+    def reward(group: Sequence[AnyParsed], truth: AnyTruth) -> NDArray[np.float32]:
         scores = np.zeros(len(group), dtype=np.float32)
+        if not isinstance(truth, Truth):
+            return np.full(len(group), np.nan, dtype=np.float32)
         parsed = [i for i, answer in enumerate(group) if isinstance(answer, Answer)]
         if len(parsed) < MIN_PARSED:
             return np.full(len(group), np.nan, dtype=np.float32)
@@ -102,7 +105,7 @@ def _soft_dice(looks: Maps, disagreement: Maps) -> NDArray[np.float64]:
     return np.where(empty, 1.0, overlap / np.where(empty, 1.0, both))
 
 
-def disagreement_map(group: Sequence[Parsed], truth: Truth, grid: int) -> NDArray[np.float16]:
+def disagreement_map(group: Sequence[AnyParsed], truth: Truth, grid: int) -> NDArray[np.float16]:
     """(grid, grid) in [0, 1]: where the whole group disagrees; the picture for reports, not what is paid for."""
     answers = [answer for answer in group if isinstance(answer, Answer)]
     if not answers:
@@ -119,7 +122,9 @@ def make_instances(settings: object, matching: PrecisionRecallSettings) -> Rewar
     """
     del settings
 
-    def reward(group: Sequence[Parsed], truth: Truth) -> NDArray[np.float32]:
+    def reward(group: Sequence[AnyParsed], truth: AnyTruth) -> NDArray[np.float32]:
+        if not isinstance(truth, Truth):
+            return np.full(len(group), np.nan, dtype=np.float32)
         parsed = [i for i, answer in enumerate(group) if isinstance(answer, Answer)]
         doubt = _doubt([answer for answer in group if isinstance(answer, Answer)], truth, matching)
         if len(parsed) < 2 or not doubt.any():

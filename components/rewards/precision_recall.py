@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from components.core.boxes import as_boxes, clip
-from components.core.completion import Answer, Parsed
+from components.core.completion import Answer
 from components.core.matching import Matches, candidate_ious, counted_predictions, match_greedy, match_optimal
 from components.core.scene import Truth
-from components.rewards.reward import Reward
+from components.rewards.reward import Reward, per_answer
 
 
 class PrecisionRecallSettings(Protocol):
@@ -39,11 +35,7 @@ def make(settings: PrecisionRecallSettings) -> Reward:
     Source: DIP-R1, arXiv:2505.23179; formula and empty-answer rule are ours (docs/decisions/0012).
     """
 
-    def reward(group: Sequence[Parsed], truth: Truth) -> NDArray[np.float32]:
-        scores = [_score(answer, truth, settings) if isinstance(answer, Answer) else 0.0 for answer in group]
-        return np.array(scores, dtype=np.float32)
-
-    return reward
+    return per_answer(Answer, Truth, lambda answer, truth: _score(answer, truth, settings))
 
 
 @lru_cache(maxsize=128)  # the looking reward by instances asks for the same matches of the same group

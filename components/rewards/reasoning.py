@@ -1,21 +1,26 @@
-"""The format reward: all three steps are there and can be read."""
+"""The format reward: every block is there and can be read."""
 
 from __future__ import annotations
 
-from components.core.completion import Answer, Parsed
-from components.core.scene import Truth
-from components.rewards.reward import Reward, per_completion
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.core.completion import ParseFailure
+from components.core.grammars import AnyParsed
+from components.rewards.reward import Reward
 
 
 def make(settings: object) -> Reward:
-    """1.0 for an Answer, 0.0 for a ParseFailure. It has no settings.
+    """1.0 for an answer, 0.0 for a ParseFailure, whatever the task. It has no settings.
 
     Source: DIP-R1, arXiv:2505.23179 ("a standard reasoning reward"); the grammar is ours.
     """
     del settings
-    return per_completion(_score)
+    return _readable
 
 
-def _score(answer: Parsed, truth: Truth) -> float:
+def _readable(group: Sequence[AnyParsed], truth: object) -> NDArray[np.float32]:
     del truth
-    return float(isinstance(answer, Answer))
+    return np.array([not isinstance(answer, ParseFailure) for answer in group], dtype=np.float32)

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.core.boxes import Boxes, as_boxes
-from components.core.completion import Answer, Parsed, ParseFailure, parse, read_items, span_confidence
-from components.core.frames import ImageView
+from components.core.completion import Answer, Parsed, ParseFailure, read_items, span_confidence
 from components.core.scene import Truth
 from components.core.tiles import merge
 from components.errors import DataError
@@ -21,7 +20,7 @@ from components.metrics.confidence import consensus, rank
 from components.metrics.evaluation_set import Detections, Floats
 from components.params import ScoreParams
 from components.rewards.looking import disagreement_map
-from components.store.samples import image_groups, whole_row
+from components.store.samples import image_groups, read_sample, truth_of_sample, view_of_sample, whole_row
 
 Row = dict[str, Any]
 DISAGREEMENT_GRID = 32
@@ -80,13 +79,15 @@ def image_answers(
 
 
 def _read(text: str, sample: Row, params: ScoreParams) -> Parsed:
-    read = parse if params.convention == "lookout" else read_items
-    return read(text, view_of_sample(sample))
+    answer = read_sample(text, sample) if params.convention == "lookout" else read_items(text, view_of_sample(sample))
+    if not isinstance(answer, Answer | ParseFailure):
+        raise DataError(f"{sample['sample_id']} is answered as {sample['answer_as']}, not as boxes; run prompts again")
+    return answer
 
 
 def _image_answer(tiles: list[Row], said: list[_Said], params: ScoreParams) -> ImageAnswer:
     row = whole_row(tiles[0])
-    truth = truth_of_sample(row)
+    truth = _boxes_of(row)
     found, rescued = (_merged([_found(one, params, salvage) for one in said], tiles) for salvage in (False, True))
     answers = [one.answer for one in said]
     failures = [answer.reason for answer in answers if isinstance(answer, ParseFailure)]
@@ -97,6 +98,13 @@ def _image_answer(tiles: list[Row], said: list[_Said], params: ScoreParams) -> I
         row, truth, found, rescued, failures[0] if failures else None, look, " | ".join(thoughts) or None,
         disagreement_map(said[0].others, truth, DISAGREEMENT_GRID) if whole else None,
     )  # fmt: skip
+
+
+def _boxes_of(row: Row) -> Truth:
+    truth = truth_of_sample(row)
+    if not isinstance(truth, Truth):
+        raise DataError(f"{row['sample_id']} has no boxes as its truth; run prompts again")
+    return truth
 
 
 def _found(said: _Said, params: ScoreParams, salvage: bool) -> Found:
@@ -165,22 +173,3 @@ def read_samples(path: Path, sample_ids: Sequence[str]) -> list[list[str]]:
             raise DataError(f"{path} answers {line['sample_id']}, which is not among the prompts; run predict again")
         texts[line["sample_id"]].append(line["text"])
     return list(texts.values())
-
-
-def truth_of_sample(sample: Row) -> Truth:
-    """The truth that rides along with a prompt."""
-    visible = sample["truth_visible_frac"]
-    return Truth(
-        boxes=as_boxes(sample["truth_boxes"]),
-        labels=tuple(sample["truth_labels"]),
-        ignore=as_boxes(sample["ignore_boxes"]),
-        width_px=sample["width_px"],
-        height_px=sample["height_px"],
-        visible_frac=np.asarray(visible, dtype=np.float32) if visible is not None else None,
-    )
-
-
-def view_of_sample(sample: Row) -> ImageView:
-    """The frame in which the model speaks about this sample."""
-    size = (sample["model_width_px"], sample["model_height_px"])
-    return ImageView(sample["width_px"], sample["height_px"], sample["frame"], size)

@@ -30,8 +30,10 @@ from components.metrics.detection import (
 from components.metrics.evaluation_set import EvaluationSet, evaluation_set
 from components.params import ScoreParams
 from components.scoring.answers import ImageAnswer
+from components.scoring.tasks import task_summary
 
 Table = list[dict[str, Any]]
+HEADLINE = "F1 at .5"
 CONVENTIONS = {
     "lookout": "strict grammar: an unreadable answer counts as no boxes; greedy; every image counts",
     "perception-r1": "as Perception-R1 (arXiv:2504.07954) evaluates in public: every box scores 1, ties in the order "
@@ -42,9 +44,13 @@ CONVENTIONS = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Numbers:
-    """metrics: what metrics.json holds; counts: one an image, in order; plots: file name -> rows."""
+    """metrics: what metrics.json holds of detection; summary: its entry among the tasks, as any task has one.
+
+    counts: one an image, in order; plots: file name -> rows.
+    """
 
     metrics: dict[str, Any]
+    summary: dict[str, Any]
     counts: list[ImageCounts]
     plots: dict[str, Table]
 
@@ -62,10 +68,6 @@ def numbers_of(images: list[ImageAnswer], failures: Counter[str], samples: int, 
     matched = matcher.at(params.min_iou)
     counts = image_counts(matched)
     metrics: dict[str, Any] = {
-        "schema": "metrics/2",
-        "images": len(images),
-        "format_rate": 1 - sum(failures.values()) / samples,
-        "failures": dict(failures),
         "confidence": params.confidence,
         "convention": params.convention,
         "convention_means": CONVENTIONS[params.convention],
@@ -84,7 +86,9 @@ def numbers_of(images: list[ImageAnswer], failures: Counter[str], samples: int, 
         source: _dataset([image for image in images if image.row["source"] == source], params)
         for source in dict.fromkeys(image.row["source"] for image in images)
     }
-    return Numbers(metrics, counts, _plots(data, images, matcher, matched))
+    brief = {name: metrics["detection"][name] for name in ("precision", "recall", "f1")}
+    summary = task_summary(HEADLINE, brief, counts, failures, samples, params)
+    return Numbers(metrics, summary, counts, _plots(data, images, matcher, matched))
 
 
 def _set(images: Sequence[ImageAnswer], confidence: str, rescued: bool = False) -> EvaluationSet:

@@ -1,8 +1,8 @@
-"""Readers of crowd datasets, one file a format, and their table."""
+"""Readers of datasets, one file a format, and their table."""
 
 from __future__ import annotations
 
-from components.sources import citypersons, coco, crowdhuman, uavdt, wider_pedestrian
+from components.sources import citypersons, coco, crowdhuman, pixmo_count, uavdt, wider_pedestrian
 from components.sources.source import Source
 
 SOURCES: dict[str, Source] = {
@@ -11,4 +11,5 @@ SOURCES: dict[str, Source] = {
     "wider_pedestrian": wider_pedestrian.read,
     "uavdt": uavdt.read,
     "coco": coco.read,
+    "pixmo_count": pixmo_count.read,
 }

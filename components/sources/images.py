@@ -13,6 +13,7 @@ from PIL import Image, UnidentifiedImageError
 EXIF_ORIENTATION = 274
 HASH_SIDE = 16
 """The perceptual hash has HASH_SIDE x HASH_SIDE bits."""
+SUFFIX_OF_TYPE = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "BMP": ".bmp"}
 _SUFFIXES = {"JPEG": {".jpg", ".jpeg"}, "PNG": {".png"}, "WEBP": {".webp"}, "BMP": {".bmp"}}
 IMAGE_SUFFIXES = frozenset().union(*_SUFFIXES.values())
 

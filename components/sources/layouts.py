@@ -20,6 +20,7 @@ class Layout:
     classes: dict[str, str] = field(default_factory=dict)
     labels: tuple[str, ...] | None = None
     note: str = ""
+    task: str = "detect"
 
 
 _PEOPLE_ONLY = {"person": "person", "*": "other"}
@@ -43,6 +44,12 @@ LAYOUTS = {
         ("annotations/instances_val*.json", "annotations/*_val.json"),
         _PEOPLE_ONLY,
         note=FROM_VALIDATION,
+    ),
+    "pixmo_count": Layout(
+        ("data/train-*.parquet",),
+        ("data/test-*.parquet",),
+        note="`lookout fetch-images` brings the images",
+        task="count",
     ),
 }
 

@@ -27,6 +27,19 @@ class RawBox:
 
 
 @dataclass(frozen=True, slots=True)
+class RawAsk:
+    """One of a dataset's own questions about an image; what its task does not have is None."""
+
+    annotation: str
+    phrase: str | None = None
+    box_index: int | None = None
+    """The box among the scene's that a sentence refers to."""
+    count: int | None = None
+    points: tuple[tuple[float, float], ...] | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RawScene:
     """One annotated image; `image_path` is relative to the dataset's root and stays inside it."""
 
@@ -36,6 +49,9 @@ class RawScene:
     annotation: str  # file:line, or file and key
     stated_size: tuple[int, int] | None = None
     """Width and height as the annotations have them, None where they have none."""
+    asks: tuple[RawAsk, ...] = ()
+    stated_sha256: str | None = None
+    """Of the image's bytes, where the annotations say it."""
 
 
 @dataclass(frozen=True, slots=True)

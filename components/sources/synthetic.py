@@ -53,14 +53,14 @@ def _write_image(folder: Path, params: SyntheticParams, split: int, index: int) 
     random = np.random.default_rng([params.seed, split, index])
     # CrowdHuman's IDs hold a comma; so do these, so that the reader meets one
     identity = f"{split}{index:06d},{random.integers(1 << 32):08x}"
-    people = _place(random, params)
-    picture, owners = _draw(random, people, params)
+    people = place_people(random, params)
+    picture, owners = draw_people(random, people, params)
     Image.fromarray(picture).save(folder / "Images" / f"{identity}.jpg", quality=92)
     rows = [_annotation(random, owners, number, person, params) for number, person in enumerate(people)]
     return {"ID": identity, "gtboxes": rows}
 
 
-def _place(random: np.random.Generator, params: SyntheticParams) -> list[Person]:
+def place_people(random: np.random.Generator, params: SyntheticParams) -> list[Person]:
     """People in clusters, back to front. One who would hide another too much is moved, or left out at last."""
     count = round(float(random.lognormal(np.log(params.people_median), params.people_sigma)))
     count = int(np.clip(count, params.people_min, params.people_max))
@@ -96,7 +96,7 @@ def _fits(person: Person, placed: list[Person], max_iou: float) -> bool:
     return max_iou >= 1 or not len(others) or float(iou(as_boxes([person.box]), others).max()) <= max_iou
 
 
-def _draw(
+def draw_people(
     random: np.random.Generator, people: list[Person], params: SyntheticParams
 ) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
     """The picture, uint8 (H, W, 3), and who owns each pixel, int16 (H, W), -1 = nobody."""

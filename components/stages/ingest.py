@@ -1,4 +1,4 @@
-"""ingest: a dataset as it was downloaded -> scenes.parquet and boxes.parquet. Nothing is dropped or mended."""
+"""ingest: a dataset as it was downloaded -> scenes, boxes and asks.parquet. Nothing is dropped or mended."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from components.sources.images import IMAGE_SUFFIXES, ImageFacts, inspect_image
 from components.sources.source import Corners, Note, OnceOnly, RawScene, ReadOptions
 from components.stages import progress, run_stage
 from components.store.atomic import atomic_folder
-from components.store.schemas import BOXES, NOTES, SCENES
+from components.store.schemas import ASKS, BOXES, NOTES, SCENES
 from components.store.tables import TableWriter, open_table_writer
 
 log = logging.getLogger("lookout.ingest")
@@ -36,23 +36,27 @@ def run(name: str, out: Path, params: DatasetParams) -> None:
         atomic_folder(out) as folder,
         open_table_writer(folder / "scenes.parquet", SCENES) as scenes,
         open_table_writer(folder / "boxes.parquet", BOXES) as boxes,
+        open_table_writer(folder / "asks.parquet", ASKS) as asks,
         open_table_writer(folder / "notes.parquet", NOTES) as notes,
         ImageCache(lookout_home() / "images.sqlite") as cache,
         ProcessPoolExecutor(os.cpu_count() or 1) as pool,
     ):
-        writers, named = Writers(scenes, boxes, notes), set[str]()
+        writers, named = Writers(scenes, boxes, asks, notes), set[str]()
         for split in params.annotations:
-            before = (scenes.rows, boxes.rows, notes.rows)
+            before = (scenes.rows, boxes.rows, asks.rows, notes.rows)
             for batch in _batches(progress(read_split(root, params, split), f"{name} {split}")):
                 found = [row for row in batch if isinstance(row, RawScene)]
                 paths = [root / scene.image_path for scene in found]
                 facts = cache.facts(paths, lambda new: pool.map(inspect_image, new, chunksize=32))
                 writers.write(name, split, batch, found, facts)
                 named |= {scene.image_path for scene in found}
-            images, people, noted = (
-                now - old for now, old in zip((scenes.rows, boxes.rows, notes.rows), before, strict=True)
+            images, people, asked, noted = (
+                now - old for now, old in zip((scenes.rows, boxes.rows, asks.rows, notes.rows), before, strict=True)
             )
-            log.info("%s %s: %d images with %d boxes written, %d rows noted", name, split, images, people, noted)
+            log.info(
+                "%s %s: %d images with %d boxes and %d questions written, %d rows noted",
+                name, split, images, people, asked, noted,
+            )  # fmt: skip
             if not images:
                 raise SourceError(f"{root}: {params.files(split)} hold no image at all; are they the right files?")
         notes.write(_orphans(root, named))
@@ -72,10 +76,11 @@ def _orphans(root: Path, named: set[str]) -> list[dict[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class Writers:
-    """The three tables of one dataset."""
+    """The tables of one dataset."""
 
     scenes: TableWriter
     boxes: TableWriter
+    asks: TableWriter
     notes: TableWriter
 
     def write(
@@ -83,6 +88,7 @@ class Writers:
     ) -> None:
         self.scenes.write([_scene_row(name, split, s, asdict(f)) for s, f in zip(found, facts, strict=True)])
         _write_boxes(self.boxes, split, found)
+        self.asks.write([row for scene in found for row in _ask_rows(split, scene)])
         self.notes.write([{"split": split} | asdict(row) for row in batch if isinstance(row, Note)])
 
 
@@ -128,8 +134,13 @@ def _scene_row(name: str, split: str, scene: RawScene, facts: dict[str, Any]) ->
     defect = facts.pop("defect")
     width, height = scene.stated_size or (None, None)
     place = {"scene_id": scene.scene_id, "source": name, "split": split, "image_path": scene.image_path}
-    stated = {"stated_width_px": width, "stated_height_px": height}
+    stated = {"stated_width_px": width, "stated_height_px": height, "stated_sha256": scene.stated_sha256}
     return place | stated | facts | {"image_defect": defect, "annotation": scene.annotation}
+
+
+def _ask_rows(split: str, scene: RawScene) -> list[dict[str, Any]]:
+    place = {"scene_id": scene.scene_id, "split": split}
+    return [place | {"ask_index": index} | asdict(ask) for index, ask in enumerate(scene.asks)]
 
 
 def _write_boxes(writer: TableWriter, split: str, batch: list[RawScene]) -> None:

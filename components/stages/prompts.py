@@ -4,34 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from components.core.frames import ImageView, smart_resize
-from components.core.gold import gold_completion
-from components.core.scene import Truth
-from components.core.tiles import split_truth, tile_grid
-from components.errors import DataError, ParamsError
+from components.core.completion import ParseFailure
+from components.errors import DataError
 from components.params import DatasetParams, PromptParams, load_params
 from components.prompting.budget import person_heights, pixels_factor, token_budget
 from components.prompting.choice import chosen
-from components.prompting.truth import truth_of
+from components.prompting.questions import grammar_of, template_of
+from components.prompting.samples import Asker, ScenePart
 from components.stages import progress, run_stage
 from components.store.atomic import write_json
-from components.store.schemas import BOXES, PROMPTS, QUARANTINE, SCENES
-from components.store.tables import read_rows, read_table, write_table
+from components.store.samples import read_sample
+from components.store.schemas import ASKS, BOXES, PROMPTS, QUARANTINE, SCENES
+from components.store.tables import TableSchema, read_rows, read_table, write_table
 
 log = logging.getLogger("lookout.prompts")
 INTERIM, VALIDATED = Path("data/interim"), Path("data/validated")
 Row = dict[str, Any]
 SPLIT_FILES = {"train": ("sft", "grpo"), "val": ("val",), "test": ("test",)}
 MOST_SMALL = 0.01
-OF_TILES = ("tile", "whole_size_px", "whole_truth_boxes", "whole_truth_labels", "whole_ignore_boxes")
+TOO_LONG = "gold answer too long"
 ROLES = {"train": {"train"}, "eval": {"val", "test"}, "both": {"train", "val", "test"}}
 
 
@@ -42,19 +38,16 @@ def run(base: Path, out: Path, datasets: dict[str, DatasetParams], params: Promp
     processor = load_processor(base)
     samples: dict[str, list[Row]] = {"train": [], "val": [], "test": []}
     for name, dataset in datasets.items():
-        text = prompt_text(Path(dataset.template or params.template), dataset.labels or params.labels)
-        for split, scene, boxes in _scenes(name, ROLES[dataset.role]):
-            message = {"prompt": _message("user", text)}
-            samples[split] += [message | sample for sample in _samples(scene, boxes, dataset, processor, params)]
-    fitting = {
-        split: [row for row in rows if row["gold_tokens"] <= params.max_completion_tokens]
-        for split, rows in samples.items()
-    }
-    summary = _summary(samples, fitting, datasets, params)
+        asker = Asker(dataset, grammar_of(name, dataset), processor, params)
+        for scene in _scenes(name, ROLES[dataset.role]):
+            samples[scene.row["split"]] += asker.samples(scene)
+    fitting, refusals = _fitting(samples, params)
+    summary = _summary(samples, refusals, datasets, params)
     if not fitting["train"] or not fitting["test"]:
         raise DataError(
             f"no sample is left for training or test: {summary['refused_too_long']} have gold answers of more than "
             f"prompts.max_completion_tokens {params.max_completion_tokens}; {summary['gold_tokens']['p99']} keeps 99 %"
+            f"{''.join(f'; {count} of {split}: {reason}' for split, reason, count in _unanswerable(summary))}"
         )
     weights = {name: dataset.sampling_weight for name, dataset in datasets.items()}
     caps = {name: dataset.max_samples for name, dataset in datasets.items()}
@@ -69,9 +62,47 @@ def run(base: Path, out: Path, datasets: dict[str, DatasetParams], params: Promp
     _log(summary)
 
 
+def _fitting(
+    samples: dict[str, list[Row]], params: PromptParams
+) -> tuple[dict[str, list[Row]], dict[str, Counter[str]]]:
+    """The samples that can be taught or scored, by split, and how many were refused for which reason."""
+    fitting: dict[str, list[Row]] = {split: [] for split in samples}
+    refusals: dict[str, Counter[str]] = {split: Counter() for split in samples}
+    for split, rows in samples.items():
+        for row in rows:
+            reason = _refusal(row, split, params)
+            if reason is None:
+                fitting[split].append(row)
+            else:
+                refusals[split][reason] += 1
+    return fitting, refusals
+
+
+def _refusal(row: Row, split: str, params: PromptParams) -> str | None:
+    """Why a sample is not taken; None where it is."""
+    if row["gold_tokens"] > params.max_completion_tokens:
+        return TOO_LONG
+    if row["completion"] is None:  # it can still be counted and scored by its number
+        return "a count without points cannot teach to point" if split == "train" else None
+    failure = read_sample(row["completion"][0]["content"], row)
+    if isinstance(failure, ParseFailure):
+        return f"its own answer cannot be read ({failure.reason}): does it hold a tag of the grammar?"
+    return None
+
+
+def _unanswerable(summary: Row) -> list[tuple[str, str, int]]:
+    """split, reason, count of the samples that are refused for another reason than their length."""
+    return [
+        (split, reason, count)
+        for split, found in summary["refused"].items()
+        for reason, count in found.items()
+        if reason != TOO_LONG
+    ]
+
+
 def _summary(
     samples: dict[str, list[Row]],
-    fitting: dict[str, list[Row]],
+    refusals: dict[str, Counter[str]],
     datasets: dict[str, DatasetParams],
     params: PromptParams,
 ) -> Row:
@@ -80,17 +111,19 @@ def _summary(
     heights = [
         (box[3] - box[1]) * row["model_height_px"] / row["height_px"] for row in everyone for box in row["truth_boxes"]
     ]
-    templates = sorted({dataset.template or params.template for dataset in datasets.values()})
-    refused = {split: len(rows) - len(fitting[split]) for split, rows in samples.items()}
+    grammars = {name: grammar_of(name, dataset) for name, dataset in datasets.items()}
+    templates = {template_of(dataset, params.template, grammars[name]) for name, dataset in datasets.items()}
     return {
-        "schema": "prompts/2",
+        "schema": "prompts/3",
         "samples": {},
         "samples_by_dataset": {},
-        "refused_too_long": {split: count for split, count in refused.items() if count},
+        "tasks": {name: f"{dataset.task} as {grammars[name]}" for name, dataset in datasets.items()},
+        "refused_too_long": {split: found[TOO_LONG] for split, found in refusals.items() if found[TOO_LONG]},
+        "refused": {split: dict(sorted(found.items())) for split, found in refusals.items() if found},
         "gold_tokens": token_budget(lengths, params.max_completion_tokens),
         "person_height_in_model_px": person_heights(heights, params.min_height_px),
         "pixels_factor_for_min_height": round(pixels_factor(heights, params.min_height_px), 2),
-        "templates": {template: hashlib.sha256(Path(template).read_bytes()).hexdigest() for template in templates},
+        "templates": {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(templates)},
     }
 
 
@@ -102,6 +135,8 @@ def _log(summary: Row) -> None:
             "%s gold answers are longer than prompts.max_completion_tokens %d and are refused; %d keeps 99 %%",
             summary["refused_too_long"], tokens["limit"], tokens["limit_that_keeps_99_percent"],
         )  # fmt: skip
+    for split, reason, count in _unanswerable(summary):
+        log.warning("%d samples of %s are refused: %s", count, split, reason)
     if heights and heights["below_frac"] > MOST_SMALL:
         log.warning(
             "%.0f %% of the people are lower than %g model pixels; %.1f times the max_pixels would lift 99 %% above it",
@@ -109,83 +144,25 @@ def _log(summary: Row) -> None:
         )  # fmt: skip
 
 
-def prompt_text(template: Path, labels: list[str]) -> str:
-    """The user's message. Raises ParamsError where the template is missing or has an unknown field."""
-    try:
-        return template.read_text().strip().format(labels=", ".join(labels), label=labels[0])
-    except FileNotFoundError:
-        raise ParamsError(f"prompts.template: {template} is not there") from None
-    except (KeyError, IndexError, ValueError) as error:
-        raise ParamsError(f"{template}: unknown field {error}; want {{labels}} or {{label}}, and {{{{ for {{") from None
-
-
-def _scenes(name: str, wanted: set[str]) -> Iterator[tuple[str, Row, list[Row]]]:
-    """(split, scene, its boxes) of every image that validation let through."""
+def _scenes(name: str, wanted: set[str]) -> Iterator[ScenePart]:
+    """Every image that validation let through, with its boxes and questions."""
     folder = INTERIM / name
     refused = set(read_table(VALIDATED / name / "quarantine.parquet", QUARANTINE)["scene_id"].to_pylist())
-    boxes: dict[str, list[Row]] = defaultdict(list)
-    for box in read_rows(folder / "boxes.parquet", BOXES):
-        boxes[box["scene_id"]].append(box)
+    boxes, asks = (
+        _by_scene(folder / file, schema) for file, schema in (("boxes.parquet", BOXES), ("asks.parquet", ASKS))
+    )
     scenes = list(read_rows(folder / "scenes.parquet", SCENES))
     for scene in progress(scenes, f"prompts {name}"):
-        if scene["scene_id"] not in refused and scene["split"] in wanted:
-            yield scene["split"], scene, boxes[scene["scene_id"]]
+        identity = scene["scene_id"]
+        if identity not in refused and scene["split"] in wanted:
+            yield ScenePart(scene, boxes[identity], asks[identity])
 
 
-def _samples(
-    scene: Row, boxes: list[Row], dataset: DatasetParams, processor: Any, params: PromptParams
-) -> Iterator[Row]:
-    """One sample of the whole image, or one a tile where the dataset is tiled."""
-    whole = truth_of(boxes, scene["width_px"], scene["height_px"], dataset)
-    if dataset.tiling is None:
-        yield _sample(scene, whole, dataset, processor, params)
-        return
-    tiling = dataset.tiling
-    tiles = tile_grid(whole.width_px, whole.height_px, tiling.rows, tiling.columns, tiling.overlap_frac)
-    of_image = {
-        "whole_size_px": [whole.width_px, whole.height_px],
-        "whole_truth_boxes": whole.boxes.tolist(),
-        "whole_truth_labels": list(whole.labels),
-        "whole_ignore_boxes": whole.ignore.tolist(),
-    }
-    for number, (tile, truth) in enumerate(zip(tiles, split_truth(whole, tiles), strict=True)):
-        sample = _sample(scene, truth, dataset, processor, params)
-        yield sample | of_image | {"sample_id": f"{sample['sample_id']}#{number}", "tile": list(tile)}
-
-
-def _sample(scene: Row, truth: Truth, dataset: DatasetParams, processor: Any, params: PromptParams) -> Row:
-    width, height = truth.width_px, truth.height_px
-    images = processor.image_processor
-    size = images.size
-    model_size = smart_resize(
-        width, height, images.patch_size * images.merge_size, size["shortest_edge"], size["longest_edge"]
-    )
-    view = ImageView(width, height, params.frame, model_size)
-    text = gold_completion(truth, view, params.look_iou)
-    visible = truth.visible_frac if truth.visible_frac is not None else np.ones(len(truth.boxes))
-    return {
-        "sample_id": f"{scene['source']}/{scene['scene_id']}",
-        "scene_id": scene["scene_id"],
-        "source": scene["source"],
-        "task": "detect",
-        "image_path": os.path.join(dataset.root, scene["image_path"]),  # noqa: PTH118  (an absolute root stays one)
-        "image_sha256": scene["sha256"],
-        "width_px": width,
-        "height_px": height,
-        "frame": params.frame,
-        "model_width_px": model_size[0],
-        "model_height_px": model_size[1],
-        "completion": _message("assistant", text),
-        "gold_tokens": len(processor.tokenizer(text)["input_ids"]) + 1,  # and the end
-        "truth_boxes": truth.boxes.tolist(),
-        "truth_labels": list(truth.labels),
-        "truth_visible_frac": np.asarray(visible).tolist(),
-        "ignore_boxes": truth.ignore.tolist(),
-    } | dict.fromkeys(OF_TILES)
-
-
-def _message(role: str, content: str) -> list[dict[str, str]]:
-    return [{"role": role, "content": content}]
+def _by_scene(path: Path, schema: TableSchema) -> dict[str, list[Row]]:
+    rows: dict[str, list[Row]] = defaultdict(list)
+    for row in read_rows(path, schema):
+        rows[row["scene_id"]].append(row)
+    return rows
 
 
 def main() -> None:

@@ -10,16 +10,19 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from components.core.completion import ParseFailure, parse
+from components.core.completion import ParseFailure
 from components.errors import DataError
-from components.metrics.detection import ImageCounts
+from components.metrics import TASK_METRICS
 from components.params import ScoreParams, load_section
-from components.scoring.answers import ImageAnswer, image_answers, read_completions, read_samples, view_of_sample
+from components.scoring.answers import image_answers, read_completions, read_samples
 from components.scoring.numbers import numbers_of
+from components.scoring.rows import ScoreRows
+from components.scoring.tasks import headline, score_task
 from components.stages import run_stage
 from components.store.atomic import atomic_file, write_json
-from components.store.schemas import DETECTIONS, PER_IMAGE, PROMPTS
-from components.store.tables import read_rows, write_table
+from components.store.samples import read_sample
+from components.store.schemas import PROMPTS
+from components.store.tables import read_rows
 
 log = logging.getLogger("lookout.score")
 Row = dict[str, Any]
@@ -33,53 +36,59 @@ def run(model: str, prompts: Path, predictions: Path, out: Path, params: ScorePa
     if [line["sample_id"] for line in lines] != names:
         raise DataError(f"{predictions} does not answer the samples of {prompts} in their order; run predict again")
     sampled = read_samples(predictions / "samples.jsonl", names)
-    images = image_answers(samples, lines, sampled, params)
-    parsed = [parse(line["text"], view_of_sample(sample)) for line, sample in zip(lines, samples, strict=True)]
-    failures = Counter(answer.reason for answer in parsed if isinstance(answer, ParseFailure))
-    numbers = numbers_of(images, failures, len(lines), params)
-    metrics = {"model": model} | numbers.metrics | {"prediction": _prediction(predictions)}
-    _write_tables(out, images, numbers.counts, params)
-    for name, rows in numbers.plots.items():
-        _write_csv(out / "plots" / f"{name}.csv", rows)
+    rows, plots, summaries = ScoreRows(), dict[str, list[Row]](), dict[str, Row]()
+    metrics: Row = {"model": model, "schema": "metrics/3"}
+    for task, places in _by_task(samples).items():
+        asked, said = [samples[i] for i in places], [lines[i] for i in places]
+        if task in TASK_METRICS:
+            scores = score_task(task, asked, said, params)
+            rows.add_task(asked, scores)
+            summaries[task], found = scores.summary, scores.plots
+        else:
+            images = image_answers(asked, said, [sampled[i] for i in places], params)
+            numbers = numbers_of(images, _failures(asked, said), len(said), params)
+            rows.add_images(images, numbers.counts, params.confidence)
+            metrics |= numbers.metrics
+            summaries[task], found = numbers.summary, numbers.plots
+        plots |= found
+    metrics |= _overall(summaries, rows, params) | {"prediction": _prediction(predictions)}
+    rows.write(out)
+    for name, table in plots.items():
+        _write_csv(out / "plots" / f"{name}.csv", table)
     write_json(out / "metrics.json", metrics)
     return metrics
+
+
+def _by_task(samples: list[Row]) -> dict[str, list[int]]:
+    """Places of each task's samples, in the order of the tasks' first sample."""
+    places: dict[str, list[int]] = {}
+    for place, sample in enumerate(samples):
+        places.setdefault(sample["task"], []).append(place)
+    return places
+
+
+def _failures(samples: list[Row], lines: list[Row]) -> Counter[str]:
+    parsed = [read_sample(line["text"], sample) for line, sample in zip(lines, samples, strict=True)]
+    return Counter(answer.reason for answer in parsed if isinstance(answer, ParseFailure))
+
+
+def _overall(summaries: dict[str, Row], rows: ScoreRows, params: ScoreParams) -> Row:
+    """What the file says of all tasks together; of one task alone it is that task's."""
+    failures: Counter[str] = sum((Counter(one["failures"]) for one in summaries.values()), Counter())
+    names = [one["headline"]["name"] for one in summaries.values()]
+    return {
+        "images": len(rows.per_image),
+        "format_rate": 1 - failures.total() / sum(one["samples"] for one in summaries.values()),
+        "failures": dict(failures),
+        "tasks": summaries,
+        "headline": headline(" and ".join(names) + (", pooled" if len(names) > 1 else ""), rows.counts, params),
+    }
 
 
 def _prediction(predictions: Path) -> Row | None:
     """Throughput and cut answers, as predict measured them."""
     path = predictions / "summary.json"
     return json.loads(path.read_text()) if path.exists() else None
-
-
-def _write_tables(out: Path, images: list[ImageAnswer], counts: list[ImageCounts], params: ScoreParams) -> None:
-    places = [{key: image.row[key] for key in ("sample_id", "scene_id", "source")} for image in images]
-    boxes = [
-        place | {"order": order, "label": label, "score": float(score)} | _corners(box)
-        for place, image in zip(places, images, strict=True)
-        for order, (box, label, score) in enumerate(
-            zip(image.found.boxes, image.found.labels, image.found.scores[params.confidence], strict=True)
-        )
-    ]
-    write_table(out / "detections.parquet", DETECTIONS, boxes)
-    rows = [
-        place
-        | {
-            "failure": image.failure,
-            "truth_count": count.truth,
-            "predicted_count": count.predicted,
-            "matched_count": count.matched,
-            "matched_iou_sum": count.iou_sum,
-            "look_boxes": image.look,
-            "think": image.think,
-            "disagreement": None if image.disagreement is None else image.disagreement.tobytes(),
-        }
-        for place, image, count in zip(places, images, counts, strict=True)
-    ]
-    write_table(out / "per_image.parquet", PER_IMAGE, rows)
-
-
-def _corners(box: Any) -> dict[str, float]:
-    return {name: float(value) for name, value in zip(("x1", "y1", "x2", "y2"), box, strict=True)}
 
 
 def _write_csv(path: Path, rows: list[Row]) -> None:
@@ -96,11 +105,8 @@ def main() -> None:
     model = parser.parse_args().model
     predictions, out = Path("data/predictions") / model, Path("reports/scores") / model
     metrics = run(model, Path("data/prompts/test.parquet"), predictions, out, load_section(ScoreParams))
-    found = metrics["detection"]
-    log.info(
-        "%s: format rate %.3f, F1 %s, AP50 %s by %s", model, metrics["format_rate"], found["f1"],
-        metrics["coco"]["AP50"], metrics["confidence"],
-    )  # fmt: skip
+    best = metrics["headline"]
+    log.info("%s: format rate %.3f, %s %s", model, metrics["format_rate"], best["name"], best["value"])
 
 
 if __name__ == "__main__":

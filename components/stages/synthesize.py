@@ -1,4 +1,4 @@
-"""synthesize: a drawn crowd in CrowdHuman's own layout, deterministic by its seed."""
+"""synthesize: a drawn dataset in a published one's own layout, deterministic by its seed."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from pathlib import Path
 from components.errors import ParamsError
 from components.params import SyntheticParams, load_params
 from components.sources.synthetic import write_crowd
+from components.sources.synthetic_counts import write_counts
 from components.stages import run_stage
 from components.store.atomic import atomic_folder
 
+WRITERS = {"crowdhuman": write_crowd, "pixmo_count": write_counts}
 log = logging.getLogger("lookout.synthesize")
 
 
 def run(out: Path, params: SyntheticParams) -> None:
     """Draws the dataset and puts it in place as a whole."""
     with atomic_folder(out) as folder:
-        people = write_crowd(folder, params, workers=os.cpu_count() or 1)
+        people = WRITERS[params.layout](folder, params, workers=os.cpu_count() or 1)
     images = params.images.model_dump()
     log.info("drew %s images with %s people into %s", images, people, out)
 

@@ -11,7 +11,7 @@ _MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]
 
 SCENES = TableSchema(
     "scenes",
-    2,
+    3,
     pa.schema(
         [
             ("scene_id", pa.string()),  # unique within the dataset, all splits together
@@ -23,6 +23,7 @@ SCENES = TableSchema(
             ("stated_width_px", pa.int32()),  # as the annotations have it; null where they have none
             ("stated_height_px", pa.int32()),
             ("sha256", pa.string()),  # of the file's bytes; null where it is missing
+            ("stated_sha256", pa.string()),  # as the annotations have it; null where they have none
             ("file_bytes", pa.int64()),
             ("exif_orientation", pa.int32()),  # 1 = upright as stored
             ("perceptual_hash", pa.binary()),  # 256 bits, few of which differ between pictures that look the same
@@ -50,6 +51,25 @@ BOXES = TableSchema(
         ]
     ),
 )  # fmt: skip
+
+ASKS = TableSchema(
+    "asks",
+    1,
+    pa.schema(
+        [
+            ("scene_id", pa.string()),
+            ("split", pa.string()),
+            ("ask_index", pa.int32()),  # position among the image's questions
+            ("phrase", pa.string()),  # the sentence that refers to something, or the word for what is counted
+            ("box_index", pa.int32()),  # of the box in `boxes` that the sentence refers to; null in other tasks
+            ("count", pa.int32()),  # how many; null in other tasks
+            ("points", _BOXES),  # x y of each counted thing; null where only the number is known, and in other tasks
+            ("text", pa.string()),  # what is written in the image; null in other tasks
+            ("annotation", pa.string()),  # file:line (or key) that the row was read from
+        ]
+    ),
+)
+"""A dataset's own questions, a row each; detection asks none: its boxes say it all."""
 
 NOTES = TableSchema(
     "notes",
@@ -80,13 +100,15 @@ QUARANTINE = TableSchema(
 
 PROMPTS = TableSchema(
     "prompts",
-    2,
+    3,
     pa.schema(
         [
             ("sample_id", pa.string()),
             ("scene_id", pa.string()),
             ("source", pa.string()),
-            ("task", pa.string()),
+            ("task", pa.string()),  # detect | ground | count | read
+            ("answer_as", pa.string()),  # the grammar of the answer: a key of core.grammars.GRAMMARS
+            ("thinking", pa.string()),  # look | think | none: the blocks before the answer
             ("image_path", pa.string()),  # relative to the checkout, or absolute where the dataset's root is
             ("image_sha256", pa.string()),
             ("width_px", pa.int32()),
@@ -95,12 +117,18 @@ PROMPTS = TableSchema(
             ("model_width_px", pa.int32()),  # after the processor's resizing
             ("model_height_px", pa.int32()),
             ("prompt", _MESSAGES),  # one user message; the image is put in front of its text by the chat template
+            ("phrase", pa.string()),  # what the question is about, in words; null where the prompt needs none
+            ("prompt_form", pa.string()),  # the prompt with {phrase} in place of it: what a served model is asked by
             ("completion", _MESSAGES),  # the gold answer, one assistant message
             ("gold_tokens", pa.int32()),  # length of the gold answer
             ("truth_boxes", _BOXES),  # clipped to the image, not rounded
             ("truth_labels", pa.list_(pa.string())),
             ("truth_visible_frac", pa.list_(pa.float32())),  # 1 where the dataset has no visible boxes
             ("ignore_boxes", _BOXES),
+            ("truth_count", pa.int32()),  # of a counted thing; null in other tasks
+            ("truth_points", _BOXES),  # x y each; null where the dataset has the number only, and in other tasks
+            ("truth_text", pa.string()),  # of a page; null in other tasks
+            ("ask", pa.int32()),  # the question's place among the image's; null where the image is the question
             # a tile: its rectangle in the image, and the whole image's truth; null for a sample of a whole image
             ("tile", pa.list_(pa.int32())),
             ("whole_size_px", pa.list_(pa.int32())),
@@ -149,13 +177,15 @@ DETECTIONS = TableSchema(
 
 PER_IMAGE = TableSchema(
     "per_image",
-    2,
+    3,
     pa.schema(
         [
             ("sample_id", pa.string()),
             ("scene_id", pa.string()),
             ("source", pa.string()),
+            ("task", pa.string()),
             ("failure", pa.string()),  # null where the answer parsed
+            # what pools to the headline: 2 matched / (predicted + truth). Boxes in detect, words in read, 1 in others
             ("truth_count", pa.int32()),
             ("predicted_count", pa.int32()),  # after the ignore rule
             ("matched_count", pa.int32()),
@@ -163,6 +193,9 @@ PER_IMAGE = TableSchema(
             ("look_boxes", _BOXES),
             ("think", pa.string()),
             ("disagreement", pa.binary()),  # float16 (32, 32) of the sampled answers; null without samples or tiled
+            ("answer_count", pa.int32()),  # of a count; null in other tasks
+            ("answer_points", _BOXES),  # x y each; null where the count is a number, and in other tasks
+            ("answer_text", pa.string()),  # what was read; null in other tasks
         ]
     ),
 )

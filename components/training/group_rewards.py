@@ -9,28 +9,27 @@ from __future__ import annotations
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from components.core.boxes import as_boxes
-from components.core.completion import Parsed, ParseFailure, parse
-from components.core.frames import ImageView
-from components.core.scene import Truth
-from components.errors import TrainingError
+from components.core.completion import ParseFailure
+from components.core.grammars import AnyParsed
+from components.core.scene import AnyTruth, Truth
+from components.errors import ParamsError, TrainingError
 from components.params import RewardsParams
-from components.rewards import make_rewards, weighted_total
+from components.rewards import judges, make_rewards, weighted_total, without_accuracy
 from components.rewards.looking import disagreement_map
+from components.rewards.reward import Reward
 from components.store.atomic import atomic_file
+from components.store.samples import READING_COLUMNS, read_sample, truth_of_sample
 
 log = logging.getLogger("lookout.grpo")
 Row = dict[str, Any]
-COLUMNS = (
-    "sample_id", "truth_boxes", "truth_labels", "ignore_boxes",
-    "width_px", "height_px", "frame", "model_width_px", "model_height_px",
-)  # fmt: skip
+COLUMNS = READING_COLUMNS
 
 
 class GroupRewards:
@@ -76,6 +75,16 @@ class GroupRewards:
         self._scores = {name: [row["rewards"][name] for row in mine] for name in self._rewards}
 
 
+def check_rewards(params: RewardsParams, grammars: Iterable[str]) -> None:
+    """Raises ParamsError where no weighted reward holds such answers against the truth: nothing would teach them."""
+    unpaid = without_accuracy(params.weights, grammars)
+    if unpaid:
+        raise ParamsError(
+            f"rewards.weights {params.weights} has no reward that can judge answers as {', '.join(unpaid)}, which the "
+            "prompts ask for; give one a weight"
+        )
+
+
 def whole_groups(rows: list[Row], size: int) -> list[list[Row]]:
     """Rows of one sample, `size` at a time in their order. Raises TrainingError where a group is not whole."""
     by_sample: dict[str, list[Row]] = defaultdict(list)
@@ -92,26 +101,24 @@ def whole_groups(rows: list[Row], size: int) -> list[list[Row]]:
 def score_group(group: list[Row], params: RewardsParams) -> None:
     """Adds to each row its rewards (None = not scored), total, failure and index; the map to the first one."""
     first = group[0]
-    view = ImageView(
-        first["width_px"], first["height_px"], first["frame"], (first["model_width_px"], first["model_height_px"])
-    )
-    truth = Truth(
-        boxes=as_boxes(first["truth_boxes"]),
-        labels=tuple(first["truth_labels"]),
-        ignore=as_boxes(first["ignore_boxes"]),
-        width_px=first["width_px"],
-        height_px=first["height_px"],
-    )
-    answers: list[Parsed] = [parse(row["text"], view) for row in group]
-    rewards = make_rewards(params)
-    scores = {name: reward(answers, truth) for name, (_, reward) in rewards.items()}
-    totals = weighted_total(scores, {name: weight for name, (weight, _) in rewards.items()})
+    truth = truth_of_sample(first)
+    answers = [read_sample(row["text"], first) for row in group]
+    scores = {name: _scores(name, reward, first, answers, truth) for name, (_, reward) in make_rewards(params).items()}
+    totals = weighted_total(scores, params.weights)
     for index, (row, answer) in enumerate(zip(group, answers, strict=True)):
         row["index_in_group"] = index
         row["rewards"] = {name: _or_none(float(score[index])) for name, score in scores.items()}
         row["total"] = float(totals[index])
         row["failure"] = answer.reason if isinstance(answer, ParseFailure) else None
-    first["disagreement"] = disagreement_map(answers, truth, params.looking.grid)
+    if isinstance(truth, Truth):
+        first["disagreement"] = disagreement_map(answers, truth, params.looking.grid)
+
+
+def _scores(name: str, reward: Reward, sample: Row, answers: list[AnyParsed], truth: AnyTruth) -> NDArray[np.float32]:
+    """(G,): what the reward says; NaN where it cannot judge this kind of answer."""
+    if not judges(name, sample["answer_as"], sample["thinking"]):
+        return np.full(len(answers), np.nan, dtype=np.float32)
+    return reward(answers, truth)
 
 
 def _or_none(value: float) -> float | None:

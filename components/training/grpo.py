@@ -15,7 +15,7 @@ from components.store.schemas import ROLLOUTS
 from components.store.tables import write_table
 from components.training.data import load_prompts
 from components.training.group_rewards import COLUMNS as REWARD_COLUMNS
-from components.training.group_rewards import GroupRewards, RolloutKeeper
+from components.training.group_rewards import GroupRewards, RolloutKeeper, check_rewards
 from components.training.shared_prefix import SharedPrefixTrainer
 from components.training.trainer_run import check_starts_from_policy, lora_config, train_policy
 
@@ -111,6 +111,7 @@ def train_grpo(
     check_batches(params)
     check_vllm(params)
     dataset = load_prompts(prompts).select_columns(["prompt", "image_path", "image_sha256", "tile", *REWARD_COLUMNS])
+    check_rewards(rewards_params, dataset.unique("answer_as"))
     rewards = GroupRewards(rewards_params, params.num_generations)
     keepers: list[RolloutKeeper] = []
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from components.core.boxes import as_boxes
-from components.core.completion import Answer, FailureReason, ParseFailure, parse
+from components.core.completion import Answer, ParseFailure, parse
+from components.core.envelope import FailureReason
 from components.core.frames import ImageView
 from components.core.scene import Truth
 from components.params import RewardsParams, load_section
@@ -73,4 +74,5 @@ def test_no_text_raises_and_every_reason_is_met() -> None:
             scores = reward(group, truth)
             assert ((scores >= 0) & (scores <= 1) | np.isnan(scores)).all()
     assert sum(seen.values()) == COUNT
-    assert set(seen) == {"answer", *typing.get_args(FailureReason)}, seen
+    met = set(typing.get_args(FailureReason)) - {"too_long", "too_many"}  # the other grammars' tests
+    assert set(seen) == {"answer", *met}, seen

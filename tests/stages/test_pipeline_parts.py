@@ -12,6 +12,7 @@ import pytest
 from components.core.completion import span_confidence
 from components.errors import DataError, ModelError, ParamsError
 from components.params import PromptParams, ReportParams, ScoreParams, TilingParams, load_params, load_section
+from components.prompting.questions import prompt_text
 from components.report.evaluation import Inputs
 from components.stages import prompts as prompts_stage
 from components.stages import report as report_stage
@@ -58,8 +59,8 @@ def test_answers_that_do_not_fit_are_refused_with_a_count(prepared: Path, tmp_pa
 
 def test_an_unknown_field_of_the_template_is_named(tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text("Find {people}")
-    with pytest.raises(ParamsError, match=r"unknown field 'people'; want {labels} or {label}"):
-        prompts_stage.prompt_text(tmp_path / "t.txt", ["person"])
+    with pytest.raises(ParamsError, match=r"unknown field 'people'; want {labels}, {label}, {phrase}, {format}"):
+        prompt_text(tmp_path / "t.txt", ["person"])
 
 
 def test_the_gold_answers_score_one(prepared: Path, tmp_path: Path) -> None:

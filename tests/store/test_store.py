@@ -80,7 +80,7 @@ def test_rows_come_back_as_they_went(tmp_path: Path) -> None:
 def test_another_schema_version_is_named(tmp_path: Path) -> None:
     old = TableSchema("prompts", 0, pa.schema([("sample_id", pa.string())]))
     write_table(tmp_path / "test.parquet", old, [{"sample_id": "x"}])
-    with pytest.raises(DataError, match=r"test\.parquet has schema prompts/0, this version of Lookout reads prompts/2"):
+    with pytest.raises(DataError, match=r"test\.parquet has schema prompts/0, this version of Lookout reads prompts/3"):
         read_table(tmp_path / "test.parquet", PROMPTS)
 
 

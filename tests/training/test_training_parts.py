@@ -100,6 +100,12 @@ def columns(samples: list[str]) -> dict:
     count = len(samples)
     return {
         "sample_id": samples,
+        "answer_as": ["boxes"] * count,
+        "thinking": ["look"] * count,
+        "truth_visible_frac": [None] * count,
+        "truth_count": [None] * count,
+        "truth_points": [None] * count,
+        "truth_text": [None] * count,
         "truth_boxes": [[[0, 0, 10, 10]]] * count,
         "truth_labels": [["person"]] * count,
         "ignore_boxes": [[]] * count,

@@ -1,0 +1,123 @@
+"""What is asked about an image, by task: the truth of each question, its words, and the prompt around them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from components.core.boxes import areas, as_boxes, clip
+from components.core.envelope import Thinking, wrapped
+from components.core.grammars import GRAMMARS, TASK_GRAMMARS
+from components.core.points import as_points, centres
+from components.core.scene import AnyTruth, CountTruth, TextTruth, Truth
+from components.errors import ParamsError
+from components.params import DatasetParams
+from components.prompting.truth import CORNERS, truth_of
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Question:
+    """One question about an image. `phrase` fills the template, `ask` is its place in the dataset's own questions."""
+
+    truth: AnyTruth
+    phrase: str | None = None
+    ask: int | None = None
+
+
+Ask = Callable[[Row, list[Row], list[Row], DatasetParams], list[Question]]
+"""(scene, its boxes, its asks, the dataset's entry) -> questions; none where the image has no answer to give."""
+
+
+def _detect(scene: Row, boxes: list[Row], asks: list[Row], dataset: DatasetParams) -> list[Question]:
+    del asks
+    return [Question(truth_of(boxes, scene["width_px"], scene["height_px"], dataset))]
+
+
+def _ground(scene: Row, boxes: list[Row], asks: list[Row], dataset: DatasetParams) -> list[Question]:
+    """A question a sentence; the one box that it refers to, clipped to the image."""
+    del dataset
+    width, height = scene["width_px"], scene["height_px"]
+    places = {box["box_index"]: [box[key] for key in CORNERS] for box in boxes}
+    questions: list[Question] = []
+    for ask in asks:
+        meant = clip(as_boxes([places[ask["box_index"]]]), width, height)
+        if areas(meant)[0] > 0:
+            truth = Truth(meant, (ask["phrase"],), as_boxes([]), width, height)
+            questions.append(Question(truth, ask["phrase"], ask["ask_index"]))
+    return questions
+
+
+def _count(scene: Row, boxes: list[Row], asks: list[Row], dataset: DatasetParams) -> list[Question]:
+    """The dataset's own questions, or its boxes counted: their centres are the points."""
+    size = scene["width_px"], scene["height_px"]
+    if not asks:
+        found = truth_of(boxes, *size, dataset).boxes
+        return [Question(CountTruth(len(found), centres(found), *size))]
+    return [Question(CountTruth(ask["count"], _points(ask), *size), ask["phrase"], ask["ask_index"]) for ask in asks]
+
+
+def _points(ask: Row) -> Any:
+    return None if ask["points"] is None else as_points(np.array(ask["points"], dtype=np.float64).reshape(-1, 2))
+
+
+def _read(scene: Row, boxes: list[Row], asks: list[Row], dataset: DatasetParams) -> list[Question]:
+    del scene, boxes, dataset
+    return [Question(TextTruth(ask["text"]), ask["phrase"], ask["ask_index"]) for ask in asks]
+
+
+QUESTIONS: dict[str, Ask] = {"detect": _detect, "ground": _ground, "count": _count, "read": _read}
+
+TEMPLATES: dict[str, Path] = {
+    "boxes": Path("conf/prompts/detect.txt"),
+    "box": Path("conf/prompts/ground.txt"),
+    "points": Path("conf/prompts/count.txt"),
+    "number": Path("conf/prompts/count_number.txt"),
+    "text": Path("conf/prompts/read.txt"),
+}
+"""The prompt of each kind of answer, where neither the dataset nor prompts.template names one."""
+
+
+def grammar_of(name: str, dataset: DatasetParams) -> str:
+    """How this dataset's questions are to be answered. Raises ParamsError where its task is not answered so."""
+    possible = TASK_GRAMMARS[dataset.task]
+    grammar = dataset.answer or possible[0]
+    if grammar not in possible:
+        raise ParamsError(
+            f"datasets.{name}.answer is {grammar}, but the task {dataset.task} is answered as {' or '.join(possible)}"
+        )
+    return grammar
+
+
+def template_of(dataset: DatasetParams, template: str | None, grammar: str) -> Path:
+    """The dataset's own template, the profile's, or the usual one of such answers."""
+    chosen = dataset.template or template
+    return Path(chosen) if chosen else TEMPLATES[grammar]
+
+
+def prompt_text(
+    template: Path, labels: list[str], phrase: str | None = None, grammar: str = "boxes", thinking: Thinking = "look"
+) -> str:
+    """The user's message. Raises ParamsError where the template is missing or has an unknown field.
+
+    Its fields: {labels} and {label}; {phrase}, what a sentence refers to or what is counted; {format}, how to answer.
+    """
+    shape = GRAMMARS[grammar].shape.replace("{label}", labels[0])
+    fields = {
+        "labels": ", ".join(labels),
+        "label": labels[0],
+        "phrase": phrase or labels[0],
+        "format": wrapped(thinking, "what you see", "[[x1,y1,x2,y2], ...]", shape),
+    }
+    try:
+        return template.read_text().strip().format(**fields)
+    except FileNotFoundError:
+        raise ParamsError(f"prompts.template: {template} is not there") from None
+    except (KeyError, IndexError, ValueError) as error:
+        known = ", ".join(f"{{{name}}}" for name in fields)
+        raise ParamsError(f"{template}: unknown field {error}; want {known}, and {{{{ for {{") from None

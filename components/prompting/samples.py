@@ -1,0 +1,103 @@
+"""A validated scene -> its samples: prompt, gold answer and truth in the base model's frame."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from components.core.frames import ImageView, smart_resize
+from components.core.grammars import GRAMMARS
+from components.core.scene import AnyTruth, Truth
+from components.core.tiles import split_truth, tile_grid
+from components.params import DatasetParams, PromptParams, TilingParams
+from components.prompting.questions import QUESTIONS, prompt_text, template_of
+from components.store.samples import truth_columns
+
+Row = dict[str, Any]
+OF_TILES = ("tile", "whole_size_px", "whole_truth_boxes", "whole_truth_labels", "whole_ignore_boxes")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScenePart:
+    """One scene's rows: itself, its boxes, its own questions."""
+
+    row: Row
+    boxes: list[Row]
+    asks: list[Row]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asker:
+    """Makes the samples of one dataset, in its task's way."""
+
+    dataset: DatasetParams
+    grammar: str
+    processor: Any
+    params: PromptParams
+
+    def samples(self, scene: ScenePart) -> Iterator[Row]:
+        """One sample a question; of the whole image, or one a tile where the dataset is tiled."""
+        for question in QUESTIONS[self.dataset.task](scene.row, scene.boxes, scene.asks, self.dataset):
+            message = {"prompt": _message("user", self._prompt(question.phrase))}
+            message |= {"phrase": question.phrase, "prompt_form": self._prompt("{phrase}")}
+            one = self._sample(scene.row, question.truth, question.ask) | message
+            if self.dataset.tiling is None or not isinstance(question.truth, Truth):
+                yield one
+            else:
+                yield from self._tiled(one, scene.row, question.truth, self.dataset.tiling)
+
+    def _prompt(self, phrase: str | None) -> str:
+        template = template_of(self.dataset, self.params.template, self.grammar)
+        labels = self.dataset.labels or self.params.labels
+        return prompt_text(template, labels, phrase, self.grammar, self.params.thinking)
+
+    def _tiled(self, one: Row, scene: Row, whole: Truth, tiling: TilingParams) -> Iterator[Row]:
+        tiles = tile_grid(whole.width_px, whole.height_px, tiling.rows, tiling.columns, tiling.overlap_frac)
+        of_image = {
+            **{name: one[name] for name in ("prompt", "phrase", "prompt_form")},
+            "whole_size_px": [whole.width_px, whole.height_px],
+            "whole_truth_boxes": whole.boxes.tolist(),
+            "whole_truth_labels": list(whole.labels),
+            "whole_ignore_boxes": whole.ignore.tolist(),
+        }
+        for number, (tile, truth) in enumerate(zip(tiles, split_truth(whole, tiles), strict=True)):
+            sample = self._sample(scene, truth, one["ask"])
+            yield sample | of_image | {"sample_id": f"{sample['sample_id']}#{number}", "tile": list(tile)}
+
+    def _sample(self, scene: Row, truth: AnyTruth, ask: int | None) -> Row:
+        whole = isinstance(truth, Truth)  # a tile is smaller than its image
+        width, height = (truth.width_px, truth.height_px) if whole else (scene["width_px"], scene["height_px"])
+        model_size = self._model_size(width, height)
+        view = ImageView(width, height, self.params.frame, model_size)
+        text = GRAMMARS[self.grammar].gold(truth, view, self.params.look_iou, self.params.thinking)
+        name = f"{scene['source']}/{scene['scene_id']}"
+        return {
+            "sample_id": name if ask is None else f"{name}?{ask}",
+            "scene_id": scene["scene_id"],
+            "source": scene["source"],
+            "task": self.dataset.task,
+            "answer_as": self.grammar,
+            "thinking": self.params.thinking,
+            "image_path": os.path.join(self.dataset.root, scene["image_path"]),  # noqa: PTH118  (an absolute root stays)
+            "image_sha256": scene["sha256"],
+            "width_px": width,
+            "height_px": height,
+            "frame": self.params.frame,
+            "model_width_px": model_size[0],
+            "model_height_px": model_size[1],
+            "completion": None if text is None else _message("assistant", text),
+            "gold_tokens": 0 if text is None else len(self.processor.tokenizer(text)["input_ids"]) + 1,  # and the end
+            "ask": ask,
+        } | truth_columns(truth) | dict.fromkeys(OF_TILES)  # fmt: skip
+
+    def _model_size(self, width: int, height: int) -> tuple[int, int]:
+        images = self.processor.image_processor
+        size = images.size
+        factor = images.patch_size * images.merge_size
+        return smart_resize(width, height, factor, size["shortest_edge"], size["longest_edge"])
+
+
+def _message(role: str, content: str) -> list[dict[str, str]]:
+    return [{"role": role, "content": content}]

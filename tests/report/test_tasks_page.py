@@ -1,0 +1,79 @@
+"""The page of tasks beside detection: their own tables, points on the image, coloured differences."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.params import ReportParams, load_params
+from components.report.captions import CAPTIONS, diff
+from components.report.evaluation import Inputs
+from components.report.tasks import MEASURED, TITLES
+from components.stages import prompts as prompts_stage
+from components.stages import report as report_stage
+from components.stages import score
+from components.store.schemas import ROLLOUTS
+from components.store.tables import write_table
+from tests.scored import SCORE, gold_lines, write_lines
+
+
+def page_of(prepared: Path, folder: Path, entry: dict[str, Any]) -> str:
+    """The page of three models of which the last answers perfectly but for one unreadable answer."""
+    params = load_params()
+    crowd = params.datasets["crowd"].model_copy(update=entry)
+    settings = params.prompts.model_copy(update={"template": None, "thinking": "none"})
+    prompts_stage.run(Path("models/base"), folder / "prompts", {"crowd": crowd}, settings)
+    lines = gold_lines(folder / "prompts/test.parquet")
+    lines[0]["text"] = "<answer>[[1,1],[60,60]]</answer>"
+    lines[1]["text"] = "<answer>nobody</answer>"
+    answers = write_lines(folder / "x", lines)
+    for model in ("base", "sft", "grpo"):
+        score.run(model, folder / "prompts/test.parquet", answers, folder / "scores" / model, SCORE)
+    for stage in ("sft", "grpo"):
+        (folder / "training" / stage).mkdir(parents=True)
+        (folder / "training" / stage / "curves.csv").write_text("step,loss,reward_total\n1,2.0,0.1\n2,1.0,0.3\n")
+        (folder / "training" / stage / "summary.json").write_text('{"warnings": []}')
+    write_table(folder / "training/grpo/rollouts.parquet", ROLLOUTS, [])
+    inputs = Inputs(folder / "scores", folder / "training", folder / "prompts", prepared / "data/validated")
+    values = params.model_dump(mode="json", by_alias=True)
+    report_stage.run(inputs, folder / "out", values, ReportParams(gallery_images=8))
+    return (folder / "out/report.html").read_text()
+
+
+def test_counts_are_shown_as_points_beside_the_true_ones(prepared: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(prepared)
+    page = page_of(prepared, tmp_path, {"task": "count"})
+    assert "<h1>Counting</h1>" in page
+    assert "Gains in exact counts" in page
+    assert "Crowds</h2>" not in page
+    assert "unreadable (bad_json)" in page
+    assert "says 2, there are" in page
+    assert page.count("class='box answer'") > page.count("class='box truth'") * 0.8 > 10
+    assert "cx='60.00' cy='60.00'" in page
+    assert "Exact by the true count" in page
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_a_difference_shows_what_is_wrong_and_what_is_missing() -> None:
+    assert diff("the cat sat", "the cat sat") == "the cat sat"
+    assert diff("the cats sat", "the cat sat down") == "the cat<ins>s</ins> sat<del> down</del>"
+    assert diff("", "all of it") == "<del>all of it</del>"
+    assert diff("<b>x</b> & y", "") == "<ins>&lt;b&gt;x&lt;/b&gt; &amp; y</ins>"
+
+
+def test_single_letters_between_two_differences_belong_to_them() -> None:
+    assert diff("kitten", "sitting") == "<ins>kitten</ins><del>sitting</del>"
+
+
+def test_a_sentence_stands_under_its_image() -> None:
+    caption = CAPTIONS["ground"]({"phrase": "the <red> one"}, {"matched_iou_sum": 0.625}, 1)
+    assert caption == "“the &lt;red&gt; one”, IoU 0.62"
+
+
+@pytest.mark.parametrize("table", [CAPTIONS, TITLES, MEASURED])
+def test_every_task_can_be_shown(table: dict[str, Any]) -> None:
+    from components.core.grammars import TASK_GRAMMARS
+
+    assert set(table) == set(TASK_GRAMMARS)

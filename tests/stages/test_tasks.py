@@ -1,0 +1,150 @@
+"""Tasks through prompts, rewards and scores: a drawn crowd that is counted instead of boxed, alone and together."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.core.completion import ParseFailure
+from components.errors import DataError, ParamsError
+from components.params import DatasetParams, Params, PromptParams, RewardsParams, load_params
+from components.stages import ingest, score
+from components.stages import prompts as prompts_stage
+from components.store.samples import READING_COLUMNS, read_sample
+from components.store.schemas import DETECTIONS, PER_IMAGE, PROMPTS
+from components.store.tables import read_rows
+from components.training.group_rewards import GroupRewards, check_rewards
+from tests.scored import SCORE, gold_lines, write_lines
+
+
+@pytest.fixture
+def params(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
+    monkeypatch.chdir(prepared)
+    return load_params()
+
+
+@pytest.fixture
+def twice(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
+    """A workspace in which the same images are a second dataset, `counted`."""
+    folder = tmp_path / "workspace"
+    shutil.copytree(prepared, folder, symlinks=True)
+    monkeypatch.chdir(folder)
+    params = load_params()
+    ingest.run("counted", Path("data/interim/counted"), params.datasets["crowd"])
+    shutil.copytree("data/validated/crowd", "data/validated/counted")
+    return params
+
+
+def asked(params: Params, out: Path, changes: dict[str, Any], **datasets: dict[str, Any]) -> Path:
+    """Prompts of the drawn crowd under other entries; the folder."""
+    entries = {name: params.datasets["crowd"].model_copy(update=entry) for name, entry in datasets.items()}
+    changed: PromptParams = params.prompts.model_copy(update={"template": None} | changes)
+    prompts_stage.run(Path("models/base"), out, entries, changed)
+    return out / "test.parquet"
+
+
+def count_entry(**more: Any) -> dict[str, Any]:
+    return {"task": "count"} | more
+
+
+def test_a_crowd_is_counted_by_the_middles_of_its_boxes(params: Params, tmp_path: Path) -> None:
+    prompts = asked(params, tmp_path, {"thinking": "none"}, crowd=count_entry())
+    for row in read_rows(prompts, PROMPTS):
+        assert (row["task"], row["answer_as"], row["thinking"]) == ("count", "points", "none")
+        assert row["truth_count"] == len(row["truth_points"])
+        text = row["completion"][0]["content"]
+        assert text.startswith("<answer>[[") or text == "<answer>[]</answer>"
+        asking = row["prompt"][0]["content"]
+        assert asking == "Point at every person in the image, one point each. Write <answer>[[x,y], ...]</answer>"
+        assert not isinstance(read_sample(text, row), ParseFailure)
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["tasks"] == {"crowd": "count as points"}
+
+
+def test_a_number_is_asked_for_where_the_entry_says_so(params: Params, tmp_path: Path) -> None:
+    prompts = asked(params, tmp_path, {"thinking": "think"}, crowd=count_entry(answer="number"))
+    row = next(read_rows(prompts, PROMPTS))
+    number = row["truth_count"]
+    assert row["completion"][0]["content"] == f"<think>I see {number}.</think><answer>{number}</answer>"
+    assert row["prompt"][0]["content"].endswith("<think>what you see</think><answer>N</answer>, N in digits.")
+    with pytest.raises(
+        ParamsError, match=r"datasets.crowd.answer is text, but the task count is answered as points or"
+    ):
+        asked(params, tmp_path, {}, crowd=count_entry(answer="text"))
+
+
+def test_gold_counts_score_one_and_what_is_wrong_is_counted(params: Params, tmp_path: Path) -> None:
+    prompts = asked(params, tmp_path, {"thinking": "none"}, crowd=count_entry())
+    lines = gold_lines(prompts)
+    metrics = score.run("gold", prompts, write_lines(tmp_path / "gold", lines), tmp_path / "scores", SCORE)
+    assert metrics["headline"]["name"] == "exact counts"
+    assert metrics["headline"]["value"] == metrics["tasks"]["count"]["numbers"]["exact"] == 1.0
+    assert "detection" not in metrics
+    lines[0]["text"] = "<answer>3</answer>"  # another task's grammar
+    lines[1]["text"] = "<answer>[" + ",".join(["[1,1]"] * 50) + "]</answer>"
+    metrics = score.run("bad", prompts, write_lines(tmp_path / "bad", lines), tmp_path / "scores", SCORE)
+    assert metrics["failures"] == {"bad_shape": 1}
+    assert metrics["headline"]["value"] == pytest.approx(6 / 8)
+    rows = list(read_rows(tmp_path / "scores/per_image.parquet", PER_IMAGE))
+    assert (rows[0]["failure"], rows[0]["answer_count"]) == ("bad_shape", None)
+    assert (rows[1]["answer_count"], len(rows[1]["answer_points"]), rows[1]["matched_count"]) == (50, 50, 0)
+    header = (tmp_path / "scores/plots/by_true_count.csv").read_text().splitlines()[0]
+    assert header == "count,samples,exact,mean_said"
+
+
+def test_two_tasks_are_scored_each_by_its_own_metric(twice: Params, tmp_path: Path) -> None:
+    prompts = asked(twice, tmp_path, {}, crowd={}, counted=count_entry())
+    lines = write_lines(tmp_path / "gold", gold_lines(prompts))
+    metrics = score.run("gold", prompts, lines, tmp_path / "scores", SCORE)
+    assert {task: one["samples"] for task, one in metrics["tasks"].items()} == {"detect": 4, "count": 4}
+    assert metrics["tasks"]["detect"]["numbers"] == {"precision": 1.0, "recall": 1.0, "f1": 1.0}
+    assert set(metrics["headline"]["name"].split(", ")[0].split(" and ")) == {"F1 at .5", "exact counts"}
+    assert metrics["images"] == 8
+    people = sum(len(row["truth_boxes"]) for row in read_rows(prompts, PROMPTS))
+    assert len(list(read_rows(tmp_path / "scores/detections.parquet", DETECTIONS))) == people
+
+
+def test_a_reward_scores_the_samples_that_it_can_judge_and_no_others(twice: Params, tmp_path: Path) -> None:
+    prompts = asked(twice, tmp_path, {}, crowd={}, counted=count_entry())
+    weights = {"reasoning": 0.5, "looking": 0.1, "precision_recall": 1.0, "counting": 1.0}
+    rewards = GroupRewards(twice.rewards.model_copy(update={"weights": weights}), 2)
+    samples = [row for row in read_rows(prompts, PROMPTS) for _ in range(2)]
+    texts = [row["completion"][0]["content"] for row in samples]
+    columns = {name: [row[name] for row in samples] for name in READING_COLUMNS}
+    functions = {function.__name__: function for function in rewards.functions()}
+    scores = {name: one(completions=texts, completion_ids=[[1]] * 16, **columns) for name, one in functions.items()}
+    for place, row in enumerate(samples):
+        found = {name: one[place] for name, one in scores.items()}
+        own, other = ("counting", "precision_recall") if row["task"] == "count" else ("precision_recall", "counting")
+        assert found["reasoning"] == found[own] == 1.0
+        assert found[other] is None
+    totals = [row["total"] for group in rewards.groups for row in group]
+    assert totals == pytest.approx([1.5] * 16)
+
+
+def test_a_task_that_no_weighted_reward_judges_is_one_sentence(params: Params) -> None:
+    only: RewardsParams = params.rewards.model_copy(update={"weights": {"reasoning": 1.0, "ocr": 1.0}})
+    check_rewards(only, ["text"])
+    with pytest.raises(ParamsError, match="has no reward that can judge answers as points, which the prompts ask for"):
+        check_rewards(only, ["text", "points"])
+
+
+def test_answers_in_other_words_than_the_tasks_leave_no_sample(params: Params, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no sample is left for training or test"):
+        asked(params, tmp_path, {}, crowd={"task": "read"})
+
+
+def test_the_names_of_tasks_and_grammars_that_params_know_are_those_of_the_tables() -> None:
+    import typing
+
+    from components import params as module
+    from components.core.grammars import GRAMMARS, TASK_GRAMMARS
+    from components.prompting.questions import QUESTIONS, TEMPLATES
+
+    assert set(typing.get_args(module.Task)) == set(TASK_GRAMMARS) == set(QUESTIONS)
+    assert set(typing.get_args(module.GrammarName)) == set(GRAMMARS) == set(TEMPLATES)
+    assert DatasetParams.model_fields["task"].default == "detect"
