@@ -36,6 +36,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return Scheduling(config, log)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One test that has the finished checkout made comes first, those that would wait for it meanwhile last."""
+    waiting = [item for item in items if "finished" in getattr(item, "fixturenames", ())]
+    items[:] = waiting[:1] + [item for item in items if item not in set(waiting)] + waiting[1:]
+
+
 @pytest.fixture(autouse=True)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """LOOKOUT_HOME in the test's own folder: no test sees another's registry, checkpoints or lock."""

@@ -144,7 +144,7 @@ def servers_up(folder: Path, **more: str) -> Iterator[Running]:
             "LOOKOUT_HOME": str(folder / ".lookout")}  # fmt: skip
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MLFLOW_TRACKING"))}
     api = f"http://127.0.0.1:{ports['LOOKOUT_PREFECT_PORT']}/api"
-    with httpx.Client(base_url=api, timeout=20) as client:
+    with httpx.Client(base_url=api, timeout=90) as client:  # SQLite itself waits 60 s for its lock
         running = Running(folder, kept | ours | ports | more, client)
         try:
             running.lookout("up")
