@@ -71,6 +71,7 @@ def _launch(stage: str, arguments: list[str], launch: LaunchParams) -> None:
         max_nodes=launch.nodes,
         nproc_per_node=launch.processes,
         run_id=f"lookout-{stage}",
+        role=stage,  # what each line of a process begins with
         rdzv_backend="c10d",
         rdzv_endpoint=launch.rendezvous or "localhost:0",
         max_restarts=0,
