@@ -58,6 +58,8 @@ LAYOUTS = {
         labels=("object",),
         task="ground",
     ),
+    "fox": Layout(("no training split",), ("en_page_ocr.json",), task="read", note="for evaluation, non-commercial"),
+    "image_text": Layout(("train.parquet", "train.jsonl"), ("test.parquet", "test.jsonl"), task="read"),
 }
 
 
