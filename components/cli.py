@@ -265,7 +265,11 @@ def export(
 @app.command("add-dataset")
 def add_dataset(
     kind: Annotated[
-        str, typer.Option("--format", help="crowdhuman, citypersons, wider_pedestrian, uavdt, coco or pixmo_count")
+        str,
+        typer.Option(
+            "--format",
+            help="crowdhuman, citypersons, wider_pedestrian, uavdt, coco, pixmo_count, refcoco, fox or image_text",
+        ),
     ],
     root: Annotated[str, typer.Option(help="the folder that the download was unpacked to, or the URL of one")],
     name: Annotated[str, typer.Option(help="what it is to be called in params.yaml")],

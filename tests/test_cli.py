@@ -34,7 +34,11 @@ def test_help_needs_nothing_heavy() -> None:
     ("arguments", "words"),
     [
         (["summary"], "the pipeline has not run to its end"),
-        (["compose", "huge"], "conf/profile has no huge.yaml; it has dip-r1, scratch-82m, smoke, study, tiny"),
+        (
+            ["compose", "huge"],
+            "conf/profile has no huge.yaml; it has dip-r1, perception-r1-counting, perception-r1-detection, "
+            "perception-r1-grounding, perception-r1-ocr, scratch-82m, smoke, study, tiny, tiny-counting",
+        ),
         (["register"], "dvc.lock is not there"),
     ],
 )

@@ -92,3 +92,19 @@ def test_broken_yaml_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ParamsError, match="is not valid YAML") as caught:
         load_params(path)
     assert "\n" not in str(caught.value)
+
+
+def test_perception_r1s_profiles_have_the_papers_values_and_a_reward_for_their_task(tmp_path: Path) -> None:
+    from components.prompting.questions import grammar_of
+    from components.rewards import without_accuracy
+
+    for name, limit in (("counting", 768), ("grounding", 768), ("ocr", 2048), ("detection", 2048)):
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(composed(f"perception-r1-{name}"))
+        params = load_params(path)
+        grpo = params.grpo
+        assert (grpo.learning_rate, grpo.num_generations, grpo.beta, grpo.temperature) == (1e-6, 8, 0.04, 1.0)
+        assert grpo.max_completion_length == params.predict.max_new_tokens == limit
+        assert (params.prompts.thinking, params.sft.max_steps) == ("none", 0)
+        asked = [grammar_of(key, dataset) for key, dataset in params.datasets.items()]
+        assert without_accuracy(params.rewards.weights, asked) == []

@@ -18,7 +18,7 @@ from components.report.captions import counted
 
 Box = list[float]
 Point = list[float]
-POINT_FRAC = 0.016
+POINT_FRAC = 0.022
 """Radius of a drawn point, as a share of the image's longer side."""
 THUMB_PX = 480
 # an image this small is enlarged in the page and keeps its pixels sharp; a photograph is made smaller and smooth
@@ -123,7 +123,7 @@ def drawing(picture: Picture, image_key: str, spoken: str, layers: Sequence[tupl
     )
     boxes = "".join(_rectangles(rows, kind) for kind, rows in layers)
     radius = POINT_FRAC * max(width, height)
-    boxes += _circles(picture.truth_points, "truth", 1.9 * radius) + _circles(picture.answer_points, "answer", radius)
+    boxes += _circles(picture.truth_points, "truth", 1.6 * radius) + _circles(picture.answer_points, "answer", radius)
     return (
         f"<svg viewBox='0 0 {width} {height}' role='img' aria-label='{html.escape(spoken)}'>"
         f"<image data-key='{image_key}' {size}{sharp}/>{heat}{boxes}</svg>"

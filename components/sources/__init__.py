@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from components.sources import citypersons, coco, crowdhuman, pixmo_count, uavdt, wider_pedestrian
+from components.sources import citypersons, coco, crowdhuman, pages, pixmo_count, refcoco, uavdt, wider_pedestrian
 from components.sources.source import Source
 
 SOURCES: dict[str, Source] = {
@@ -12,4 +12,7 @@ SOURCES: dict[str, Source] = {
     "uavdt": uavdt.read,
     "coco": coco.read,
     "pixmo_count": pixmo_count.read,
+    "refcoco": refcoco.read,
+    "fox": pages.read_fox,
+    "image_text": pages.read_rows,
 }

@@ -69,7 +69,8 @@ def _folder(annotations: Path) -> str:
     return annotations.stem.rpartition("_")[2]
 
 
-def _stream(path: Path, key: str) -> Iterator[Any]:
+def stream(path: Path, key: str) -> Iterator[Any]:
+    """The entries of one list of the file, one by one. Raises SourceError where it is no such JSON."""
     import ijson
 
     try:
@@ -82,7 +83,7 @@ def _stream(path: Path, key: str) -> Iterator[Any]:
 
 def _categories(path: Path) -> dict[Any, str]:
     categories: dict[Any, str] = {}
-    for index, one in enumerate(_stream(path, "categories")):
+    for index, one in enumerate(stream(path, "categories")):
         if not isinstance(one, dict) or not _is_id(one.get("id")) or not isinstance(one.get("name"), str):
             raise SourceError(f"{path}: categories[{index}]: want an object with id and name, got {str(one)[:60]}")
         if one["id"] in categories:
@@ -95,7 +96,7 @@ def _categories(path: Path) -> dict[Any, str]:
 
 def _images(path: Path) -> Iterator[dict[str, Any]]:
     seen: set[Any] = set()
-    for index, image in enumerate(_stream(path, "images")):
+    for index, image in enumerate(stream(path, "images")):
         if not isinstance(image, dict) or not _is_id(image.get("id")):
             raise SourceError(f"{path}: images[{index}]: want an object with an id, got {str(image)[:60]}")
         if not all(type(image.get(key)) is int and 0 < image[key] < 10**6 for key in ("width", "height")):
@@ -127,7 +128,7 @@ def _file_name(image: dict[str, Any], where: str) -> str:
 def _fill(boxes: _Boxes, path: Path, places: dict[Any, int], categories: dict[Any, str]) -> Iterator[Note]:
     """Reads all annotations into columns; notes of those that are not taken as they stand."""
     known = {one: number for number, one in enumerate(categories)}
-    for index, entry in enumerate(_stream(path, "annotations")):
+    for index, entry in enumerate(stream(path, "annotations")):
         if not isinstance(entry, dict):
             raise SourceError(f"{path}: annotations[{index}]: want an object, got {str(entry)[:60]}")
         where = f"{path}: annotation {entry.get('id', f'[{index}]')}"

@@ -51,6 +51,15 @@ LAYOUTS = {
         note="`lookout fetch-images` brings the images",
         task="count",
     ),
+    "refcoco": Layout(
+        ("refs(unc).p#train", "refs(umd).p#train"),
+        ("refs(unc).p#testA", "refs(umd).p#test"),
+        {"*": "object"},
+        labels=("object",),
+        task="ground",
+    ),
+    "fox": Layout(("no training split",), ("en_page_ocr.json",), task="read", note="for evaluation, non-commercial"),
+    "image_text": Layout(("train.parquet", "train.jsonl"), ("test.parquet", "test.jsonl"), task="read"),
 }
 
 
@@ -59,7 +68,7 @@ def find_annotations(kind: str, root: Path, splits: tuple[str, ...]) -> dict[str
     layout, found = LAYOUTS[kind], dict[str, str | list[str]]()
     for split in splits:
         candidates = layout.train if split == "train" else layout.test
-        matches = next((match for name in candidates if (match := sorted(root.glob(name)))), [])
+        matches = next((match for name in candidates if (match := _matching(root, name))), [])
         if not matches:
             there = ", ".join(sorted(path.name for path in islice(root.iterdir(), 12))) or "nothing"
             looked = " or ".join(candidates)
@@ -72,6 +81,13 @@ def find_annotations(kind: str, root: Path, splits: tuple[str, ...]) -> dict[str
             raise SourceError(f"{root}: {names} could all be the {split} annotations; choose with --split {split}=FILE")
         found[split] = _sequences(matches[0], root) if kind == "uavdt" else matches[0].relative_to(root).as_posix()
     return found
+
+
+def _matching(root: Path, name: str) -> list[Path]:
+    """The files of that pattern, each with the split that stands behind its #."""
+    pattern, mark, split = name.partition("#")
+    found = [root / pattern] if (root / pattern).exists() else sorted(root.glob(pattern))
+    return [path.with_name(f"{path.name}{mark}{split}") for path in found]
 
 
 def _sequences(attributes: Path, root: Path) -> list[str]:

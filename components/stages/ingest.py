@@ -118,7 +118,7 @@ def annotation_paths(root: Path, params: DatasetParams, split: Split) -> list[Pa
     paths: list[Path] = []
     for entry in params.files(split):
         found = sorted(root.glob(entry)) if "*" in entry else [root / entry]
-        if not found or not found[0].exists():
+        if not found or not found[0].with_name(found[0].name.partition("#")[0]).exists():  # file#split
             there = ", ".join(sorted(path.name for path in islice(root.iterdir(), 8))) or "nothing"
             raise SourceError(f"{root / entry} is not there (the {split} annotations); {root} holds {there}")
         paths += found

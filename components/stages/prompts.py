@@ -14,6 +14,7 @@ from components.errors import DataError
 from components.params import DatasetParams, PromptParams, load_params
 from components.prompting.budget import person_heights, pixels_factor, token_budget
 from components.prompting.choice import chosen
+from components.prompting.leakage import HeldOut, check_leaks
 from components.prompting.questions import grammar_of, template_of
 from components.prompting.samples import Asker, ScenePart
 from components.stages import progress, run_stage
@@ -37,12 +38,20 @@ def run(base: Path, out: Path, datasets: dict[str, DatasetParams], params: Promp
 
     processor = load_processor(base)
     samples: dict[str, list[Row]] = {"train": [], "val": [], "test": []}
+    held_out, leaks = _held_out(datasets), dict[str, Counter[str]]()
     for name, dataset in datasets.items():
         asker = Asker(dataset, grammar_of(name, dataset), processor, params)
+        leaks[name] = Counter()
         for scene in _scenes(name, ROLES[dataset.role]):
-            samples[scene.row["split"]] += asker.samples(scene)
+            rule = held_out.rule(scene.row) if scene.row["split"] == "train" else None
+            if rule is None:
+                samples[scene.row["split"]] += asker.samples(scene)
+            else:
+                leaks[name][rule] += 1
+        check_leaks(name, leaks[name], dataset.leakage == "drop")
     fitting, refusals = _fitting(samples, params)
     summary = _summary(samples, refusals, datasets, params)
+    summary["left_out_as_held_out"] = {name: dict(sorted(found.items())) for name, found in leaks.items() if found}
     if not fitting["train"] or not fitting["test"]:
         raise DataError(
             f"no sample is left for training or test: {summary['refused_too_long']} have gold answers of more than "
@@ -135,6 +144,8 @@ def _log(summary: Row) -> None:
             "%s gold answers are longer than prompts.max_completion_tokens %d and are refused; %d keeps 99 %%",
             summary["refused_too_long"], tokens["limit"], tokens["limit_that_keeps_99_percent"],
         )  # fmt: skip
+    for name, rules in summary["left_out_as_held_out"].items():
+        log.warning("%s: training images that are held out are left out: %s", name, rules)
     for split, reason, count in _unanswerable(summary):
         log.warning("%d samples of %s are refused: %s", count, split, reason)
     if heights and heights["below_frac"] > MOST_SMALL:
@@ -156,6 +167,16 @@ def _scenes(name: str, wanted: set[str]) -> Iterator[ScenePart]:
         identity = scene["scene_id"]
         if identity not in refused and scene["split"] in wanted:
             yield ScenePart(scene, boxes[identity], asks[identity])
+
+
+def _held_out(datasets: dict[str, DatasetParams]) -> HeldOut:
+    """Every image that this run evaluates on."""
+    evaluated = {name: ROLES[dataset.role] - {"train"} for name, dataset in datasets.items()}
+    scenes = {
+        name: [row for row in read_rows(INTERIM / name / "scenes.parquet", SCENES) if row["split"] in splits]
+        for name, splits in evaluated.items()
+    }
+    return HeldOut(scenes, {name: dataset.format for name, dataset in datasets.items()})
 
 
 def _by_scene(path: Path, schema: TableSchema) -> dict[str, list[Row]]:

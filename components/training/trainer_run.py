@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import logging
+import math
 import os
 import shutil
 import sys
@@ -174,9 +175,13 @@ def _publish(weights: dict[str, torch.Tensor], start: Path, out: Path, params: T
 
 
 def _curves(history: Sequence[dict[str, Any]], columns: dict[str, str]) -> list[dict[str, Any]]:
-    """One row a logged step; a column that was not logged stays blank."""
+    """One row a logged step; a column that was not logged, or a reward that scored no sample, stays blank."""
     rows = [entry for entry in history if "loss" in entry]
-    return [{"step": row["step"]} | {column: row.get(key, "") for column, key in columns.items()} for row in rows]
+    return [{"step": row["step"]} | {column: _cell(row.get(key)) for column, key in columns.items()} for row in rows]
+
+
+def _cell(value: Any) -> Any:
+    return "" if value is None or math.isnan(value) else value  # the mean of no score at all is NaN, or None
 
 
 def _write_csv(path: Path, columns: list[str], rows: list[dict[str, Any]]) -> None:

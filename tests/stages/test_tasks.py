@@ -10,15 +10,16 @@ from typing import Any
 import pytest
 
 from components.core.completion import ParseFailure
-from components.errors import DataError, ParamsError
+from components.errors import DataError, ParamsError, QualityError
 from components.params import DatasetParams, Params, PromptParams, RewardsParams, load_params
 from components.stages import ingest, score
 from components.stages import prompts as prompts_stage
 from components.store.samples import READING_COLUMNS, read_sample
-from components.store.schemas import DETECTIONS, PER_IMAGE, PROMPTS
-from components.store.tables import read_rows
+from components.store.schemas import DETECTIONS, PER_IMAGE, PROMPTS, SCENES
+from components.store.tables import read_rows, write_table
 from components.training.group_rewards import GroupRewards, check_rewards
 from tests.scored import SCORE, gold_lines, write_lines
+from tests.sources.test_refcoco import layout as refcoco_layout
 
 
 @pytest.fixture
@@ -148,3 +149,43 @@ def test_the_names_of_tasks_and_grammars_that_params_know_are_those_of_the_table
     assert set(typing.get_args(module.Task)) == set(TASK_GRAMMARS) == set(QUESTIONS)
     assert set(typing.get_args(module.GrammarName)) == set(GRAMMARS) == set(TEMPLATES)
     assert DatasetParams.model_fields["task"].default == "detect"
+
+
+def test_sentences_are_asked_scored_and_their_gold_boxes_found(prepared: Path, tmp_path: Path, monkeypatch) -> None:
+    folder = tmp_path / "workspace"
+    shutil.copytree(prepared, folder, symlinks=True)
+    monkeypatch.chdir(folder)
+    dataset = refcoco_layout(folder / "data/raw/refs")
+    ingest.run("refs", Path("data/interim/refs"), dataset)
+    shutil.copytree("data/validated/crowd", "data/validated/refs")  # nothing is quarantined in it
+    settings = load_params().prompts.model_copy(update={"template": None, "thinking": "none"})
+    prompts_stage.run(Path("models/base"), tmp_path, {"refs": dataset}, settings)
+    rows = list(read_rows(tmp_path / "test.parquet", PROMPTS))
+    assert len(rows) == 2 * 3
+    assert len({row["sample_id"] for row in rows}) == 6
+    for row in rows:
+        assert row["prompt"][0]["content"].startswith(
+            f"Find the one thing in the image that this describes: {row['phrase']}"
+        )
+        assert row["truth_labels"] == [row["phrase"]]
+    lines = write_lines(tmp_path / "gold", gold_lines(tmp_path / "test.parquet"))
+    metrics = score.run("gold", tmp_path / "test.parquet", lines, tmp_path / "scores", SCORE)
+    assert metrics["headline"] == {"name": "accuracy at IoU .5", "value": 1.0, "interval": [1.0, 1.0]}
+    assert len(list(read_rows(tmp_path / "scores/detections.parquet", DETECTIONS))) == 6
+
+
+def test_training_images_of_a_held_out_set_stop_the_stage_or_are_left_out_by_rule(
+    twice: Params, tmp_path: Path
+) -> None:
+    evaluated = twice.datasets["crowd"].model_copy(update={"role": "eval"})
+    scenes = Path("data/interim/counted/scenes.parquet")
+    rows = [row | {"split": "test" if row["split"] == "train" else "val"} for row in read_rows(scenes, SCENES)]
+    write_table(scenes, SCENES, rows)
+    entries = {"crowd": twice.datasets["crowd"], "counted": evaluated}
+    with pytest.raises(
+        QualityError, match=r"datasets\.crowd: training images are held out in val or test \(same-file 32"
+    ):
+        prompts_stage.run(Path("models/base"), tmp_path, entries, twice.prompts)
+    entries["crowd"] = entries["crowd"].model_copy(update={"leakage": "drop"})
+    with pytest.raises(DataError, match="no sample is left for training"):
+        prompts_stage.run(Path("models/base"), tmp_path, entries, twice.prompts)
