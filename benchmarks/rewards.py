@@ -25,6 +25,7 @@ GROUP = 16
 WIDTH, HEIGHT = 1280, 960
 VIEW = ImageView(WIDTH, HEIGHT)
 PEOPLE: dict[Form, tuple[int, ...]] = {"full": (25, 200), "quick": (25, 200), "smoke": (3,)}
+DIP_R1 = ("reasoning", "looking", "looking_instances", "precision_recall")
 
 
 def crowd(people: int) -> tuple[list[str], Truth]:
@@ -43,7 +44,7 @@ def crowd(people: int) -> tuple[list[str], Truth]:
 
 def ours(texts: list[str], truth: Truth, params: RewardsParams) -> list[float]:
     answers = [parse(text, VIEW) for text in texts]
-    scores = {name: make(params)(answers, truth) for name, make in REWARDS.items()}
+    scores = {name: REWARDS[name](params)(answers, truth) for name in DIP_R1}
     return scores["precision_recall"].tolist()
 
 
