@@ -38,12 +38,6 @@ class SharedPrefixTrainer(GRPOTrainer):
         }
         self._shares = shares_prefix(shared_prefix, self._why_not())
         self._longest: int = settings.max_completion_length
-        self._sampling = Sampling(
-            temperature=self.temperature,
-            top_p=self.top_p,
-            ends=tuple(self.eos_token_ids),
-            never=(self._inner(self.model).config.image_token_id,),  # a sampled one would have no image
-        )
 
     def _why_not(self) -> str | None:
         """Why the prompt cannot be shared here, None where it can."""
@@ -58,6 +52,11 @@ class SharedPrefixTrainer(GRPOTrainer):
         """The Hugging Face model itself, out of its wrappers and adapters."""
         inner: Any = self.accelerator.unwrap_model(model)
         return inner.get_base_model() if hasattr(inner, "get_base_model") else inner
+
+    @property
+    def _sampling(self) -> Sampling:
+        image_token = self._inner(self.model).config.image_token_id  # a sampled one would have no image
+        return Sampling(self.temperature, self.top_p, tuple(self.eos_token_ids), (image_token,))
 
     def _get_per_token_logps_and_entropies(
         self,

@@ -312,8 +312,6 @@ def test_the_tokens_are_those_that_stock_generation_draws(pair: Any, workspace: 
         one.model.load_state_dict(pair[0].model.state_dict())
         one.eos_token_ids = [*one.eos_token_ids, *range(40, 46)]  # so that rows end early and are dropped
         one.generation_config.eos_token_id = one.eos_token_ids
-        one._sampling = Sampling(0.7, top_p, tuple(one.eos_token_ids), (one.model.config.image_token_id,)) \
-            if kind is SharedPrefixTrainer else None  # fmt: skip
         batch = next(iter(one.get_train_dataloader()))
         torch.manual_seed(11)
         drawn.append([one._generate([row["prompt"] for row in with_images(batch)])[1], torch.rand(1)])
