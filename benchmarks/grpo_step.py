@@ -237,6 +237,7 @@ def make_trainer(shape: Shape) -> Any:
     from trl.trainer.grpo_config import GRPOConfig
 
     from components.params import BaseParams, RewardsParams, load_section
+    from components.store.samples import READING_COLUMNS
     from components.training.group_rewards import GroupRewards
     from components.training.shared_prefix import SharedPrefixTrainer
     from components.training.tiny import build_model, build_processor
@@ -256,10 +257,13 @@ def make_trainer(shape: Shape) -> Any:
         model = model.to(torch.bfloat16)
         model.resize_token_embeddings(VOCABULARY[shape.size])
     random = np.random.default_rng(0)
-    truth = {"truth_boxes": [[1.0, 2.0, 30.0, 60.0]], "truth_labels": ["person"], "ignore_boxes": [], "width_px": px,
-             "height_px": px, "frame": "resized", "model_width_px": px, "model_height_px": px}  # fmt: skip
+    truth = dict.fromkeys(READING_COLUMNS) | {
+        "answer_as": "boxes", "thinking": "look", "truth_boxes": [[1.0, 2.0, 30.0, 60.0]], "truth_labels": ["person"],
+        "ignore_boxes": [], "width_px": px, "height_px": px, "frame": "resized", "model_width_px": px,
+        "model_height_px": px,
+    }  # fmt: skip
     rows = [
-        {"prompt": [{"role": "user", "content": "Find every person."}], "sample_id": str(number)} | truth
+        truth | {"prompt": [{"role": "user", "content": "Find every person."}], "sample_id": str(number)}
         for number in range(shape.prompts)
     ]
     pictures = [Image.fromarray(random.integers(0, 255, (px, px, 3), dtype=np.uint8)) for _ in rows]

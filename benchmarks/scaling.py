@@ -174,6 +174,7 @@ def _answered_image(random: np.random.Generator, number: int) -> tuple[dict[str,
     moved = np.clip(truth + random.normal(0, 4, truth.shape), 0, [640, 480, 640, 480])
     row = {
         "sample_id": f"crowd/{number}", "scene_id": str(number), "source": "crowd", "task": "detect",
+        "answer_as": "boxes", "thinking": "look", "prompt_form": "Find every person.",
         "image_path": "none.jpg", "image_sha256": "0" * 64, "width_px": 640, "height_px": 480, "frame": "original",
         "model_width_px": 640, "model_height_px": 480, "prompt": [], "completion": [], "gold_tokens": 100,
         "truth_boxes": truth.tolist(), "truth_labels": people, "truth_visible_frac": [1.0] * BOXES_AN_IMAGE,
