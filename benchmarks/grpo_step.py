@@ -44,7 +44,7 @@ TINY = Shape("tiny profile", "tiny", 64, 64, 8, 8)
 ASKED = Shape("1,000 + 200", "6M", 496, 200, 8)
 SHAPES: dict[Form, tuple[Shape, ...]] = {
     "smoke": (Shape("smoke", "tiny", 64, 8, 2, 2),),
-    "quick": (TINY, Shape("300 + 100", "6M", 272, 100, 8), ASKED),
+    "quick": (TINY, ASKED),
     "full": (
         TINY, Shape("300 + 100", "6M", 272, 100, 8), ASKED, Shape("1,000 + 200", "6M", 496, 200, 16),
         Shape("1,500 + 400", "6M", 608, 400, 8), Shape("1,000 + 200, checkpointed", "6M", 496, 200, 8, 1, True),
