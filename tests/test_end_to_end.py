@@ -133,7 +133,10 @@ def test_the_registered_model_answers_paths_bytes_and_base64(folder: Path) -> No
     assert set(answers[0]) == {
         "task", "boxes", "labels", "scores", "count", "points", "text", "look", "think", "failure"
     }  # fmt: skip
+    scores = [one.pop("scores") for one in answers]
     assert answers[0] == answers[1] == answers[2]
+    assert scores[0] == scores[1]
+    assert scores[2] == pytest.approx(scores[0], abs=1e-4)  # alone, not two in a batch: other sums, the same answer
     assert "neither a file that is there nor base64" in refused
 
 

@@ -103,16 +103,22 @@ def parent(process: psutil.Process) -> int:
 
 
 class most_trainers:  # noqa: N801  (a context manager)
-    """How many trainings were seen at once, ten times a second."""
+    """How many trainings were seen at once in two looks one behind the other, a tenth of a second apart.
+
+    One look alone can meet a trainer that is being killed and a child of it that has just lost its parent.
+    """
 
     def __init__(self, running: Running) -> None:
         self._running, self._counts, self._over = running, [0], threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
 
     def _look(self) -> None:
+        before = 0
         while not self._over.wait(0.1):
             found = {process.pid: process for process in self._running.processes("components.stages.grpo")}
-            self._counts.append(sum(parent(process) not in found for process in found.values()))
+            now = sum(parent(process) not in found for process in found.values())
+            self._counts.append(min(before, now))
+            before = now
 
     def __enter__(self) -> list[int]:
         self._thread.start()
