@@ -36,16 +36,14 @@ class Sampling:
     never: tuple[int, ...]
     """Tokens that are not drawn."""
 
-    def chances(self, logits: Tensor) -> Tensor:
-        """(rows, vocabulary) -> probabilities, by transformers' own processors in the order of `generate`."""
-        steps: list[Any] = [SuppressTokensLogitsProcessor(list(self.never), device=str(logits.device))]
+    def steps(self, device: torch.device) -> list[Any]:
+        """transformers' own processors of logits, in the order of `generate`."""
+        steps: list[Any] = [SuppressTokensLogitsProcessor(list(self.never), device=str(device))]
         if self.temperature != 1.0:
             steps.append(TemperatureLogitsWarper(self.temperature))
         if self.top_p < 1.0:
             steps.append(TopPLogitsWarper(self.top_p))
-        for step in steps:
-            logits = step(None, logits)  # none of them looks at the tokens before
-        return logits.softmax(-1)
+        return steps
 
 
 class RoomyLayer(DynamicLayer):
@@ -87,7 +85,7 @@ def sample_completions(model: Any, prompts: Prompts, sampling: Sampling, max_new
     ).logits[:, -1].float()[owner]  # fmt: skip
     for layer in layers:
         layer.take_rows(owner)
-    ends = torch.tensor(sampling.ends, device=device)
+    ends, steps = torch.tensor(sampling.ends, device=device), sampling.steps(device)
     going = torch.arange(len(owner), device=device)
     """The rows that have not ended, by their place in the batch."""
     unended = torch.ones(len(owner), dtype=torch.bool, device=device)
@@ -96,7 +94,9 @@ def sample_completions(model: Any, prompts: Prompts, sampling: Sampling, max_new
     drawn: list[tuple[Tensor, Tensor]] = []
     for step in range(max_new_tokens):
         noise = torch.empty(len(owner), logits.shape[1], device=device).exponential_(1)
-        tokens = (sampling.chances(logits) / noise[going]).argmax(-1)
+        for change in steps:
+            logits = change(None, logits)  # none of them looks at the tokens before
+        tokens = (logits.softmax(-1) / noise[going]).argmax(-1)
         drawn.append((going, tokens))
         unended[going] &= ~torch.isin(tokens, ends)
         on = unended[going]
