@@ -64,6 +64,8 @@ SIZES: dict[str, dict[str, dict[str, int]]] = {
     },
 }  # fmt: skip
 VOCABULARY = {"3B": 151_936}
+FULL_ATTENTION_BLOCKS = {"3B": [7, 15, 23, 31]}
+"""Of the vision tower; the others attend within windows."""
 
 
 def tables(form: Form) -> list[Table]:
@@ -252,10 +254,12 @@ def make_trainer(shape: Shape) -> Any:
     }  # fmt: skip
     build = build.model_copy(update=changes)
     processor = build_processor(build)
-    model: Any = build_model(build, processor.tokenizer)
-    if shape.size in VOCABULARY:
-        model = model.to(torch.bfloat16)
-        model.resize_token_embeddings(VOCABULARY[shape.size])
+    with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
+        model: Any = build_model(build, processor.tokenizer)
+        if shape.size in VOCABULARY:
+            model = model.to(torch.bfloat16)
+            model.resize_token_embeddings(VOCABULARY[shape.size], mean_resizing=False)
+            model.model.visual.fullatt_block_indexes = FULL_ATTENTION_BLOCKS[shape.size]
     random = np.random.default_rng(0)
     truth = dict.fromkeys(READING_COLUMNS) | {
         "answer_as": "boxes", "thinking": "look", "truth_boxes": [[1.0, 2.0, 30.0, 60.0]], "truth_labels": ["person"],

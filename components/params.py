@@ -7,7 +7,7 @@ and where it comes from stands here, beside its type, and in docs/paper_values.m
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
@@ -39,14 +39,34 @@ class SplitSizes(StrictModel):
     test: int = Field(ge=1)
 
 
-class SyntheticParams(StrictModel):
-    """One drawn crowd: `synthetic.<name>`."""
+class DrawingParams(StrictModel):
+    """What every drawn dataset has: `synthetic.<name>`."""
 
+    layout: str
+    """The published dataset whose files it imitates: its reader reads them."""
     seed: int
     root: str
     images: SplitSizes
     width_px: int = Field(ge=32)
     height_px: int = Field(ge=32)
+    noise: float = Field(ge=0, le=1)
+
+
+Kind = Literal["person", "ball", "car"]
+Colour = Literal["red", "yellow", "green", "blue", "purple"]
+
+
+class DrawnPeopleParams(DrawingParams):
+    """Scenes with people in them, and perhaps with other things."""
+
+    layout: Literal["crowdhuman", "pixmo_count", "refcoco", "coco"]
+    kinds: list[Kind] = Field(default=["person"], min_length=1)
+    """What is drawn; each thing is one of them, all equally likely."""
+    colours: list[Colour] = []
+    """Shirts, at most one of each in an image: what a sentence of the layout refcoco tells people apart by.
+
+    Empty: any hue.
+    """
     people_median: float = Field(gt=0)
     """Median of the lognormal number of people an image."""
     people_sigma: float = Field(ge=0)
@@ -62,15 +82,43 @@ class SyntheticParams(StrictModel):
     """A person who would overlap another by more than this is drawn elsewhere; 1 = never moved."""
     ignore_frac: float = Field(ge=0, le=1)
     """Share of people who are marked to be ignored."""
-    noise: float = Field(ge=0, le=1)
-    layout: Literal["crowdhuman", "pixmo_count"] = "crowdhuman"
-    """The published dataset whose files the drawn one imitates: its reader reads them."""
 
     @model_validator(mode="after")
-    def _bounds(self) -> SyntheticParams:
+    def _bounds(self) -> DrawnPeopleParams:
         if self.people_min > self.people_max:
             raise ValueError(f"people_min {self.people_min} is above people_max {self.people_max}")
+        if (self.layout == "refcoco") != bool(self.colours):
+            raise ValueError("the layout refcoco tells people apart by colours, and no other layout knows them")
+        if self.colours and self.people_max > len(self.colours):
+            raise ValueError(f"people_max {self.people_max} is above the number of colours {len(self.colours)}")
+        if self.kinds != ["person"] and self.layout != "coco":
+            raise ValueError(f"only the layout coco has other kinds than person, not {self.layout}")
         return self
+
+
+class DrawnTextParams(DrawingParams):
+    """Lines of letters to be read, each letter a little off its place."""
+
+    layout: Literal["image_text"]
+    letters: str = Field(min_length=2)
+    """What may be written."""
+    letters_min: int = Field(ge=0)
+    letters_max: int = Field(ge=1)
+    letter_height_px: list[int] = Field(min_length=2, max_length=2)
+    """Smallest and largest size of the font."""
+    jitter_px: float = Field(ge=0)
+    """Standard deviation of a letter's distance from its place."""
+
+    @model_validator(mode="after")
+    def _bounds(self) -> DrawnTextParams:
+        if self.letters_min > self.letters_max:
+            raise ValueError(f"letters_min {self.letters_min} is above letters_max {self.letters_max}")
+        if not 4 <= self.letter_height_px[0] <= self.letter_height_px[1] <= self.height_px:
+            raise ValueError(f"letter_height_px {self.letter_height_px}: want 4 <= smallest <= largest <= height_px")
+        return self
+
+
+SyntheticParams = Annotated[DrawnPeopleParams | DrawnTextParams, Field(discriminator="layout")]
 
 
 Split = Literal["train", "val", "test"]
@@ -572,7 +620,10 @@ def first_sentence(error: ValidationError, prefix: str) -> str:
     """The first thing that is wrong, by its key; how many more."""
     # a mistyped key is also a missing one: the mistyped word says more
     first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
-    key = ".".join(str(part) for part in ([prefix] if prefix else []) + list(first["loc"]))
+    where = [*([prefix] if prefix else []), *first["loc"]]
+    if where[:1] == ["synthetic"]:
+        del where[2:3]  # the layout, which pydantic names too
+    key = ".".join(map(str, where))
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         text = f"{key} is not a parameter; is it mistyped?"

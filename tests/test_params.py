@@ -7,9 +7,19 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
+from ruamel.yaml import YAML
 
 from components.errors import ParamsError
-from components.params import PARAMS_FILE, BaseParams, GrpoParams, RewardsParams, SftParams, load_params, load_section
+from components.params import (
+    PARAMS_FILE,
+    BaseParams,
+    GrpoParams,
+    RewardsParams,
+    SftParams,
+    load_params,
+    load_raw,
+    load_section,
+)
 
 
 def changed(tmp_path: Path, old: str, new: str) -> Path:
@@ -61,11 +71,11 @@ def test_text_is_not_taken_for_a_number(tmp_path: Path) -> None:
 
 
 def test_weights_that_are_all_zero_are_refused(tmp_path: Path) -> None:
-    text = PARAMS_FILE.read_text()
-    start = text.index("  weights:\n") + len("  weights:\n")
-    end = text.index("  looking:\n", start)
+    values = load_raw()
+    values["rewards"]["weights"] = {"reasoning": 0.0}
     path = tmp_path / "params.yaml"
-    path.write_text(text[:start] + "    reasoning: 0.0\n" + text[end:])
+    with path.open("w") as file:
+        YAML(typ="safe", pure=True).dump(values, file)
     with pytest.raises(ParamsError, match=r"want no negative weight and one above 0"):
         load_section(RewardsParams, path)
 

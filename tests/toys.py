@@ -6,16 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from components.params import DatasetParams, SyntheticParams, load_params
+from components.params import DatasetParams, DrawnPeopleParams, load_params
 from components.stages import ingest, synthesize
 
 ANNOTATIONS = {"train": "annotation_train.odgt", "val": "annotation_val.odgt", "test": "annotation_test.odgt"}
 
 
-def synthetic(root: Path, **changes: Any) -> SyntheticParams:
+def synthetic(root: Path, **changes: Any) -> DrawnPeopleParams:
     """The committed generator's params, fewer images."""
     values = load_params().synthetic["crowd"].model_dump() | {"root": str(root)}
-    return SyntheticParams.model_validate(values | {"images": {"train": 24, "val": 4, "test": 12}} | changes)
+    return DrawnPeopleParams.model_validate(values | {"images": {"train": 24, "val": 4, "test": 12}} | changes)
 
 
 def dataset(root: Path) -> DatasetParams:

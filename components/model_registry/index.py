@@ -90,9 +90,10 @@ def _digests(version: Any) -> Iterator[tuple[str, str]]:
         yield digest, f"base {name}"
     for name, digest in lineage["files"].items():
         yield digest, f"model file {name}"
-    for name, one in lineage["data"].items():
-        yield name, f"dataset {name}"
-        yield str(one["dvc_md5"]), f"dataset {name}"
+    for place, datasets in (("dataset", lineage["data"]), ("base's dataset", lineage["base"].get("data", {}))):
+        for name, one in datasets.items():
+            yield name, f"{place} {name}"
+            yield str(one["dvc_md5"]), f"{place} {name}"
     for name, digest in lineage["prompts"].items():
         yield digest, f"prompts {name}"
     for digest in images:

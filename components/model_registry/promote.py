@@ -163,7 +163,7 @@ def _validated(lineage: Lineage) -> Gate:
 def _licences(lineage: Lineage, params: PromoteParams) -> Gate:
     found = {
         name: one["licence"]
-        for name, one in lineage["data"].items()
+        for name, one in (lineage["base"].get("data", {}) | lineage["data"]).items()
         if one["role"] != "eval" and any(word in one["licence"].casefold() for word in NONCOMMERCIAL)
     }
     seen = ", ".join(f"{name}: {licence}" for name, licence in found.items()) or "none is non-commercial"

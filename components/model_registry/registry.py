@@ -16,6 +16,8 @@ from components.home import lookout_home, mlflow_uri
 from components.store.atomic import atomic_file
 
 EXPERIMENT = "lookout"
+REGISTRY = "models:/"
+"""What a reference to a registered version begins with."""
 STATEMENT_FILE = "statement.json"
 IMAGES_FILE = "images.sha256"
 KEY_TAG = "lookout.key"

@@ -69,7 +69,7 @@ def _dependencies(lineage: Lineage) -> list[Resource]:
     weights = [
         {"name": f"base/{name}", "digest": {"sha256": digest}} for name, digest in sorted(base["sha256"].items())
     ]
-    origin = {key: base[key] for key in ("kind", "name", "revision")}
+    origin = {key: value for key, value in base.items() if key != "sha256"}
     return [source, *state, *data, *prompts, {"name": "base", "uri": f"urn:lookout:base:{base['kind']}",
             "annotations": origin}, *weights]  # fmt: skip
 

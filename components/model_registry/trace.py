@@ -31,6 +31,8 @@ def lineage_tree(lineage: Lineage) -> Any:
         weights.add(f"{name}  sha256 {digest}")
     origin = tree.add(f"base  {base['kind']}: {base['name']}" + (f" at {base['revision']}" if base["revision"] else ""))
     origin.add(f"model.safetensors  sha256 {base['sha256'].get('model.safetensors', 'in parts')}")
+    for name, dataset in base.get("data", {}).items():
+        origin.add(f"trained on {name}  {dataset['licence']}, md5 {dataset['dvc_md5']}")
     data = tree.add("data")
     for name, dataset in lineage["data"].items():
         counts = dataset["counts"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import colorsys
 import json
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -20,22 +21,25 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from components.core.boxes import as_boxes, iou
-from components.params import SyntheticParams
+from components.params import DrawnPeopleParams, Kind
 
 SPLITS = ("train", "val", "test")
 TRIES_PER_PERSON = 20
+PROPORTIONS: dict[Kind, tuple[float, float]] = {"person": (1.0, 0.40), "ball": (0.55, 1.0), "car": (0.5, 1.8)}
+"""Height as a share of a person's, and width over height."""
 SHAPE_SCALE = 4  # figures are drawn this much larger and shrunk: smooth edges at 64 pixels
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Where a figure stands: full box in whole pixels, x1 y1 x2 y2."""
+    """Where a figure stands: full box in whole pixels, x1 y1 x2 y2. A ball and a car are figures too."""
 
     box: tuple[int, int, int, int]
     hue: float
+    kind: Kind = "person"
 
 
-def write_crowd(folder: Path, params: SyntheticParams, workers: int) -> dict[str, int]:
+def write_crowd(folder: Path, params: DrawnPeopleParams, workers: int) -> dict[str, int]:
     """Fills `folder` with images and annotations; number of people drawn in each split."""
     (folder / "Images").mkdir(parents=True)
     people: dict[str, int] = {}
@@ -49,7 +53,7 @@ def write_crowd(folder: Path, params: SyntheticParams, workers: int) -> dict[str
     return people
 
 
-def _write_image(folder: Path, params: SyntheticParams, split: int, index: int) -> dict[str, Any]:
+def _write_image(folder: Path, params: DrawnPeopleParams, split: int, index: int) -> dict[str, Any]:
     random = np.random.default_rng([params.seed, split, index])
     # CrowdHuman's IDs hold a comma; so do these, so that the reader meets one
     identity = f"{split}{index:06d},{random.integers(1 << 32):08x}"
@@ -60,7 +64,7 @@ def _write_image(folder: Path, params: SyntheticParams, split: int, index: int) 
     return {"ID": identity, "gtboxes": rows}
 
 
-def place_people(random: np.random.Generator, params: SyntheticParams) -> list[Person]:
+def place_people(random: np.random.Generator, params: DrawnPeopleParams) -> list[Person]:
     """People in clusters, back to front. One who would hide another too much is moved, or left out at last."""
     count = round(float(random.lognormal(np.log(params.people_median), params.people_sigma)))
     count = int(np.clip(count, params.people_min, params.people_max))
@@ -75,20 +79,23 @@ def place_people(random: np.random.Generator, params: SyntheticParams) -> list[P
     return sorted(placed, key=lambda person: person.box[3])
 
 
-def _cluster(random: np.random.Generator, params: SyntheticParams) -> tuple[float, float, float]:
+def _cluster(random: np.random.Generator, params: DrawnPeopleParams) -> tuple[float, float, float]:
     """Centre x, centre y, typical height of a cluster, in pixels."""
     height = params.person_height_frac * params.height_px * random.lognormal(0, params.person_height_sigma)
     return random.uniform(0.15, 0.85) * params.width_px, random.uniform(0.35, 0.75) * params.height_px, height
 
 
-def _person(random: np.random.Generator, cluster: tuple[float, float, float], params: SyntheticParams) -> Person:
+def _person(random: np.random.Generator, cluster: tuple[float, float, float], params: DrawnPeopleParams) -> Person:
     x, y, typical = cluster
+    kind = params.kinds[random.integers(len(params.kinds))] if len(params.kinds) > 1 else params.kinds[0]
+    tall, wide = PROPORTIONS[kind]
     height = float(np.clip(typical * random.lognormal(0, 0.15), params.min_person_height_px, 1.1 * params.height_px))
-    width = max(params.min_person_height_px * 0.35, height * 0.40 * random.lognormal(0, 0.12))
+    height *= tall
+    width = max(params.min_person_height_px * 0.35, height * wide * random.lognormal(0, 0.12))
     x = float(np.clip(x + random.normal(0, 1.6 * width), 0.1 * params.width_px, 0.9 * params.width_px))
     y = float(np.clip(y + random.normal(0, 0.12 * params.height_px), 0.25 * params.height_px, 0.75 * params.height_px))
     left, top = round(x - width / 2), round(y - height / 2)
-    return Person((left, top, left + round(width), top + round(height)), float(random.uniform()))
+    return Person((left, top, left + round(width), top + round(height)), float(random.uniform()), kind)
 
 
 def _fits(person: Person, placed: list[Person], max_iou: float) -> bool:
@@ -97,7 +104,7 @@ def _fits(person: Person, placed: list[Person], max_iou: float) -> bool:
 
 
 def draw_people(
-    random: np.random.Generator, people: list[Person], params: SyntheticParams
+    random: np.random.Generator, people: list[Person], params: DrawnPeopleParams
 ) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
     """The picture, uint8 (H, W, 3), and who owns each pixel, int16 (H, W), -1 = nobody."""
     size = (params.height_px, params.width_px)
@@ -123,33 +130,64 @@ def _inside(person: Person, size: tuple[int, int]) -> tuple[slice, slice]:
 
 
 def _figure(person: Person, rows: slice, columns: slice) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Opacity (h, w) in [0, 1] and colour (h, w, 3) of one figure within those rows and columns of the image.
-
-    Head, body and legs, each with a dark outline.
-    """
+    """Opacity (h, w) in [0, 1] and colour (h, w, 3) of one figure within those rows and columns of the image."""
     left, top = columns.start, rows.start
     size = (max(0, columns.stop - left), max(0, rows.stop - top))
     if 0 in size:
         return np.zeros(size[::-1]), np.zeros((*size[::-1], 3))
     x1, x2 = ((value - left) * SHAPE_SCALE for value in person.box[::2])
     y1, y2 = ((value - top) * SHAPE_SCALE for value in person.box[1::2])
-    width, height = x2 - x1, y2 - y1
     canvas = Image.new("RGBA", (size[0] * SHAPE_SCALE, size[1] * SHAPE_SCALE))
-    draw = ImageDraw.Draw(canvas)
-    shirt = tuple(round(255 * part) for part in colorsys.hsv_to_rgb(person.hue, 0.9, 0.95))
-    edge, skin, trousers = (15, 15, 20, 255), (236, 188, 150, 255), (40, 44, 92, 255)
-    line = max(1, SHAPE_SCALE // 2)
-    draw.rectangle((x1, y1 + 0.62 * height, x2 - 1, y2 - 1), fill=trousers, outline=edge, width=line)
-    draw.rectangle((x1, y1 + 0.24 * height, x2 - 1, y1 + 0.68 * height), fill=(*shirt, 255), outline=edge, width=line)
-    head = min(0.13 * height, width / 2)
-    middle = x1 + width / 2
-    draw.ellipse((middle - head, y1, middle + head, y1 + 0.28 * height), fill=skin, outline=edge, width=line)
+    colour = tuple(round(255 * part) for part in colorsys.hsv_to_rgb(person.hue, 0.9, 0.95))
+    SHAPES[person.kind](ImageDraw.Draw(canvas), (x1, y1, x2, y2), (*colour, 255))
     small = np.asarray(canvas.resize(size, Image.Resampling.BOX), dtype=np.float64)
     return small[..., 3] / 255, small[..., :3]
 
 
+Corners = tuple[int, int, int, int]
+Rgba = tuple[int, ...]
+EDGE, LINE = (15, 15, 20, 255), max(1, SHAPE_SCALE // 2)
+
+
+def _draw_person(draw: ImageDraw.ImageDraw, box: Corners, shirt: Rgba) -> None:
+    """Head, body and legs, each with a dark outline."""
+    x1, y1, x2, y2 = box
+    width, height = x2 - x1, y2 - y1
+    skin, trousers = (236, 188, 150, 255), (40, 44, 92, 255)
+    draw.rectangle((x1, y1 + 0.62 * height, x2 - 1, y2 - 1), fill=trousers, outline=EDGE, width=LINE)
+    draw.rectangle((x1, y1 + 0.24 * height, x2 - 1, y1 + 0.68 * height), fill=shirt, outline=EDGE, width=LINE)
+    head = min(0.13 * height, width / 2)
+    middle = x1 + width / 2
+    draw.ellipse((middle - head, y1, middle + head, y1 + 0.28 * height), fill=skin, outline=EDGE, width=LINE)
+
+
+def _draw_ball(draw: ImageDraw.ImageDraw, box: Corners, colour: Rgba) -> None:
+    """A disc with a band across it."""
+    x1, y1, x2, y2 = box
+    draw.ellipse((x1, y1, x2 - 1, y2 - 1), fill=colour, outline=EDGE, width=LINE)
+    middle, half = (y1 + y2) / 2, (y2 - y1) / 10
+    draw.rectangle((x1 + LINE, middle - half, x2 - 1 - LINE, middle + half), fill=(240, 240, 240, 255))
+
+
+def _draw_car(draw: ImageDraw.ImageDraw, box: Corners, colour: Rgba) -> None:
+    """A cabin on a body on two wheels."""
+    x1, y1, x2, y2 = box
+    width, height = x2 - x1, y2 - y1
+    draw.rectangle((x1 + 0.22 * width, y1, x1 + 0.75 * width, y1 + 0.5 * height), fill=(200, 220, 235, 255),
+                   outline=EDGE, width=LINE)  # fmt: skip
+    draw.rectangle((x1, y1 + 0.4 * height, x2 - 1, y1 + 0.8 * height), fill=colour, outline=EDGE, width=LINE)
+    wheel = 0.22 * height
+    for middle in (x1 + 0.25 * width, x1 + 0.75 * width):
+        draw.ellipse((middle - wheel, y2 - 1 - 2 * wheel, middle + wheel, y2 - 1), fill=(30, 30, 30, 255))
+
+
+SHAPES: dict[Kind, Callable[[ImageDraw.ImageDraw, Corners, Rgba], None]] = {
+    "person": _draw_person, "ball": _draw_ball, "car": _draw_car,
+}  # fmt: skip
+
+
 def _annotation(
-    random: np.random.Generator, owners: NDArray[np.int16], number: int, person: Person, params: SyntheticParams
+    random: np.random.Generator, owners: NDArray[np.int16], number: int, person: Person, params: DrawnPeopleParams
 ) -> dict[str, Any]:
     """One gtboxes entry, boxes x y w h as CrowdHuman writes them."""
     x1, y1, x2, y2 = person.box

@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from components.params import SyntheticParams
+from components.params import DrawnPeopleParams
 from components.sources.synthetic import SPLITS, draw_people, place_people
 
 LABEL = "person"
 FILES = {"train": "train-00000-of-00001", "val": "validation-00000-of-00001", "test": "test-00000-of-00001"}
 
 
-def write_counts(folder: Path, params: SyntheticParams, workers: int) -> dict[str, int]:
+def write_counts(folder: Path, params: DrawnPeopleParams, workers: int) -> dict[str, int]:
     """Fills `folder` with images and Parquet files; number of people drawn in each split."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -42,7 +42,7 @@ def write_counts(folder: Path, params: SyntheticParams, workers: int) -> dict[st
     return people
 
 
-def _write_image(folder: Path, params: SyntheticParams, split: int, index: int) -> dict[str, Any]:
+def _write_image(folder: Path, params: DrawnPeopleParams, split: int, index: int) -> dict[str, Any]:
     random = np.random.default_rng([params.seed, split, index])
     people = place_people(random, params)
     buffer = io.BytesIO()
@@ -54,7 +54,7 @@ def _write_image(folder: Path, params: SyntheticParams, split: int, index: int) 
     return {"image_url": url, "image_sha256": digest, "count": len(people), "points": points, "label": LABEL}
 
 
-def _middle(box: tuple[int, int, int, int], params: SyntheticParams) -> dict[str, float]:
+def _middle(box: tuple[int, int, int, int], params: DrawnPeopleParams) -> dict[str, float]:
     """The middle of what the image shows of a person."""
     x1, x2 = (min(max(value, 0), params.width_px) for value in box[::2])
     y1, y2 = (min(max(value, 0), params.height_px) for value in box[1::2])

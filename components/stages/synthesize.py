@@ -5,25 +5,35 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from components.errors import ParamsError
-from components.params import SyntheticParams, load_params
+from components.params import DrawingParams, load_params
 from components.sources.synthetic import write_crowd
+from components.sources.synthetic_coco import write_kinds, write_references
 from components.sources.synthetic_counts import write_counts
+from components.sources.synthetic_text import write_text
 from components.stages import run_stage
 from components.store.atomic import atomic_folder
 
-WRITERS = {"crowdhuman": write_crowd, "pixmo_count": write_counts}
+WRITERS: dict[str, Callable[[Path, Any, int], dict[str, int]]] = {
+    "crowdhuman": write_crowd,
+    "pixmo_count": write_counts,
+    "refcoco": write_references,
+    "coco": write_kinds,
+    "image_text": write_text,
+}
 log = logging.getLogger("lookout.synthesize")
 
 
-def run(out: Path, params: SyntheticParams) -> None:
+def run(out: Path, params: DrawingParams) -> None:
     """Draws the dataset and puts it in place as a whole."""
     with atomic_folder(out) as folder:
-        people = WRITERS[params.layout](folder, params, workers=os.cpu_count() or 1)
+        drawn = WRITERS[params.layout](folder, params, os.cpu_count() or 1)
     images = params.images.model_dump()
-    log.info("drew %s images with %s people into %s", images, people, out)
+    log.info("drew %s images with %s things to find into %s", images, drawn, out)
 
 
 def main() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from components.errors import ModelError
 from components.params import BaseParams, PretrainedParams
@@ -17,8 +19,24 @@ log = logging.getLogger("lookout.base")
 ORIGIN = "lookout_base.json"
 
 
-def write_base(folder: Path, params: BaseParams) -> int:
-    """Fills `folder`; the number of parameters. Raises ModelError where a checkpoint cannot be had."""
+@dataclass(frozen=True, slots=True)
+class RegisteredPolicy:
+    """A version of the registry that a training begins from: its files, and what its lineage says of it."""
+
+    folder: Path
+    weights_sha256: str
+    lineage: str
+    """The lineage's key."""
+    data: dict[str, dict[str, Any]]
+    """What it was trained on, by dataset, its own base's data too: role, licence, dvc_md5."""
+
+
+def write_base(folder: Path, params: BaseParams, registered: RegisteredPolicy | None = None) -> int:
+    """Fills `folder`; the number of parameters. Raises ModelError where a checkpoint cannot be had.
+
+    `registered` is what base.pretrained.path names where it is a version of the registry.
+    """
+    more: dict[str, Any] = {}
     if params.build is not None:
         from components.training.tiny import build_model, build_processor
 
@@ -30,12 +48,15 @@ def write_base(folder: Path, params: BaseParams) -> int:
         pretrained = params.pretrained
         if pretrained is None:
             raise ModelError("base names neither build nor pretrained")
-        _copy_checkpoint(_checkpoint_folder(pretrained), folder)
+        _copy_checkpoint(registered.folder if registered else _checkpoint_folder(pretrained), folder)
         save_processor(load_processor(folder, pretrained.min_pixels, pretrained.max_pixels), folder)
         model = load_model(folder)
         kind, name, revision = "pretrained", pretrained.path, pretrained.revision
+        if registered:
+            kind, revision = "registered", registered.weights_sha256
+            more = {"lineage": registered.lineage, "data": registered.data}
     files = {path.name: file_sha256(path) for path in sorted(folder.iterdir())}
-    write_json(folder / ORIGIN, {"kind": kind, "name": name, "revision": revision, "sha256": files})
+    write_json(folder / ORIGIN, {"kind": kind, "name": name, "revision": revision, "sha256": files} | more)
     return sum(weight.numel() for weight in model.parameters())
 
 

@@ -24,6 +24,7 @@ from components.model_registry.lineage import collect_lineage, image_digests
 from components.model_registry.promote import promote, rollback, taint
 from components.model_registry.register import register_model
 from components.model_registry.registry import alias_version, artifact, connect, find_version, only_writer
+from components.model_registry.starting_policy import registered_policy
 from components.model_registry.statement import from_statement, to_statement
 from components.model_registry.trace import trace
 from components.model_registry.verify import Finding, holds, verify
@@ -146,6 +147,39 @@ def test_what_the_graph_no_longer_has_is_no_claim(checkout: Path) -> None:
     uri = register_model()["model_uri"]
     assert "ingest@earlier" not in trace(uri)["state"]["dvc.lock"]
     assert holds(verify(uri))
+
+
+def test_a_registered_version_is_a_base_that_the_lineage_names(checkout: Path, tmp_path: Path) -> None:
+    uri = registered(checkout, "one", 5)
+    shutil.copy(checkout / "models/base/model.safetensors", tmp_path / "true")
+    version = find_version(connect(), uri)
+    folder, weights, lineage, data = registered_policy(uri)
+    assert (folder / "model.safetensors").read_bytes() == b"one"
+    assert weights == version.tags["lookout.weights"]
+    assert lineage == version.tags["lookout.key"]
+    assert data == {"crowd": {"role": "both", "licence": "CC0-1.0", "dvc_md5": trace(uri)["data"]["crowd"]["dvc_md5"]}}
+    origin = Path("models/base/lookout_base.json")
+    base = json.loads(origin.read_text()) | {"kind": "registered", "name": uri, "revision": weights}
+    origin.write_text(
+        json.dumps(base | {"lineage": lineage, "data": {"older": data["crowd"] | {"licence": "CC-BY-NC"}}})
+    )
+    second = registered(checkout, "two", 8)
+    assert trace(second)["base"]["name"] == uri
+    assert [one["version"] for one in used_by(uri)] == [2]
+    assert [one["version"] for one in used_by("older")] == [2]
+    assert set(registered_policy(second)[3]) == {"older", "crowd"}
+    assert [gate.seen for gate in promote(second, never).gates if not gate.passed] == ["older: CC-BY-NC"]
+
+
+def test_a_base_that_is_no_number_of_a_version_is_one_sentence(checkout: Path) -> None:
+    uri = registered(checkout, "one", 5)
+    with pytest.raises(RegistryError, match="want models:/NAME/NUMBER: an alias would move unseen"):
+        registered_policy("models:/lookout@challenger")
+    with pytest.raises(RegistryError, match=r"models:/lookout/7 is not in the registry .*; `make demo` registers"):
+        registered_policy("models:/lookout/7")
+    Stored(uri, "artifacts/grpo/model.safetensors").write(b"another")
+    with pytest.raises(RegistryError, match=r"the weights of .* are not those of its statement"):
+        registered_policy(uri)
 
 
 def test_a_version_holds_until_one_bit_of_it_is_turned(checkout: Path) -> None:

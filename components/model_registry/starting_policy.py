@@ -1,0 +1,36 @@
+"""A registered version as the policy that another training begins from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from components.errors import RegistryError
+from components.model_registry.registry import connect, find_version, model_folder, parse_reference, statement_of
+from components.model_registry.statement import from_statement
+from components.store.digest import file_sha256
+
+SAID = ("role", "licence", "dvc_md5")
+
+
+def registered_policy(reference: str) -> tuple[Path, str, str, dict[str, dict[str, Any]]]:
+    """Its files, the SHA-256 of its weights, its lineage's key, and what it was trained on, bases before it too.
+
+    Raises RegistryError where the reference is no number of a version (an alias moves, and DVC would not see it), where
+    there is no such version, and where its weights are not those that its statement names.
+    """
+    name, number, _ = parse_reference(reference, "")
+    if not name or number is None:
+        raise RegistryError(
+            f"base.pretrained.path is {reference}; want models:/NAME/NUMBER: an alias would move unseen"
+        )
+    try:
+        version = find_version(connect(), reference)
+    except RegistryError as error:
+        raise RegistryError(f"base.pretrained.path: {error}; `make demo` registers models:/lookout/1") from None
+    folder, lineage = model_folder(version), from_statement(statement_of(version))
+    found = {path.name: file_sha256(path) for path in sorted(folder.glob("*.safetensors"))}
+    if found != lineage["weights"]:
+        raise RegistryError(f"base.pretrained.path: the weights of {reference} are not those of its statement")
+    own = {name: {key: one[key] for key in SAID} for name, one in lineage["data"].items()}
+    return folder, ",".join(found.values()), lineage["key"], lineage["base"].get("data", {}) | own
