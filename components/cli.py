@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from components.errors import LookoutError
 
 TREE_COLUMNS = 160
+SHUFFLES = 20
 
 
 class Role(StrEnum):
@@ -382,21 +383,35 @@ class Protocol(StrEnum):
     detection = "detection"
 
 
+ScoredTask = Literal["detect", "ground", "count", "read"]
+"""What the answers that `lookout score` reads are of."""
+
+
 @app.command()
 def score(
-    truth: Annotated[Path, typer.Option(help="COCO instances; ignore, vis_ratio and vis_bbox are understood")],
-    predictions: Annotated[Path, typer.Option(help="COCO results; their order decides ties")],
-    protocol: Annotated[Protocol, typer.Option(help="one table, or all")] = Protocol.all,
+    truth: Annotated[Path, typer.Option(help="COCO instances; of another task a question a line, or its prompts")],
+    predictions: Annotated[Path, typer.Option(help="COCO results, their order decides ties; or an answer a line")],
+    task: Annotated[ScoredTask, typer.Option(help="what was asked")] = "detect",
+    protocol: Annotated[Protocol, typer.Option(help="one table of detect, or all")] = Protocol.all,
     as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
-    lenient: Annotated[bool, typer.Option("--lenient", help="drop and count what cannot be used")] = False,
-    shuffles: Annotated[int, typer.Option(min=0, help="random orders, where all scores are equal")] = 20,
+    lenient: Annotated[bool, typer.Option("--lenient", help="detect: drop and count what cannot be used")] = False,
+    shuffles: Annotated[int, typer.Option(min=0, help="detect: random orders, where all scores are equal")] = SHUFFLES,
 ) -> None:
-    """Score any detector's results: COCO, CrowdHuman, CityPersons, precision and recall."""
+    """Score anybody's results: a detector's (COCO, CrowdHuman, CityPersons), or answers of ground, count, read."""
     import json
 
-    from components.detector_scores import score_files, table
+    if task == "detect":
+        from components.detector_scores import score_files, table
 
-    scores = score_files(truth, predictions, protocol.value, lenient, shuffles)
+        scores = score_files(truth, predictions, protocol.value, lenient, shuffles)
+    else:
+        from components.answer_scores import score_answers, table
+
+        if lenient or protocol is not Protocol.all or shuffles != SHUFFLES:
+            raise LookoutError(
+                f"--lenient, --protocol and --shuffles are of the task detect; leave them out for {task}"
+            )
+        scores = score_answers(task, truth, predictions)
     typer.echo(json.dumps(scores, indent=2) if as_json else table(scores))
 
 

@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,14 +33,12 @@ WANTED = {
 TRUTHS = tuple(sorted(set().union(*WANTED.values())))
 
 
-class CompletionLine(StrictModel):
-    """One completion with the truth of its image; all lines of a group show the same image.
+class TruthLine(StrictModel):
+    """The truth of one question about an image, and how its answer is written.
 
     The task says which truth is wanted: boxes (detect, one box: ground), points or a count (count), text (read).
     """
 
-    group: str | int
-    completion: str
     width: Side
     height: Side
     task: Literal["detect", "ground", "count", "read"] = "detect"
@@ -58,7 +56,7 @@ class CompletionLine(StrictModel):
     model_size: Annotated[list[Side], Field(min_length=2, max_length=2)] | None = None
 
     @model_validator(mode="after")
-    def _fits(self) -> CompletionLine:
+    def _fits(self) -> Self:
         self._has_truth()
         boxes = self.truth or []
         if self.truth_labels is not None and len(self.truth_labels) != len(boxes):
@@ -92,10 +90,6 @@ class CompletionLine(StrictModel):
     def blocks(self) -> Thinking:
         return self.thinking or ("look" if self.task == "detect" else "none")
 
-    def image(self) -> dict[str, Any]:
-        """What all lines of a group must share."""
-        return self.model_dump(exclude={"completion"})
-
     def sample(self) -> dict[str, Any]:
         """The line as a row of prompts has it."""
         count = len(self.truth_points) if self.truth_points is not None else self.truth_count
@@ -108,6 +102,17 @@ class CompletionLine(StrictModel):
             "truth_visible_frac": None, "ignore_boxes": self.ignore,
             "truth_count": count, "truth_points": self.truth_points, "truth_text": self.truth_text,
         }  # fmt: skip
+
+
+class CompletionLine(TruthLine):
+    """One completion with the truth of its image; all lines of a group show the same image."""
+
+    group: str | int
+    completion: str
+
+    def image(self) -> dict[str, Any]:
+        """What all lines of a group must share."""
+        return self.model_dump(exclude={"completion"})
 
 
 def score_file(completions: Path, params: RewardsParams) -> Iterator[dict[str, Any]]:
@@ -159,6 +164,11 @@ def _shortest(scores: NDArray[np.float32], index: int) -> float | None:
 
 
 def _texts(path: Path) -> Iterable[tuple[int, str]]:
+    return ((number, text) for number, text in enumerate(read_text(path).split("\n"), 1) if text.strip())
+
+
+def read_text(path: Path) -> str:
+    """A file of UTF-8 without a byte order mark. Raises DataError."""
     try:
         content = path.read_bytes().decode()
     except OSError as error:
@@ -167,7 +177,7 @@ def _texts(path: Path) -> Iterable[tuple[int, str]]:
         raise DataError(f"{path} is not UTF-8 at byte {error.start}; want JSON Lines in UTF-8") from None
     if content.startswith("\ufeff"):
         raise DataError(f"{path}:1: the file begins with a byte order mark; save it as plain UTF-8")
-    return ((number, text) for number, text in enumerate(content.split("\n"), 1) if text.strip())
+    return content
 
 
 def _line(path: Path, number: int, text: str) -> tuple[int, CompletionLine]:

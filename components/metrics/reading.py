@@ -1,8 +1,9 @@
-"""How near a text is to what is written in the image: by characters, and by its set of words."""
+"""How near a text is to what is written in the image: by characters, by its set of words, by their order."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,41 +13,83 @@ from components.core.scene import AnyTruth, TextTruth
 from components.core.text import edit_distance, plain
 from components.metrics.detection import ImageCounts
 from components.metrics.task import TaskNumbers
+from components.metrics.words import INSTALL, bleu_4, has_chinese, has_ocr_extra, jieba_words, meteor_exact_stem
 
 NAMES = ("edit_distance", "exact", "precision", "recall", "f1")
+OF_EXTRA = ("bleu_4", "meteor_exact_stem")
+"""None without the extra `ocr`."""
+JIEBA_PAGES = "jieba_pages"
+"""Share of the pages whose words jieba split; those of all others end at white space."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    said: str | None
+    true: str
+    said_words: list[str]
+    true_words: list[str]
+    chinese: bool
 
 
 def reading_numbers(answers: Sequence[AnyParsed], truths: Sequence[AnyTruth]) -> TaskNumbers:
-    """Means over pages: edit_distance over the longer length, exact, precision, recall and f1 of the sets of words.
+    """Means over pages: edit_distance over the longer length, exact, precision, recall and f1 of the sets of words;
+    with the extra `ocr` bleu_4 and meteor_exact_stem, else None. A note says which words were meant.
 
     Precision is the share of what was said. An empty or unreadable answer says nothing: distance 1, the rest 0,
-    unless nothing is written. None without pages. White space and Unicode forms do not count.
+    unless nothing is written. None without pages. White space and Unicode forms do not count. With the extra, jieba
+    splits the words of a page where either side has Chinese, and jieba_pages is the share of such pages.
     """
-    pairs = [
-        (plain(answer.text) if isinstance(answer, TextAnswer) else None, plain(truth.text))
+    extra = has_ocr_extra()
+    pages = [
+        _page(plain(answer.text) if isinstance(answer, TextAnswer) else None, plain(truth.text), extra)
         for answer, truth in zip(answers, truths, strict=True)
         if isinstance(truth, TextTruth)
     ]
-    if not pairs:
-        return TaskNumbers(dict.fromkeys(NAMES), [])
-    pages = np.array([_page(said, true) for said, true in pairs], dtype=float)
-    return TaskNumbers(dict(zip(NAMES, pages.mean(axis=0).tolist(), strict=True)), [_counts(*pair) for pair in pairs])
+    if not pages:
+        return TaskNumbers(dict.fromkeys((*NAMES, *OF_EXTRA, JIEBA_PAGES)), [])
+    names = (*NAMES, *OF_EXTRA) if extra else NAMES
+    means = np.array([_numbers(page, extra) for page in pages], dtype=float).mean(axis=0).tolist()
+    chinese = sum(page.chinese for page in pages)
+    table: dict[str, float | None] = dict.fromkeys((*NAMES, *OF_EXTRA))
+    table |= dict(zip(names, means, strict=True))
+    table[JIEBA_PAGES] = chinese / len(pages) if extra else 0.0
+    return TaskNumbers(table, [_counts(page) for page in pages], _notes(chinese, len(pages), extra))
 
 
-def _page(said: str | None, true: str) -> tuple[float, ...]:
-    """The columns of NAMES for one page."""
-    if said is None or not said or not true:
+def _page(said: str | None, true: str, extra: bool) -> _Page:
+    chinese = has_chinese(true) or has_chinese(said or "")
+    split = jieba_words if chinese and extra else str.split
+    return _Page(said, true, split(said or ""), split(true), chinese)
+
+
+def _notes(chinese: int, pages: int, extra: bool) -> tuple[str, ...]:
+    """Which words were meant, and how to get what is missing."""
+    if extra:
+        by_jieba = f"; those of the {chinese} of {pages} pages with Chinese are jieba's" if chinese else ""
+        return (f"words end at white space{by_jieba}",)
+    still = f", also in the {chinese} of {pages} pages with Chinese" if chinese else ""
+    missing = f"{' and '.join(OF_EXTRA)}{' and the words of Chinese' if chinese else ''}"
+    return f"words end at white space{still}", f"{missing} need the extra ocr: {INSTALL}"
+
+
+def _numbers(page: _Page, extra: bool) -> tuple[float, ...]:
+    """The columns of NAMES, and with the extra those of OF_EXTRA, for one page."""
+    said, true = page.said, page.true
+    if not said or not true:
         right = float(said == true)
-        return 1 - right, right, right, right, right
-    counts = _counts(said, true)
+        return 1 - right, *[right] * (len(NAMES) - 1 + (len(OF_EXTRA) if extra else 0))
+    counts = _counts(page)
     precision, recall = counts.matched / counts.predicted, counts.matched / counts.truth
-    distance = edit_distance(said, true) / max(len(said), len(true))
-    return distance, float(said == true), precision, recall, 2 * counts.matched / (counts.predicted + counts.truth)
+    f1 = 2 * counts.matched / (counts.predicted + counts.truth)
+    numbers = edit_distance(said, true) / max(len(said), len(true)), float(said == true), precision, recall, f1
+    if not extra:
+        return numbers
+    return *numbers, bleu_4(page.said_words, page.true_words), meteor_exact_stem(page.said_words, page.true_words)
 
 
-def _counts(said: str | None, true: str) -> ImageCounts:
+def _counts(page: _Page) -> ImageCounts:
     """Distinct words in common, said, written. A page without words is right or wrong as a whole."""
-    if not true:
-        return ImageCounts(int(said == true), 1, 1, 0.0)
-    found, wanted = set((said or "").split()), set(true.split())
+    if not page.true:
+        return ImageCounts(int(page.said == page.true), 1, 1, 0.0)
+    found, wanted = set(page.said_words), set(page.true_words)
     return ImageCounts(len(found & wanted), len(found), len(wanted), 0.0)

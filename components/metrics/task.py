@@ -13,10 +13,14 @@ from components.metrics.detection import ImageCounts
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TaskNumbers:
-    """`counts` pool to the headline: 2 matched / (predicted + truth), so that tasks share intervals and gates."""
+    """`counts` pool to the headline: 2 matched / (predicted + truth), so that tasks share intervals and gates.
+
+    `notes` say in a line each what a reader of the table must know: which of two ways was gone, what is missing.
+    """
 
     table: dict[str, float | None]
     counts: list[ImageCounts]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

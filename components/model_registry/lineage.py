@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 
 from components.errors import RegistryError
 from components.graph import stage_names
+from components.metrics.words import OCR_LIBRARIES, has_ocr_extra
 from components.model_registry.git import git, git_state
 from components.params import PARAMS_FILE, Params, load_params
 from components.store.atomic import canonical_json
@@ -75,8 +76,8 @@ def collect_lineage(reports: Path = Path("reports"), data: Path = Path("data")) 
 
 
 def installed() -> dict[str, str]:
-    """Versions of the libraries that can change a result."""
-    return {name: version(name) for name in LIBRARIES}
+    """Versions of the libraries that can change a result; those of the extra `ocr` where it is installed."""
+    return {name: version(name) for name in (*LIBRARIES, *(OCR_LIBRARIES if has_ocr_extra() else ()))}
 
 
 def lock_text(lock: dict[str, Any]) -> str:

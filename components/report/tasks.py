@@ -19,7 +19,9 @@ MEASURED = {
     "counts as no boxes.",
     "ground": "A sentence is found where its one box overlaps the true one by IoU 0.5 or more.",
     "count": "A count is right where the number is; an unreadable answer never is, and counts as 0 in the errors.",
-    "read": "Edit distance is over the longer text; words are compared as sets; an unreadable answer says nothing.",
+    "read": "Edit distance is over the longer text; words are compared as sets; BLEU is of 1- to 4-grams without "
+    "smoothing, METEOR of equal words and stems without synonyms, both means over pages; an unreadable answer says "
+    "nothing.",
 }
 SHARE = (0.0, 1.0)
 CHARTS: dict[str, tuple[tuple[str, str, str, str, str, tuple[float, float] | None], ...]] = {
@@ -78,10 +80,11 @@ def _table(name: str, metrics: dict[str, Row]) -> str:
     heads = ["model", "format rate", *(key.replace("_", " ") for key in columns)]
     heads.append(f"{html.escape(last['headline']['name'])}, 95 %")
     unreadable = ", ".join(f"{model} {sum(one['failures'].values())}" for model, one in parts.items())
+    notes = "".join(f" {html.escape(note)}." for note in last["notes"])
     return (
         tables.table(f"Numbers of the task {name}", heads, rows)
         + f"<p class='note'>{last['samples']} questions; unreadable answers: {unreadable}. The interval is a 95 % "
-        "bootstrap over them.</p>"
+        f"bootstrap over them.{notes}</p>"
     )
 
 

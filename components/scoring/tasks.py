@@ -40,15 +40,24 @@ def score_task(task: str, samples: list[Row], lines: list[Row], params: ScorePar
     answers = [read_sample(line["text"], sample) for line, sample in zip(lines, samples, strict=True)]
     truths = [truth_of_sample(sample) for sample in samples]
     metric = TASK_METRICS[task]
-    numbers = metric.compute(answers, truths)
-    failures = Counter(answer.reason for answer in answers if isinstance(answer, ParseFailure))
-    summary = task_summary(metric.headline, numbers.table, numbers.counts, failures, len(samples), params)
+    summary, counts = summarize(task, answers, truths, params)
     summary["datasets"] = {
         source: metric.compute([answers[i] for i in places], [truths[i] for i in places]).table
         for source, places in _by_source(samples).items()
     }
     plots = {name: curve(answers, truths) for name, curve in PLOTS.get(task, {}).items()}
-    return TaskScores(summary, [_said(answer) for answer in answers], numbers.counts, plots)
+    return TaskScores(summary, [_said(answer) for answer in answers], counts, plots)
+
+
+def summarize(
+    task: str, answers: Sequence[AnyParsed], truths: Sequence[AnyTruth], params: ScoreParams
+) -> tuple[Row, list[ImageCounts]]:
+    """The task's entry in metrics.json with the notes of its table, and each sample's part of its headline."""
+    metric = TASK_METRICS[task]
+    numbers = metric.compute(answers, truths)
+    failures = Counter(answer.reason for answer in answers if isinstance(answer, ParseFailure))
+    summary = task_summary(metric.headline, numbers.table, numbers.counts, failures, len(answers), params)
+    return summary | {"notes": list(numbers.notes)}, numbers.counts
 
 
 def task_summary(

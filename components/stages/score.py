@@ -107,6 +107,9 @@ def main() -> None:
     metrics = run(model, Path("data/prompts/test.parquet"), predictions, out, load_section(ScoreParams))
     best = metrics["headline"]
     log.info("%s: format rate %.3f, %s %s", model, metrics["format_rate"], best["name"], best["value"])
+    for task, one in metrics["tasks"].items():
+        for note in one.get("notes", ()):
+            log.info("%s: %s", task, note)
 
 
 if __name__ == "__main__":

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from components.errors import RegistryError
 from components.model_registry.git import git_state, refuse_dirty, tag_state
-from components.model_registry.lineage import check_weights, dvc_folder_digest, read_lock
+from components.model_registry.lineage import LIBRARIES, check_weights, dvc_folder_digest, installed, read_lock
 from components.model_registry.registry import parse_reference
 from components.model_registry.trace import trace
 
@@ -114,3 +115,12 @@ def test_a_version_made_in_a_temporary_experiment_is_tagged_in_the_main_checkout
     tag_state("lookout/v7", {"params.yaml": "x: 1\n"}, "version 7")
     shown = subprocess.check_output(["git", "show", "lookout/v7:params.yaml"], cwd=main, text=True)
     assert shown == "x: 1\n"
+
+
+def test_libraries_of_the_extra_ocr_are_named_where_they_are_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "nltk", None)
+    assert set(installed()) == set(LIBRARIES)
+    monkeypatch.undo()
+    for name in ("nltk", "jieba"):
+        pytest.importorskip(name)
+    assert set(installed()) == {*LIBRARIES, "nltk", "jieba"}

@@ -7,10 +7,14 @@ from typing import Any
 
 import pytest
 
+from components.core.boxes import as_boxes
+from components.core.grammars.answers import TextAnswer
+from components.core.scene import TextTruth
 from components.params import ReportParams, load_params
 from components.report.captions import CAPTIONS, diff
 from components.report.evaluation import Inputs
-from components.report.tasks import MEASURED, TITLES
+from components.report.tasks import MEASURED, TITLES, numbers
+from components.scoring.tasks import summarize
 from components.stages import prompts as prompts_stage
 from components.stages import report as report_stage
 from components.stages import score
@@ -70,6 +74,13 @@ def test_single_letters_between_two_differences_belong_to_them() -> None:
 def test_a_sentence_stands_under_its_image() -> None:
     caption = CAPTIONS["ground"]({"phrase": "the <red> one"}, {"matched_iou_sum": 0.625}, 1)
     assert caption == "“the &lt;red&gt; one”, IoU 0.62"
+
+
+def test_what_must_be_known_of_a_table_stands_under_it() -> None:
+    none = as_boxes([])
+    summary, _ = summarize("read", [TextAnswer("", none, "a <b>")], [TextTruth("a b")], SCORE)
+    page = numbers({"grpo": {"tasks": {"read": summary | {"notes": ["words end at <white> space"]}}}})
+    assert "bootstrap over them. words end at &lt;white&gt; space.</p>" in page
 
 
 @pytest.mark.parametrize("table", [CAPTIONS, TITLES, MEASURED])

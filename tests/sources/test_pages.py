@@ -111,5 +111,6 @@ def test_a_page_that_is_too_long_or_holds_a_tag_is_refused_with_a_count(
         "gold", tmp_path / "test.parquet", write_lines(tmp_path / "gold", lines), tmp_path / "scores", SCORE
     )
     assert metrics["tasks"]["read"]["numbers"]["edit_distance"] == 0.0
+    assert metrics["tasks"]["read"]["notes"][0] == "words end at white space"
     assert metrics["headline"] == {"name": "F1 of words", "value": 1.0, "interval": [1.0, 1.0]}
     assert {row["answer_text"] for row in read_rows(tmp_path / "scores/per_image.parquet", PER_IMAGE)} == {"12", "3 4"}
