@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from components.core.grammars import TASK_GRAMMARS
 from components.errors import DataError, ParamsError
@@ -193,3 +194,41 @@ def test_a_study_runs_by_dvc_and_a_second_call_has_nothing_to_run(tmp_path: Path
     assert second.stdout == first.stdout == (folder / "tables/smoke.md").read_text() + "\n"
     unchanged = ["git", "diff", "--quiet", "params.yaml"]
     assert subprocess.run(unchanged, cwd=folder, check=False).returncode == 0
+
+
+SMALL_COUNTING = """\
+# @package _global_
+defaults:
+  - study-counting
+  - _self_
+profile: small-counting
+synthetic: {crowd: {images: {train: 64, val: 4, test: 8}}}
+prompts: {max_samples: {train: 64, val: 4, test: 8}}
+sft: {max_steps: 3}
+grpo: {max_steps: 1}
+"""
+
+
+@pytest.mark.slow
+def test_the_study_of_thinking_counts_and_trains_no_sft_twice(tmp_path: Path) -> None:
+    from tests.test_end_to_end import checkout, run
+
+    folder = checkout(tmp_path / "checkout")
+    (folder / "conf/profile/small-counting.yaml").write_text(SMALL_COUNTING)
+    path, yaml = folder / "conf/study/thinking.yaml", YAML(typ="safe", pure=True)
+    study = yaml.load(path.read_text())
+    kept = [arm for arm in study["arms"] if arm["name"] in ("none", "look", "look-sft")]
+    with path.open("w") as file:
+        yaml.dump(study | {"profile": "small-counting", "seeds": [1], "bootstrap_samples": 200, "arms": kept}, file)
+    for command in (["add", "."], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "y"]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+    said = run(folder, "components.cli", "study", str(path), "--out", "tables").stdout
+    assert (
+        "| arm | exact counts | gain [95 %] | gain by seed | within 1 | mean error | format rate | tokens an answer |"
+        in said
+    )
+    assert [line.split(" | ")[0] for line in said.splitlines() if line.startswith(("| GRPO", "| SFT"))] == [
+        "| GRPO, the answer alone", "| GRPO, thinking and looking first", "| SFT, thinking and looking first"
+    ]  # fmt: skip
+    (log,) = (folder / ".lookout/studies").glob("thinking-look-sft-*.log")
+    assert "Stage 'sft' is cached" in log.read_text()
