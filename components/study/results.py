@@ -121,7 +121,7 @@ def table(results: Sequence[ArmResult], study: Study) -> str:
     missing = [arm.title for arm in study.arms if arm.name not in {result.arm.name for result in results}]
     if missing:
         lines += ["", f"Not all seeds run yet: {'; '.join(missing)}."]
-    return "\n".join([*lines, "", f"![gain in {name} of each arm]({study.name}.png)", ""])
+    return "\n".join([*lines, "", f"![{name}, gain of each arm]({study.name}.png)", ""])
 
 
 def _number(value: float | None) -> str:
@@ -141,7 +141,7 @@ def write_results(results: Sequence[ArmResult], study: Study, folder: Path) -> N
     """<folder>/<name>.md and <name>.png."""
     first = results[0].runs[0].metrics
     name, drawn = headline_of(first).name, columns_of(first).drawn
-    label = f"gain in {name} over “{_title(study, study.baseline)}”\nring: a seed, bar: 95 % interval over {drawn}"
+    label = f"{name}, gain over “{_title(study, study.baseline)}”\nring: a seed, bar: 95 % interval over {drawn}"
     with atomic_file(folder / f"{study.name}.md") as partial:
         partial.write_text(table(results, study))
     with atomic_file(folder / f"{study.name}.png") as partial:
