@@ -37,7 +37,8 @@ def test_help_needs_nothing_heavy() -> None:
         (
             ["compose", "huge"],
             "conf/profile has no huge.yaml; it has dip-r1, perception-r1-counting, perception-r1-detection, "
-            "perception-r1-grounding, perception-r1-ocr, scratch-82m, smoke, study, tiny, tiny-counting",
+            "perception-r1-grounding, perception-r1-ocr, scratch-82m, smoke, study, study-counting, tiny, "
+            "tiny-counting",
         ),
         (["register"], "dvc.lock is not there"),
     ],
