@@ -7,7 +7,8 @@ RUN := PATH="$(BIN):$$PATH" PYTHONPATH=. DVC_NO_ANALYTICS=1
 # the first Python that is 3.11 or 3.12 and runs; PYTHON=... chooses another
 PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
   $$p -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null && echo $$p && break; done)
-# a profile other than the committed one is composed in a clone, so that this checkout stays clean
+# a profile other than the committed one is composed in a worktree, so that this checkout stays clean; cache and
+# registry are the same
 SCRATCH := .lookout/demo-$(PROFILE)
 
 .PHONY: help setup demo test test-slow bench drill check format deps up down status
@@ -28,7 +29,8 @@ ifeq ($(PROFILE),tiny)
 	$(RUN) dvc repro
 	$(RUN) python -m components.cli summary
 else
-	rm -rf $(SCRATCH) && git clone --quiet . $(SCRATCH)
+	rm -rf $(SCRATCH) && git worktree prune && git worktree add --quiet --detach $(SCRATCH)
+	$(RUN) dvc --cd $(SCRATCH) cache dir --local "$$($(BIN)/dvc cache dir)"
 	cd $(SCRATCH) && $(RUN) python -m components.cli compose $(PROFILE) && $(RUN) dvc repro && $(RUN) python -m components.cli summary
 endif
 

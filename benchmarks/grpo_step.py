@@ -282,10 +282,13 @@ def make_trainer(shape: Shape) -> Any:
         remove_unused_columns=False, reward_weights=rewards.weights, save_strategy="no",
     )  # fmt: skip
     model.config._name_or_path = str(Path(arguments.output_dir))
-    return SharedPrefixTrainer(
+    trainer = SharedPrefixTrainer(
         model=model, reward_funcs=rewards.functions(), args=arguments, train_dataset=dataset,
         processing_class=processor, shared_prefix="on",
     )  # fmt: skip
+    if shape.checkpointed:  # as Trainer.train does, which is not called here
+        model.activation_checkpointing_enable()
+    return trainer
 
 
 def peak_mib(step: Step, shared: bool) -> float:

@@ -13,7 +13,7 @@ from typing import Any
 from components.errors import RegistryError
 from components.home import lookout_home
 from components.model_registry.git import git
-from components.model_registry.registry import EXPERIMENT, TAG, all_versions, connect, only_writer
+from components.model_registry.registry import EXPERIMENT, all_versions, connect, git_tag, only_writer
 
 A_DAY_S = 24 * 3600
 KEEP = ("--workspace", "--all-branches", "--all-tags", "--all-experiments")
@@ -49,14 +49,11 @@ def collect(dry_run: bool = True) -> Garbage:
 
 
 def _all_tagged(versions: list[Any]) -> None:
-    lost = [
-        version.version
-        for version in versions
-        if git("rev-parse", "-q", "--verify", f"refs/tags/{TAG.format(version.version)}") is None
-    ]
+    tags = [git_tag(version.name, version.version) for version in versions]
+    lost = [tag for tag in tags if git("rev-parse", "-q", "--verify", f"refs/tags/{tag}") is None]
     if lost:
         raise RegistryError(
-            f"the tags of {len(lost)} versions are not in this repository ({TAG.format(lost[0])} first), so what they "
+            f"the tags of {len(lost)} versions are not in this repository ({lost[0]} first), so what they "
             "need is not known here: git fetch --tags"
         )
 

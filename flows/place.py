@@ -23,7 +23,7 @@ from components.errors import LookoutError
 from components.home import lookout_home
 from components.model_registry.git import git
 from components.model_registry.lineage import LOCK_FILE, dvc_files
-from components.model_registry.registry import TAG
+from components.model_registry.registry import git_tag
 from components.params import PARAMS_FILE, load_params
 from components.training.lock import holders
 from components.worktree import add_worktree, remove_worktree
@@ -66,7 +66,8 @@ def _keep(branch: str, registration: Path) -> None:
     if not registration.exists():
         logger.warning("nothing was registered, so there is nothing to keep on %s", branch)
         return
-    tag = TAG.format(json.loads(registration.read_text())["version"])
+    made = json.loads(registration.read_text())
+    tag = git_tag(made["name"], made["version"])
     if git("branch", branch, tag) is None:
         logger.warning("the branch %s is there already; %s holds the result", branch, tag)
 

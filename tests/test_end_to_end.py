@@ -114,6 +114,18 @@ def test_the_version_is_registered_once_traced_and_repaired(folder: Path) -> Non
     assert (repaired["version"], repaired["key"]) == (1, first["key"])
 
 
+def test_a_training_of_another_task_begins_from_the_version_and_names_it(folder: Path) -> None:
+    params = read_params(folder)
+    own = {"path": "models:/lookout/1", "revision": None, "factor": 16, "min_pixels": 4096, "max_pixels": 4096}
+    params["base"] = {"build": None, "pretrained": own}
+    write_params(folder, params)
+    run(folder, "components.stages.base")
+    origin = json.loads((folder / "models/base/lookout_base.json").read_text())
+    assert (origin["kind"], origin["name"]) == ("registered", "models:/lookout/1")
+    assert origin["revision"] == origin["sha256"]["model.safetensors"] == weights(folder, "grpo")
+    assert list(origin["data"]) == ["crowd"]
+
+
 def test_the_registered_model_answers_paths_bytes_and_base64(folder: Path) -> None:
     code = (
         "import base64, glob, json, mlflow\n"

@@ -21,8 +21,8 @@ from components.model_registry.registry import (
     IMAGES_FILE,
     KEY_TAG,
     STATEMENT_FILE,
-    TAG,
     connect,
+    git_tag,
     only_writer,
     version_with_key,
 )
@@ -54,7 +54,11 @@ def register_model(out: Path = REGISTRATION) -> dict[str, Any]:
         else:
             log.info("%s version %s has this lineage already", params.model_name, version.version)
         if lineage["code"]["commit"]:
-            tag_state(TAG.format(version.version), lineage["state"], f"{params.model_name} version {version.version}")
+            tag_state(
+                git_tag(params.model_name, version.version),
+                lineage["state"],
+                f"{params.model_name} version {version.version}",
+            )
         client.set_registered_model_alias(params.model_name, params.alias, version.version)
     registration = {
         "schema": "registration/1",

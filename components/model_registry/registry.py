@@ -21,11 +21,14 @@ REGISTRY = "models:/"
 STATEMENT_FILE = "statement.json"
 IMAGES_FILE = "images.sha256"
 KEY_TAG = "lookout.key"
-TAG = "lookout/v{}"
-"""The git tag of a version's number: its params.yaml, dvc.lock and *.dvc files on a commit."""
 RETRIES, TIMEOUT_S = "3", "20"
 _REFERENCE = re.compile(r"(?:models:/)?(?:(?P<name>[^/@]+))?(?:/(?P<version>\d+)|@(?P<alias>[\w-]+))")
 _RUN = re.compile(r"[0-9a-f]{32}")
+
+
+def git_tag(name: str, number: int | str) -> str:
+    """The git tag of a version: its params.yaml, dvc.lock and *.dvc files on a commit."""
+    return f"{name}/v{number}"
 
 
 def connect() -> Any:

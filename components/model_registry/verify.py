@@ -18,10 +18,10 @@ from components.model_registry.lineage import Lineage
 from components.model_registry.registry import (
     IMAGES_FILE,
     STATEMENT_FILE,
-    TAG,
     artifact,
     connect,
     find_version,
+    git_tag,
     model_folder,
     statement_of,
 )
@@ -55,7 +55,7 @@ def verify(reference: str, deep: bool = False, default_name: str = "lookout") ->
         _images(version, lineage),
         _tag(version, lineage),
         _commit(lineage),
-        *_data(lineage, lock, TAG.format(version.version) if deep else None),
+        *_data(lineage, lock, git_tag(version.name, version.version) if deep else None),
     ]
 
 
@@ -124,7 +124,7 @@ def _images(version: Any, lineage: Lineage) -> Finding:
 
 
 def _tag(version: Any, lineage: Lineage) -> Finding:
-    claim, tag = "its params.yaml and dvc.lock stand on a commit", TAG.format(version.version)
+    claim, tag = "its params.yaml and dvc.lock stand on a commit", git_tag(version.name, version.version)
     if git("rev-parse", "-q", "--verify", f"refs/tags/{tag}") is None:
         return Finding(claim, None, f"the tag {tag} is not in this repository (git fetch --tags)")
     wrong = [path for path, text in lineage["state"].items() if git("show", f"{tag}:{path}") != text]
