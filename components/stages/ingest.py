@@ -59,7 +59,10 @@ def run(name: str, out: Path, params: DatasetParams) -> None:
                 name, split, images, people, asked, noted,
             )  # fmt: skip
             if not images:
-                raise SourceError(f"{root}: {params.files(split)} hold no image at all; are they the right files?")
+                raise SourceError(
+                    f"{root}: {', '.join(params.files(split))} hold no image at all, {noted} rows were skipped; are "
+                    "they the right files, and are the images there? (of a dataset of URLs: lookout fetch-images)"
+                )
         notes.write(_orphans(root, named))
 
 

@@ -109,6 +109,13 @@ def test_urls_that_are_all_dead(workspace: Path, sentence: Fail) -> None:
     assert json.loads((root / "fetch_report.json").read_text())["reasons"] == {"no connection": 6}
 
 
+def test_images_that_nobody_has_fetched(workspace: Path, sentence: Fail) -> None:
+    shutil.rmtree(enter(workspace, "pixmo_count", COUNTS) / "images")
+    said = sentence(ingest.main, "--dataset", "new")
+    assert "data/test-*.parquet hold no image at all, 2 rows were skipped" in said
+    assert "are the images there? (of a dataset of URLs: lookout fetch-images)" in said
+
+
 def test_an_image_of_another_sha256(workspace: Path, sentence: Fail) -> None:
     root = enter(workspace, "pixmo_count", COUNTS)
     first, second = sorted((root / "images").iterdir())[:2]
