@@ -9,10 +9,7 @@ costs. `python -m benchmarks.ingest` prints one table.
 from __future__ import annotations
 
 import json
-import os
-import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.measuring import REPEATS, Cell, Form, Table, run_script
+from benchmarks.measuring import REPEATS, Cell, Form, Table, measure_child, peak_mb, run_script
 from components.params import BaseParams, ValidateParams, load_section
 from components.stages import ingest, validate
 from tests.toys import dataset
@@ -69,15 +66,8 @@ def draw(folder: Path, images: int, boxes: int, size: tuple[int, int] = (24, 18)
 
 
 def measure(what: str, root: Path) -> tuple[float, float]:
-    """Seconds and peak memory in MB of one stage in a process of its own, with a LOOKOUT_HOME that was never used."""
-    command = [sys.executable, "-m", "benchmarks.ingest", "child", what, str(root), str(root.parent / "interim")]
-    with tempfile.TemporaryDirectory() as home:
-        environment = os.environ | {"LOOKOUT_HOME": home, "PYTHONPATH": "."}
-        answer = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    if answer.returncode:
-        raise RuntimeError(f"{what} ended with: {answer.stderr[-2000:]}")
-    seconds, peak = answer.stdout.split()[-2:]
-    return float(seconds), float(peak)
+    """Seconds and peak memory in MB of one stage in a process of its own."""
+    return measure_child("benchmarks.ingest", what, root, root.parent / "interim")
 
 
 def read_plainly(root: Path, decode: bool) -> None:
@@ -102,7 +92,7 @@ def child(what: str, root: Path, out: Path) -> None:
         folders = (out, root.parent / "validated", root.parent / "docs")
         validate.run("crowd", *folders, dataset(root), ["person"], params, base)
     seconds = time.perf_counter() - begun
-    print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(seconds, peak_mb())
 
 
 def tables(form: Form) -> list[Table]:

@@ -8,7 +8,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import resource
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -96,6 +101,27 @@ def seconds_of(work: Callable[[], object]) -> float:
     begun = time.perf_counter()
     work()
     return time.perf_counter() - begun
+
+
+def measure_child(module: str, *arguments: object) -> tuple[float, float]:
+    """Seconds and peak MB that `python -m <module> child <arguments>` prints, with a LOOKOUT_HOME never used before."""
+    command = [sys.executable, "-m", module, "child", *map(str, arguments)]
+    with tempfile.TemporaryDirectory() as home:
+        environment = os.environ | {"LOOKOUT_HOME": home, "PYTHONPATH": "."}
+        answer = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if answer.returncode:
+        raise RuntimeError(f"{' '.join(command[2:])} ended with: {answer.stderr[-2000:]}")
+    seconds, peak = answer.stdout.split()[-2:]
+    return float(seconds), float(peak)
+
+
+def peak_mb() -> float:
+    """The most memory that this process has had; not what its parent had before it, which ru_maxrss starts from."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return next(float(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
 def save_tables(tables: Sequence[Table], path: Path) -> None:

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,10 @@ URL = re.compile(r"[a-z][a-z0-9+]*://")
 RAW = Path("data/raw")
 
 
-def add_dataset(name: str, kind: str, root: str, role: str, licence: str, chosen: dict[str, str], track: bool) -> Path:
+Chosen = Mapping[str, str | list[str]]
+
+
+def add_dataset(name: str, kind: str, root: str, role: str, licence: str, chosen: Chosen, track: bool) -> Path:
     """Writes conf/datasets/<name>.yaml, composes params.yaml and tracks the data; the entry's path.
 
     `chosen` names annotations by split where the usual ones do not fit. A root outside the checkout, a folder or the
@@ -52,7 +56,7 @@ def add_dataset(name: str, kind: str, root: str, role: str, licence: str, chosen
     return path
 
 
-def _imported(name: str, kind: str, url: str, role: str, licence: str, chosen: dict[str, str]) -> dict[str, Any]:
+def _imported(name: str, kind: str, url: str, role: str, licence: str, chosen: Chosen) -> dict[str, Any]:
     """The entry of a folder that DVC fetched from its URL; what does not fit is taken away again (the cache has it)."""
     target = RAW / name
     if not target.exists():
@@ -66,15 +70,15 @@ def _imported(name: str, kind: str, url: str, role: str, licence: str, chosen: d
         raise
 
 
-def _entry(kind: str, root: Path, role: str, licence: str, chosen: dict[str, str]) -> dict[str, Any]:
+def _entry(kind: str, root: Path, role: str, licence: str, chosen: Chosen) -> dict[str, Any]:
     if not root.is_dir():
         raise SourceError(
             f"the folder {root} is not there; give the folder that the download was unpacked to, or the URL of one "
             "(an archive is no folder: unpack it first)"
         )
-    wanted = {"train": ("train",), "eval": ("test",), "both": ("train", "test")}[role]
+    wanted = {"train": ("train",), "eval": ("val", "test"), "both": ("train", "val", "test")}[role]
     searched = tuple(split for split in wanted if split not in chosen)
-    annotations = find_annotations(kind, root, searched) | chosen
+    annotations = find_annotations(kind, root, searched) | dict(chosen)
     layout = LAYOUTS[kind]
     entry: dict[str, Any] = {
         "format": kind,
@@ -84,11 +88,13 @@ def _entry(kind: str, root: Path, role: str, licence: str, chosen: dict[str, str
         "licence": licence,
     }
     if layout.task != "detect":
-        entry["task"] = layout.task
+        entry |= _of_task(layout.task)
     if layout.classes:
         entry["classes"] = dict(layout.classes)
     if layout.labels:
         entry["labels"] = list(layout.labels)
+    if layout.leakage != "stop" and role != "eval":
+        entry["leakage"] = layout.leakage
     DatasetParams.model_validate(entry)
     from components.stages.ingest import check_layout
 
@@ -96,6 +102,16 @@ def _entry(kind: str, root: Path, role: str, licence: str, chosen: dict[str, str
     if kind == "coco" and _first_image_lies(root, entry | {"images": "."}) and not _first_image_lies(root, entry):
         entry["images"] = "."  # LVIS and Objects365 name their images with the folder
     return entry
+
+
+def _of_task(task: str) -> dict[str, Any]:
+    """What an entry says of its task: a profile's own template is made for another one."""
+    from components.core.grammars import TASK_GRAMMARS
+    from components.prompting.questions import TEMPLATES
+
+    grammar, *others = TASK_GRAMMARS[task]
+    answer = {"answer": grammar} if others else {}
+    return {"task": task} | answer | {"template": TEMPLATES[grammar].as_posix()}
 
 
 def _first_image_lies(root: Path, entry: dict[str, Any]) -> bool:

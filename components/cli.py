@@ -276,21 +276,30 @@ def add_dataset(
     name: Annotated[str, typer.Option(help="what it is to be called in params.yaml")],
     role: Annotated[Role, typer.Option(help="train on it, evaluate on it, or both")] = Role.both,
     licence: Annotated[str, typer.Option(help="its terms, for the lineage")] = "unknown",
-    split: Annotated[list[str] | None, typer.Option(help="train=FILE: where the usual names do not fit")] = None,
+    split: Annotated[
+        list[str] | None, typer.Option(help="train=FILE, where the usual names do not fit; several times for several")
+    ] = None,
     track: Annotated[bool, typer.Option(help="have DVC add or import the folder")] = True,
 ) -> None:
     """Make a downloaded dataset part of the pipeline: check its layout, write its entry, track its digest."""
     from components.add_dataset import add_dataset as add
     from components.errors import ParamsError
+    from components.params import load_params
+    from components.sources.layouts import LAYOUTS
 
-    chosen: dict[str, str] = {}
+    chosen: dict[str, list[str]] = {}
     for one in split or []:
         key, found, file = one.partition("=")
         if key not in ("train", "val", "test") or not found:
             raise ParamsError(f"--split {one}: want train=FILE, val=FILE or test=FILE")
-        chosen[key] = file
-    path = add(name, kind, root, role.value, licence, chosen, track)
-    typer.echo(f"{path} is written and params.yaml composed from it\nnext: dvc repro validate@{name}\n"
+        chosen.setdefault(key, []).append(file)
+    files = {key: found[0] if len(found) == 1 else found for key, found in chosen.items()}
+    path = add(name, kind, root, role.value, licence, files, track)
+    entry, before = load_params().datasets[name], LAYOUTS[kind].next_step.format(name=name)
+    typer.echo(f"{path} is written and params.yaml composed from it")
+    for each in entry.annotations:
+        typer.echo(f"{each}: {', '.join(entry.files(each))}")
+    typer.echo(f"next: {before and f'{before}, then '}dvc repro validate@{name}\n"
                f"then: reports/validation/{name}/index.html, and git add conf params.yaml '*.dvc'")  # fmt: skip
 
 

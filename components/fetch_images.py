@@ -110,7 +110,7 @@ def _fetch_all(missing: dict[str, str | None], folder: Path, params: FetchParams
 def _fetch(session: Any, folder: Path, params: FetchParams, one: tuple[str, str | None]) -> Outcome:
     """One image, tried again where that may help. Never raises for what a server does."""
     digest, url = one
-    if not url or not url.startswith(("http://", "https://")):
+    if not url or not url.lower().startswith(("http://", "https://")):
         return Outcome(digest, url, "no URL", 0)
     reason = ""
     for number in range(1, params.tries + 1):
@@ -126,7 +126,9 @@ def _fetch(session: Any, folder: Path, params: FetchParams, one: tuple[str, str 
 def _download(session: Any, url: str, params: FetchParams) -> tuple[bytes | None, str, float | None]:
     """(bytes, reason, seconds to wait before the next try): no bytes and no wait means that it is gone."""
     import requests
+    from urllib3.exceptions import LocationValueError
 
+    nowhere = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, LocationValueError)
     try:
         with session.get(url, timeout=params.timeout_s, stream=True) as answer:
             if answer.status_code != 200:
@@ -138,7 +140,7 @@ def _download(session: Any, url: str, params: FetchParams) -> tuple[bytes | None
                 if content.tell() > params.most_bytes:
                     return None, f"larger than {params.most_bytes} bytes", None
             return content.getvalue(), "", None
-    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.TooManyRedirects):
+    except (*nowhere, requests.exceptions.TooManyRedirects):
         return None, "the URL leads nowhere", None
     except requests.exceptions.Timeout:
         return None, "timeout", 0.0
@@ -148,7 +150,7 @@ def _download(session: Any, url: str, params: FetchParams) -> tuple[bytes | None
 
 def _retry_after(headers: Any) -> float:
     text = headers.get("Retry-After", "")
-    return float(text) if text.isdigit() else 0.0
+    return float(text) if text.isascii() and text.isdigit() else 0.0
 
 
 def _keep(content: bytes, digest: str, folder: Path) -> str | None:
@@ -161,7 +163,7 @@ def _keep(content: bytes, digest: str, folder: Path) -> str | None:
     try:
         with Image.open(io.BytesIO(content)) as image:
             suffix = SUFFIX_OF_TYPE.get(image.format or "")
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError):
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         suffix = None
     if suffix is None:
         return "not an image"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import pickle
 import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from PIL import Image
 from scipy.io import savemat
 
@@ -146,4 +150,90 @@ LAYOUTS = {
     "uavdt": uavdt,
     "coco": coco,
     "lvis": lvis,
+}
+
+
+# --- datasets with a task of their own, as they are published; each function draws files only
+
+
+def refcoco(root: Path, splits: tuple[str, ...] = ("train", "val", "testA", "testB"), by: str = "unc") -> None:
+    """refs(unc).p in protocol 2 as Python 2 wrote it, refs(google).p beside it, instances.json, COCO's own names."""
+    refs, images, annotations = [], [], []
+    for place, split in enumerate(split for split in splits for _ in range(2)):
+        name = f"COCO_train2014_{1000 + place:012d}.jpg"
+        picture(root / "train2014" / name, hash_of(name))
+        images.append({"id": 1000 + place, "file_name": name, "width": SIZE[0], "height": SIZE[1], "license": 1})
+        for which, box in enumerate([[4.0, 5.0, 20.5, 30.0], [30.0, 8.0, 20.5, 30.0]]):
+            annotation = 10 * place + which
+            annotations.append({"id": annotation, "image_id": 1000 + place, "bbox": box, "category_id": 1, "iscrowd": 0,
+                                "area": 9.0, "segmentation": [[1.0, 2.0, 3.0]]})  # fmt: skip
+            words = [{"sent": f"person {which}", "raw": "Person.", "tokens": ["person"], "sent_id": annotation}]
+            refs.append({"sent_ids": [annotation], "file_name": f"{name[:-4]}_{which}.jpg", "ann_id": annotation,
+                         "ref_id": annotation, "image_id": 1000 + place, "split": split, "sentences": words,
+                         "category_id": 1})  # fmt: skip
+    content = {"info": {}, "images": images, "annotations": annotations, "licenses": [],
+               "categories": [{"id": 1, "name": "person", "supercategory": "person"}]}  # fmt: skip
+    (root / "instances.json").write_text(json.dumps(content))
+    for name in (by, "google"):
+        (root / f"refs({name}).p").write_bytes(pickle.dumps(refs, protocol=2))
+
+
+def refcocog(root: Path) -> None:
+    refcoco(root, ("train", "val", "test"), "umd")
+
+
+def refcoco_parquet(root: Path) -> None:
+    """The pickle's columns as Parquet."""
+    refcoco(root)
+    rows = pickle.loads((root / "refs(unc).p").read_bytes())  # noqa: S301  (written above)
+    pq.write_table(pa.Table.from_pylist(rows), root / "refs.parquet")
+    (root / "refs(unc).p").unlink()
+    (root / "refs(google).p").unlink()
+
+
+def pixmo_count(root: Path, train_points: bool = True) -> None:
+    """Images under their digests as `fetch-images` puts them; val and test rows have a number and no points."""
+    (root / "data").mkdir(parents=True)
+    for split, count in {"train": 4, "validation": 2, "test": 2}.items():
+        rows = []
+        for i in range(count):
+            picture(root / "images/new.png", hash_of(f"{split}{i}"))
+            digest = hashlib.sha256((root / "images/new.png").read_bytes()).hexdigest()
+            (root / "images/new.png").rename(root / f"images/{digest}.png")
+            points = [{"x": 4.0 + 9 * n, "y": 7.5} for n in range(2 + i)] if split == "train" and train_points else []
+            rows.append({"image_url": f"https://images.invalid/{digest}", "image_sha256": digest, "count": 2 + i,
+                         "points": points, "label": "cats"})  # fmt: skip
+        columns = pa.schema([("image_url", pa.string()), ("image_sha256", pa.string()), ("count", pa.int64()),
+                             ("points", pa.list_(pa.struct([("x", pa.float64()), ("y", pa.float64())]))),
+                             ("label", pa.string())])  # fmt: skip
+        pq.write_table(pa.Table.from_pylist(rows, columns), root / f"data/{split}-00000-of-00001.parquet")
+
+
+def fox(root: Path) -> None:
+    """The English and the Chinese pages, each beside its folder of images."""
+    for language, text in {"en": "Page", "cn": "一页"}.items():
+        pages = []
+        for i in range(1, 4):
+            picture(root / f"{language}_pdf_png/{language}_{i}.png", hash_of(f"{language}{i}"))
+            said = [{"from": "human", "value": "Read."}, {"from": "gpt", "value": f"{text} {i}"}]
+            pages.append({"image": f"{language}_{i}.png", "conversations": said})
+        (root / f"{language}_page_ocr.json").write_text(json.dumps(pages))
+
+
+def image_text(root: Path) -> None:
+    rows = {split: [{"image": f"{split}/{i}.png", "text": f"No. {i}"} for i in range(3)] for split in SPLITS}
+    for row in (row for found in rows.values() for row in found):
+        picture(root / "images" / row["image"], hash_of(row["image"]))
+    pq.write_table(pa.Table.from_pylist(rows["train"]), root / "train.parquet")
+    for split in ("val", "test"):
+        (root / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows[split]))
+
+
+TASK_LAYOUTS = {
+    "refcoco": refcoco,
+    "refcocog": refcocog,
+    "refcoco_parquet": refcoco_parquet,
+    "pixmo_count": pixmo_count,
+    "fox": fox,
+    "image_text": image_text,
 }

@@ -11,12 +11,16 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 
 from components.add_dataset import add_dataset
-from components.stages import ingest, validate
-from tests.layouts import LAYOUTS
+from components.params import load_params
+from components.stages import ingest, prompts, validate
+from components.store.schemas import PROMPTS
+from components.store.tables import read_rows
+from tests.layouts import LAYOUTS, TASK_LAYOUTS
 from tests.workspace import REPO, make_workspace, read_params
 
 FORMATS = {"citypersons_mat": "citypersons", "citypersons_json": "citypersons", "lvis": "coco"}
@@ -76,6 +80,72 @@ def test_a_download_goes_through_ingest_and_validate(
         monkeypatch.setattr("sys.argv", [stage.__name__, "--dataset", "new"])
         stage.main()
     assert (checkout / "reports/validation/new/index.html").exists()
+
+
+READ = {"task": "read", "template": "conf/prompts/read.txt"}
+GROUND = {"task": "ground", "template": "conf/prompts/ground.txt", "classes": {"*": "object"}, "labels": ["object"],
+          "leakage": "drop"}  # fmt: skip
+COUNT = {"task": "count", "answer": "points", "template": "conf/prompts/count.txt", "leakage": "drop"}
+TASKS: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {
+    "refcoco": ("refcoco", "both", GROUND,
+                {"train": ["refs(unc).p#train"], "test": [f"refs(unc).p#{one}" for one in ("val", "testA", "testB")]}),
+    "refcocog": ("refcoco", "both", GROUND,
+                 {"train": ["refs(umd).p#train"], "test": ["refs(umd).p#val", "refs(umd).p#test"]}),
+    "refcoco_parquet": ("refcoco", "both", GROUND, {"train": ["refs.parquet#train"],
+                        "test": [f"refs.parquet#{one}" for one in ("val", "testA", "testB")]}),
+    "pixmo_count": ("pixmo_count", "both", COUNT, {split: f"data/{name}-00000-of-00001.parquet" for split, name in
+                    (("train", "train"), ("val", "validation"), ("test", "test"))}),
+    "fox": ("fox", "eval", READ, {"test": "en_page_ocr.json"}),
+    "image_text": ("image_text", "both", READ,
+                   {"train": "train.parquet", "val": "val.jsonl", "test": "test.jsonl"}),
+}  # fmt: skip
+"""drawn layout -> format, role, what the entry says of the task, its annotations"""
+
+
+@pytest.mark.parametrize("layout", TASKS)
+def test_the_entry_of_a_dataset_with_a_task_says_all_of_it(
+    checkout: Path, layout: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind, role, of_task, annotations = TASKS[layout]
+    TASK_LAYOUTS[layout](checkout / "data/raw/new")
+    monkeypatch.chdir(checkout)
+    add_dataset("new", kind, "data/raw/new", role, "CC0-1.0", {}, track=False)
+    entry = read_params(checkout)["datasets"]["new"]
+    common = {"format": kind, "root": "data/raw/new", "role": role, "licence": "CC0-1.0"}
+    assert entry == common | of_task | {"annotations": annotations}
+    assert load_params().datasets["new"].task == of_task["task"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", TASKS)
+def test_a_dataset_with_a_task_goes_from_the_command_to_its_prompts(
+    checkout: Path, prepared: Path, layout: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind, role, of_task, annotations = TASKS[layout]
+    TASK_LAYOUTS[layout](checkout / "data/raw/new")
+    said = add(checkout, kind, checkout / "data/raw/new", "--role", role).stdout
+    for split, files in annotations.items():
+        assert f"{split}: {files if isinstance(files, str) else ', '.join(files)}\n" in said
+    fetch = "lookout fetch-images --dataset new, then " if kind == "pixmo_count" else ""
+    assert f"next: {fetch}dvc repro validate@new" in said
+    for folder in ("data/interim", "data/validated", "models/base"):  # the drawn crowd's, beside which it stands
+        shutil.copytree(prepared / folder, checkout / folder)
+    monkeypatch.chdir(checkout)
+    for stage, arguments in ((ingest, ["--dataset", "new"]), (validate, ["--dataset", "new"]), (prompts, [])):
+        monkeypatch.setattr("sys.argv", [stage.__name__, *arguments])
+        stage.main()
+    for split in ("test",) if role == "eval" else ("grpo", "test"):
+        rows = [row for row in read_rows(Path(f"data/prompts/{split}.parquet"), PROMPTS) if row["source"] == "new"]
+        assert rows
+        assert {row["task"] for row in rows} == {of_task["task"]}
+        assert all(row["phrase"] is None or row["phrase"] in row["prompt"][0]["content"] for row in rows)
+
+
+def test_several_files_of_a_split_are_all_taken(checkout: Path) -> None:
+    TASK_LAYOUTS["refcoco"](checkout / "data/raw/new")
+    chosen = [f"--split=test=refs(unc).p#{one}" for one in ("testA", "testB")]
+    add(checkout, "refcoco", checkout / "data/raw/new", "--no-track", *chosen)
+    assert read_params(checkout)["datasets"]["new"]["annotations"]["test"] == ["refs(unc).p#testA", "refs(unc).p#testB"]
 
 
 def test_a_wrong_root_is_told_what_was_looked_for_and_nothing_changes(checkout: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -126,6 +127,28 @@ def test_it_goes_on_where_it_stopped_and_asks_for_nothing_twice(server: Server, 
 def test_where_nothing_can_be_had_it_says_so(server: Server, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"none of its 1 images could be fetched; fetch_report\.json says why"):
         fetch_images("cats", dataset(tmp_path / "raw", {"1" * 64: server.url + "/gone"}))
+
+
+@pytest.mark.parametrize("url", ["http://", "http://[::1", "http://" + "a" * 70 + ".invalid/", "http://x:99999999/"])
+def test_a_url_that_leads_nowhere_is_a_reason_like_any_other(tmp_path: Path, url: str) -> None:
+    data = dataset(tmp_path / "raw", {"1" * 64: url})
+    with pytest.raises(SourceError, match="none of its 1 images could be fetched"):
+        fetch_images("cats", data)
+    report = json.loads((tmp_path / "raw/fetch_report.json").read_text())
+    assert report["reasons"] == {"the URL leads nowhere": 1}
+
+
+def test_a_wait_that_is_no_number_is_no_wait() -> None:
+    assert [module._retry_after({"Retry-After": text}) for text in ("7", "²", "soon", "")] == [7.0, 0.0, 0.0, 0.0]
+
+
+def test_damaged_bytes_of_the_right_digest_are_no_image(server: Server, tmp_path: Path) -> None:
+    header = b"IHDR" + b"\0\0\0\1"  # of four bytes instead of thirteen: Pillow raises ValueError
+    content = b"\x89PNG\r\n\x1a\n" + b"\0\0\0\4" + header + zlib.crc32(header).to_bytes(4, "big")
+    server.pages = {"/x": [(200, content)]}
+    with pytest.raises(SourceError, match="none of its 1 images"):
+        fetch_images("cats", dataset(tmp_path / "raw", {digest(content): server.url + "/x"}))
+    assert json.loads((tmp_path / "raw/fetch_report.json").read_text())["reasons"] == {"not an image": 1}
 
 
 def test_a_format_that_comes_with_its_images_is_refused(tmp_path: Path) -> None:

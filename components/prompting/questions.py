@@ -46,6 +46,8 @@ def _ground(scene: Row, boxes: list[Row], asks: list[Row], dataset: DatasetParam
     places = {box["box_index"]: [box[key] for key in CORNERS] for box in boxes}
     questions: list[Question] = []
     for ask in asks:
+        if ask["box_index"] is None:
+            continue
         meant = clip(as_boxes([places[ask["box_index"]]]), width, height)
         if areas(meant)[0] > 0:
             truth = Truth(meant, (ask["phrase"],), as_boxes([]), width, height)
@@ -59,7 +61,11 @@ def _count(scene: Row, boxes: list[Row], asks: list[Row], dataset: DatasetParams
     if not asks:
         found = truth_of(boxes, *size, dataset).boxes
         return [Question(CountTruth(len(found), centres(found), *size))]
-    return [Question(CountTruth(ask["count"], _points(ask), *size), ask["phrase"], ask["ask_index"]) for ask in asks]
+    return [
+        Question(CountTruth(ask["count"], _points(ask), *size), ask["phrase"], ask["ask_index"])
+        for ask in asks
+        if ask["count"] is not None
+    ]
 
 
 def _points(ask: Row) -> Any:
@@ -68,10 +74,14 @@ def _points(ask: Row) -> Any:
 
 def _read(scene: Row, boxes: list[Row], asks: list[Row], dataset: DatasetParams) -> list[Question]:
     del scene, boxes, dataset
-    return [Question(TextTruth(ask["text"]), ask["phrase"], ask["ask_index"]) for ask in asks]
+    found = [ask for ask in asks if ask["text"] is not None]
+    return [Question(TextTruth(ask["text"]), ask["phrase"], ask["ask_index"]) for ask in found]
 
 
 QUESTIONS: dict[str, Ask] = {"detect": _detect, "ground": _ground, "count": _count, "read": _read}
+
+ASKS_FOR = {"detect": "boxes", "ground": "sentences with a box each", "count": "counts", "read": "texts"}
+"""What a task's questions are made from."""
 
 TEMPLATES: dict[str, Path] = {
     "boxes": Path("conf/prompts/detect.txt"),

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from components.core.frames import ImageView, smart_resize
 from components.core.grammars import GRAMMARS
 from components.core.scene import AnyTruth, Truth
 from components.core.tiles import split_truth, tile_grid
+from components.errors import ParamsError
 from components.params import DatasetParams, PromptParams, TilingParams
-from components.prompting.questions import QUESTIONS, prompt_text, template_of
+from components.prompting.questions import QUESTIONS, TEMPLATES, prompt_text, template_of
 from components.store.samples import truth_columns
 
 Row = dict[str, Any]
@@ -39,19 +41,35 @@ class Asker:
 
     def samples(self, scene: ScenePart) -> Iterator[Row]:
         """One sample a question; of the whole image, or one a tile where the dataset is tiled."""
+        form = self._prompt("{phrase}")
         for question in QUESTIONS[self.dataset.task](scene.row, scene.boxes, scene.asks, self.dataset):
+            self._check_says(form, question.phrase, scene.row["source"])
             message = {"prompt": _message("user", self._prompt(question.phrase))}
-            message |= {"phrase": question.phrase, "prompt_form": self._prompt("{phrase}")}
+            message |= {"phrase": question.phrase, "prompt_form": form}
             one = self._sample(scene.row, question.truth, question.ask) | message
             if self.dataset.tiling is None or not isinstance(question.truth, Truth):
                 yield one
             else:
                 yield from self._tiled(one, scene.row, question.truth, self.dataset.tiling)
 
+    @property
+    def _template(self) -> Path:
+        return template_of(self.dataset, self.params.template, self.grammar)
+
+    @property
+    def _labels(self) -> list[str]:
+        return self.dataset.labels or self.params.labels
+
     def _prompt(self, phrase: str | None) -> str:
-        template = template_of(self.dataset, self.params.template, self.grammar)
-        labels = self.dataset.labels or self.params.labels
-        return prompt_text(template, labels, phrase, self.grammar, self.params.thinking)
+        return prompt_text(self._template, self._labels, phrase, self.grammar, self.params.thinking)
+
+    def _check_says(self, form: str, phrase: str | None, name: str) -> None:
+        """Raises ParamsError where the prompt would not say what is asked about."""
+        if phrase not in (None, self._labels[0]) and "{phrase}" not in form:
+            raise ParamsError(
+                f"{self._template}: has no {{phrase}}, so it cannot ask about {phrase!r:.60}; want "
+                f"{TEMPLATES[self.grammar]}, or another that has it, as datasets.{name}.template"
+            )
 
     def _tiled(self, one: Row, scene: Row, whole: Truth, tiling: TilingParams) -> Iterator[Row]:
         tiles = tile_grid(whole.width_px, whole.height_px, tiling.rows, tiling.columns, tiling.overlap_frac)

@@ -38,9 +38,9 @@ def excess(said: str, true: str) -> float:
     found = _grams(said)
     if not found:
         return 0.0
-    there = _grams(true)
-    repeated = sum(count - max(1, there[gram]) for gram, count in found.items() if count > max(1, there[gram]))
-    return repeated / found.total()
+    repeated = {gram: count for gram, count in found.items() if count > 1}
+    there = _grams(true) if repeated else Counter[str]()
+    return sum(max(0, count - max(1, there[gram])) for gram, count in repeated.items()) / found.total()
 
 
 def _grams(text: str) -> Counter[str]:

@@ -27,6 +27,8 @@ from components.sources.source import (
     ReadOptions,
     corners,
     image_inside,
+    shown,
+    whole_text,
 )
 
 NO_BOX = (float("nan"),) * 4
@@ -46,16 +48,16 @@ class _Boxes:
 def read(root: Path, annotations: Path, options: ReadOptions = DEFAULTS) -> Iterator[RawScene | Note]:
     """The images in the file's order. Raises SourceError that names the file and the entry."""
     del root
-    categories = _categories(annotations)
-    places = {image["id"]: place for place, image in enumerate(_images(annotations))}
+    categories = categories_of(annotations)
+    places = {image["id"]: place for place, image in enumerate(images_of(annotations))}
     boxes = _Boxes()
     yield from _fill(boxes, annotations, places, categories)
     names = tuple(categories.values())
     order = np.argsort(np.asarray(boxes.image), kind="stable")
     bounds = np.searchsorted(np.asarray(boxes.image)[order], np.arange(len(places) + 1))
-    for place, image in enumerate(_images(annotations)):
+    for place, image in enumerate(images_of(annotations)):
         where = f"{annotations}: image {image['id']}"
-        name = _file_name(image, where)
+        name = file_name(image, where)
         if image.get("not_exhaustive_category_ids"):
             unsure = ", ".join(str(categories.get(one, one)) for one in image["not_exhaustive_category_ids"])
             yield Note("flagged", where, f"not every {unsure} is annotated")
@@ -81,24 +83,26 @@ def stream(path: Path, key: str) -> Iterator[Any]:
         raise SourceError(f"{path}: {key} cannot be read as JSON ({reason}); is the file cut or damaged?") from None
 
 
-def _categories(path: Path) -> dict[Any, str]:
+def categories_of(path: Path) -> dict[Any, str]:
+    """ID -> word. Raises SourceError that names the entry."""
     categories: dict[Any, str] = {}
     for index, one in enumerate(stream(path, "categories")):
-        if not isinstance(one, dict) or not _is_id(one.get("id")) or not isinstance(one.get("name"), str):
-            raise SourceError(f"{path}: categories[{index}]: want an object with id and name, got {str(one)[:60]}")
+        if not isinstance(one, dict) or not is_id(one.get("id")) or not isinstance(one.get("name"), str):
+            raise SourceError(f"{path}: categories[{index}]: want an object with id and name, got {shown(one)}")
         if one["id"] in categories:
             raise SourceError(f"{path}: categories[{index}]: the id {one['id']} stands twice")
-        categories[one["id"]] = one["name"]
+        categories[one["id"]] = whole_text(one["name"], f"{path}: categories[{index}]")
     if not categories:
         raise SourceError(f"{path}: has no categories; is this a COCO instances file?")
     return categories
 
 
-def _images(path: Path) -> Iterator[dict[str, Any]]:
+def images_of(path: Path) -> Iterator[dict[str, Any]]:
+    """The images' entries, with an ID and a size each. Raises SourceError that names the entry."""
     seen: set[Any] = set()
     for index, image in enumerate(stream(path, "images")):
-        if not isinstance(image, dict) or not _is_id(image.get("id")):
-            raise SourceError(f"{path}: images[{index}]: want an object with an id, got {str(image)[:60]}")
+        if not isinstance(image, dict) or not is_id(image.get("id")):
+            raise SourceError(f"{path}: images[{index}]: want an object with an id, got {shown(image)}")
         if not all(type(image.get(key)) is int and 0 < image[key] < 10**6 for key in ("width", "height")):
             raise SourceError(f"{path}: image {image['id']}: want width and height in pixels")
         if not isinstance(image.get("not_exhaustive_category_ids", []), list):
@@ -109,11 +113,13 @@ def _images(path: Path) -> Iterator[dict[str, Any]]:
         yield image
 
 
-def _is_id(value: Any) -> bool:
+def is_id(value: Any) -> bool:
+    """Whether it can be an ID."""
     return type(value) in (int, str)
 
 
-def _file_name(image: dict[str, Any], where: str) -> str:
+def file_name(image: dict[str, Any], where: str) -> str:
+    """Its path below the folder of images. Raises SourceError where the image has none."""
     name, url = image.get("file_name"), image.get("coco_url")
     if isinstance(name, str):
         return name
@@ -130,13 +136,13 @@ def _fill(boxes: _Boxes, path: Path, places: dict[Any, int], categories: dict[An
     known = {one: number for number, one in enumerate(categories)}
     for index, entry in enumerate(stream(path, "annotations")):
         if not isinstance(entry, dict):
-            raise SourceError(f"{path}: annotations[{index}]: want an object, got {str(entry)[:60]}")
+            raise SourceError(f"{path}: annotations[{index}]: want an object, got {shown(entry)}")
         where = f"{path}: annotation {entry.get('id', f'[{index}]')}"
         image, category = entry.get("image_id"), entry.get("category_id")
-        if not _is_id(image) or image not in places:
+        if not is_id(image) or image not in places:
             yield Note("skipped", where, f"its image_id {image!r} is none of the images")
             continue
-        if not _is_id(category) or category not in known:
+        if not is_id(category) or category not in known:
             yield Note("skipped", where, f"its category_id {category!r} is none of the categories")
             continue
         crowd, ignore = bool(entry.get("iscrowd", 0)), entry.get("ignore")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 from components.errors import SourceError
+from components.sources.refcoco import INSTANCES, LEAKS, LEAKS_RULE, split_names
 
 FROM_VALIDATION = "the published test split has no annotations: the validation split is tested on"
 
@@ -21,6 +23,12 @@ class Layout:
     labels: tuple[str, ...] | None = None
     note: str = ""
     task: str = "detect"
+    val: tuple[str, ...] = ()
+    """Taken where one of them is there."""
+    leakage: str = "stop"
+    """drop where the published training split is known to hold images of the others."""
+    next_step: str = ""
+    """What is to be done before its images can be read; {name} is the dataset's."""
 
 
 _PEOPLE_ONLY = {"person": "person", "*": "other"}
@@ -50,44 +58,96 @@ LAYOUTS = {
         ("data/test-*.parquet",),
         note="`lookout fetch-images` brings the images",
         task="count",
+        val=("data/validation-*.parquet",),
+        leakage="drop",
+        next_step="lookout fetch-images --dataset {name}",
     ),
     "refcoco": Layout(
-        ("refs(unc).p#train", "refs(umd).p#train"),
-        ("refs(unc).p#testA", "refs(umd).p#test"),
+        ("refs(unc).p", "refs(umd).p", "*.parquet"),  # each file holds every split
+        ("refs(unc).p", "refs(umd).p", "*.parquet"),
         {"*": "object"},
         labels=("object",),
         task="ground",
+        note="val, testA, testB (RefCOCOg: val, test) are all tested on",
+        leakage="drop",
     ),
-    "fox": Layout(("no training split",), ("en_page_ocr.json",), task="read", note="for evaluation, non-commercial"),
-    "image_text": Layout(("train.parquet", "train.jsonl"), ("test.parquet", "test.jsonl"), task="read"),
+    "fox": Layout((), ("en_page_ocr.json", "cn_page_ocr.json"), task="read", note="for evaluation, non-commercial"),
+    "image_text": Layout(
+        ("train.parquet", "train.jsonl"),
+        ("test.parquet", "test.jsonl"),
+        task="read",
+        val=("val.parquet", "val.jsonl"),
+    ),
 }
+EVALUATED = ("val", "testA", "testB", "test")
+"""RefCOCO's splits that are tested on."""
+SHARD = re.compile(r"(.*)-\d{5}-of-(\d{5})(.*)")
+"""data/train-00001-of-00004.parquet: one of the files that a split is cut into."""
 
 
 def find_annotations(kind: str, root: Path, splits: tuple[str, ...]) -> dict[str, str | list[str]]:
     """Each split's annotations, relative to the root. Raises SourceError: what was looked for, and what lies there."""
     layout, found = LAYOUTS[kind], dict[str, str | list[str]]()
     for split in splits:
-        candidates = layout.train if split == "train" else layout.test
+        candidates = {"train": layout.train, "val": layout.val, "test": layout.test}[split]
         matches = next((match for name in candidates if (match := _matching(root, name))), [])
+        if not matches and split == "val":
+            continue
         if not matches:
-            there = ", ".join(sorted(path.name for path in islice(root.iterdir(), 12))) or "nothing"
-            looked = " or ".join(candidates)
-            raise SourceError(
-                f"{root} does not look like {kind}: looked for {looked} (the {split} annotations), there lies {there}; "
-                f"name the files with --split {split}=FILE"
-            )
-        if len(matches) > 1:
-            names = ", ".join(path.name for path in matches)
-            raise SourceError(f"{root}: {names} could all be the {split} annotations; choose with --split {split}=FILE")
-        found[split] = _sequences(matches[0], root) if kind == "uavdt" else matches[0].relative_to(root).as_posix()
+            raise SourceError(_nothing_found(kind, root, split, candidates))
+        if kind == "uavdt":
+            found[split] = _sequences(_only(matches, root, split), root)
+        elif kind == "refcoco":
+            found[split] = _references(matches, root, split)
+        elif len(matches) > 1 and _are_shards(matches):
+            found[split] = [path.relative_to(root).as_posix() for path in matches]
+        else:
+            found[split] = _only(matches, root, split).relative_to(root).as_posix()
     return found
 
 
-def _matching(root: Path, name: str) -> list[Path]:
-    """The files of that pattern, each with the split that stands behind its #."""
-    pattern, mark, split = name.partition("#")
-    found = [root / pattern] if (root / pattern).exists() else sorted(root.glob(pattern))
-    return [path.with_name(f"{path.name}{mark}{split}") for path in found]
+def _matching(root: Path, pattern: str) -> list[Path]:
+    return [root / pattern] if (root / pattern).exists() else sorted(root.glob(pattern))
+
+
+def _nothing_found(kind: str, root: Path, split: str, candidates: tuple[str, ...]) -> str:
+    if not candidates:
+        return f"{kind} has no {split} annotations ({LAYOUTS[kind].note}): add it with --role eval"
+    there = ", ".join(sorted(path.name for path in islice(root.iterdir(), 12))) or "nothing"
+    rule = f" (rule {LEAKS_RULE}: {LEAKS} is not taken)" if kind == "refcoco" and (root / LEAKS).exists() else ""
+    return (
+        f"{root} does not look like {kind}: looked for {' or '.join(candidates)} (the {split} annotations), there lies "
+        f"{there}{rule}; name the files with --split {split}=FILE"
+    )
+
+
+def _only(matches: list[Path], root: Path, split: str) -> Path:
+    if len(matches) > 1:
+        names = ", ".join(path.name for path in matches)
+        raise SourceError(f"{root}: {names} could all be the {split} annotations; choose with --split {split}=FILE")
+    return matches[0]
+
+
+def _are_shards(matches: list[Path]) -> bool:
+    """Whether they are the files that one split is cut into: the same name, a number each."""
+    names = [SHARD.fullmatch(path.name) for path in matches]
+    return len({name and name.group(1, 2, 3) for name in names}) == 1 and None not in names
+
+
+def _references(files: list[Path], root: Path, split: str) -> list[str]:
+    """RefCOCO's entries file#split: train, or all that is tested on. Raises SourceError that names the splits found."""
+    if not (root / INSTANCES).exists():
+        raise SourceError(f"{root / INSTANCES} is not there: the raw COCO annotations say where each thing is")
+    there = [(path.relative_to(root).as_posix(), name) for path in files for name in split_names(path)]
+    wanted = ("train",) if split == "train" else EVALUATED
+    found = [f"{path}#{name}" for one in wanted for path, name in there if name == one]
+    if not found:
+        names = ", ".join(dict.fromkeys(name for _, name in there)) or "none"
+        raise SourceError(
+            f"{root}: {', '.join(path.name for path in files)} has the splits {names}, for {split} want "
+            f"{' or '.join(wanted)}; choose with --split {split}=FILE#SPLIT"
+        )
+    return found
 
 
 def _sequences(attributes: Path, root: Path) -> list[str]:

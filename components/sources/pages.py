@@ -12,7 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import SourceError
-from components.sources.source import DEFAULTS, RawAsk, RawScene, ReadOptions, image_inside, text_lines
+from components.sources.parquet import parquet_rows
+from components.sources.source import (
+    DEFAULTS,
+    RawAsk,
+    RawScene,
+    ReadOptions,
+    image_inside,
+    shown,
+    text_lines,
+    whole_text,
+)
 
 FOX_IMAGES = {"en": "en_pdf_png", "cn": "cn_pdf_png"}
 IMAGES = "images"
@@ -42,16 +52,18 @@ def read_fox(root: Path, annotations: Path, options: ReadOptions = DEFAULTS) -> 
 def read_rows(root: Path, annotations: Path, options: ReadOptions = DEFAULTS) -> Iterator[RawScene]:
     """The pages of one Parquet or JSON Lines file, in its order. Raises SourceError that names the row."""
     del root
-    rows = _parquet(annotations) if annotations.suffix == ".parquet" else _json_lines(annotations)
+    rows = (
+        parquet_rows(annotations, ("image", "text")) if annotations.suffix == ".parquet" else _json_lines(annotations)
+    )
     for where, row in rows:
         yield _scene(annotations, row.get("image"), row.get("text"), options.images or IMAGES, where)
 
 
 def _scene(annotations: Path, image: Any, text: Any, folder: str, where: str) -> RawScene:
     if not isinstance(image, str) or not isinstance(text, str):
-        raise SourceError(f"{where}: want an image's name and its text, got {str(image)[:40]!r} and {str(text)[:40]!r}")
+        raise SourceError(f"{where}: want an image's name and its text, got {shown(image)} and {shown(text)}")
     path = image_inside(folder, image, where)
-    return RawScene(f"{annotations.stem}/{image}", path, (), where, asks=(RawAsk(where, text=text),))
+    return RawScene(f"{annotations.stem}/{image}", path, (), where, asks=(RawAsk(where, text=whole_text(text, where)),))
 
 
 def _json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -64,21 +76,3 @@ def _json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         if not isinstance(row, dict):
             raise SourceError(f"{where}: want an object with image and text, got {line[:60]}")
         yield where, row
-
-
-def _parquet(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        file = pq.ParquetFile(path)
-        missing = [name for name in ("image", "text") if name not in file.schema_arrow.names]
-        if missing:
-            raise SourceError(f"{path}: has no column {missing[0]}; it has {', '.join(file.schema_arrow.names)}")
-        number = 0
-        for batch in file.iter_batches(batch_size=256, columns=["image", "text"]):
-            for row in batch.to_pylist():
-                yield f"{path}: row {number}", row
-                number += 1
-    except (pa.ArrowException, OSError) as error:
-        raise SourceError(f"{path}: cannot be read as Parquet ({' '.join(str(error).split())[:120]})") from None

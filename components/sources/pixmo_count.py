@@ -6,7 +6,6 @@ stand in several rows, each with a question of its own. A row whose image has no
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import SourceError
-from components.sources.source import DEFAULTS, Note, RawAsk, RawScene, ReadOptions
+from components.sources.parquet import parquet_rows
+from components.sources.source import DEFAULTS, LARGEST, Note, RawAsk, RawScene, ReadOptions, is_number, shown
 
-COLUMNS = ("image_sha256", "count", "label", "points")
+COLUMNS = ("image_sha256", "count", "label")
 IMAGES = "images"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 MOST_COUNT = 1_000_000
@@ -50,57 +50,46 @@ def read(root: Path, annotations: Path, options: ReadOptions = DEFAULTS) -> Iter
 
 def rows(annotations: Path) -> Iterator[CountRow]:
     """Every row of a Parquet file, in batches. Raises SourceError that names file and row."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        file = pq.ParquetFile(annotations)
-        missing = [name for name in COLUMNS if name not in file.schema_arrow.names and name != "points"]
-        if missing:
-            raise SourceError(f"{annotations}: has no column {missing[0]}; is this PixMo-Count's Parquet?")
-        wanted = [name for name in (*COLUMNS, "image_url") if name in file.schema_arrow.names]
-        number = 0
-        for batch in file.iter_batches(batch_size=1024, columns=wanted):
-            for row in batch.to_pylist():
-                yield _row(row, f"{annotations}: row {number}")
-                number += 1
-    except (pa.ArrowException, OSError) as error:
-        raise SourceError(f"{annotations}: cannot be read as Parquet ({' '.join(str(error).split())[:120]})") from None
+    for where, row in parquet_rows(annotations, COLUMNS, ("points", "image_url")):
+        yield _row(row, where)
 
 
 def _row(row: dict[str, Any], where: str) -> CountRow:
-    digest, count, label = row["image_sha256"], row["count"], row["label"]
+    digest, count, label, url = row["image_sha256"], row["count"], row["label"], row.get("image_url")
     if not isinstance(digest, str) or not _SHA256.fullmatch(digest):
-        raise SourceError(f"{where}: image_sha256 is {str(digest)[:70]!r}, want 64 hexadecimal digits")
-    if not isinstance(count, int) or not 0 <= count <= MOST_COUNT:
-        raise SourceError(f"{where}: count is {count!r}, want a number of things")
+        raise SourceError(f"{where}: image_sha256 is {shown(digest, 70)}, want 64 hexadecimal digits")
+    if type(count) is not int or not 0 <= count <= MOST_COUNT:
+        raise SourceError(f"{where}: count is {shown(count)}, want a whole number of things")
     if not isinstance(label, str) or not label.strip():
-        raise SourceError(f"{where}: label is {label!r}, want the word for what is counted")
+        raise SourceError(f"{where}: label is {shown(label)}, want the word for what is counted")
+    if url is not None and not isinstance(url, str):
+        raise SourceError(f"{where}: image_url is {shown(url)}, want text")
     points = _points(row.get("points"), where)
     if points is not None and len(points) != count:
         if points:
             raise SourceError(f"{where}: {len(points)} points for a count of {count}; is the row damaged?")
         points = None  # the evaluation splits: an empty list where there are no points
-    return CountRow(where, digest, row.get("image_url"), RawAsk(where, label.strip(), count=count, points=points))
+    return CountRow(where, digest, url, RawAsk(where, label.strip(), count=count, points=points))
 
 
 def _points(value: Any, where: str) -> tuple[tuple[float, float], ...] | None:
     """x y pairs of a list of structs or of a struct of lists, as different writers have it."""
     if value is None or value == {"x": None, "y": None}:
         return None
-    entries: list[Any] = value if isinstance(value, list) else _together(value, where)
-    pairs = [(one["x"], one["y"]) for one in entries]
-    if not all(isinstance(part, float | int) and math.isfinite(part) for pair in pairs for part in pair):
-        raise _bad(value, where)
-    return tuple((float(x), float(y)) for x, y in pairs)
+    pairs = _together(value) if isinstance(value, dict) else value
+    if not isinstance(pairs, list) or not all(_is_point(one) for one in pairs):
+        raise SourceError(f"{where}: points are {shown(value)}, want pairs of finite numbers x and y below 1e9")
+    return tuple((float(one["x"]), float(one["y"])) for one in pairs)
 
 
-def _together(value: dict[str, Any], where: str) -> list[dict[str, Any]]:
+def _together(value: dict[str, Any]) -> list[dict[str, Any]] | None:
     x, y = value.get("x"), value.get("y")
     if not isinstance(x, list) or not isinstance(y, list) or len(x) != len(y):
-        raise _bad(value, where)
+        return None
     return [{"x": one, "y": other} for one, other in zip(x, y, strict=True)]
 
 
-def _bad(value: Any, where: str) -> SourceError:
-    return SourceError(f"{where}: points are {str(value)[:60]}, want pairs of finite numbers x and y")
+def _is_point(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    return all(is_number(value.get(axis)) and abs(value[axis]) < LARGEST for axis in ("x", "y"))

@@ -12,16 +12,34 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from components.errors import SourceError
-from components.sources.coco import stream
+from components.sources.coco import categories_of, file_name, images_of, stream
+from components.sources.parquet import parquet_rows
 from components.sources.plain_pickle import read_plain_pickle
-from components.sources.source import DEFAULTS, Corners, RawAsk, RawBox, RawScene, ReadOptions, corners, image_inside
+from components.sources.source import (
+    DEFAULTS,
+    Corners,
+    RawAsk,
+    RawBox,
+    RawScene,
+    ReadOptions,
+    corners,
+    image_inside,
+    shown,
+    whole_text,
+)
 
 INSTANCES = "instances.json"
 IMAGES = "train2014"
 LEAKS = "refs(google).p"
+LEAKS_RULE = "refcocog-google"
+NEEDED = ("split", "image_id", "ann_id", "sentences")
+MORE = ("ref_id", "category_id", "bbox")
+OTHER = "object"
+"""What a thing is called whose category instances.json does not have."""
+LARGEST_ID = 1 << 63
 TOLERANCE_PX = 1.0
 """Converters round."""
 
@@ -30,7 +48,8 @@ TOLERANCE_PX = 1.0
 class _Instances:
     """What refs need of instances.json, by ID."""
 
-    boxes: dict[int, Corners]
+    boxes: dict[int, tuple[int, Corners]]
+    """the image's ID, the box"""
     images: dict[int, tuple[str, int, int]]
     """file name, width, height"""
     categories: dict[int, str]
@@ -55,12 +74,11 @@ def read(root: Path, annotations: Path, options: ReadOptions = DEFAULTS) -> Iter
         raise SourceError(f"{annotations}: want a file and its split, like refs(unc).p#train")
     path = annotations.with_name(name)
     if name == LEAKS:
-        raise SourceError(f"{path}: rule refcocog-google: its splits share images; take refs(umd).p")
+        raise SourceError(f"{path}: rule {LEAKS_RULE}: its splits share images; take refs(umd).p")
     instances = _instances(path.with_name(INSTANCES))
     images: dict[int, _Image] = {}
-    for number, ref in enumerate(_refs(path)):
-        if ref.get("split") == split:
-            _add(images, ref, instances, f"{path}: ref {ref.get('ref_id', f'[{number}]')}")
+    for where, ref in _refs(path, split):
+        _add(images, ref, instances, where)
     if not images:
         raise SourceError(f"{path}: no reference is of the split {split!r}")
     for identity, image in images.items():
@@ -70,63 +88,84 @@ def read(root: Path, annotations: Path, options: ReadOptions = DEFAULTS) -> Iter
         yield RawScene(f"{split}/{identity}", place, boxes, image.where, (width, height), asks)
 
 
-def _refs(path: Path) -> Iterator[dict[str, Any]]:
-    rows = _parquet_rows(path) if path.suffix == ".parquet" else read_plain_pickle(path)
-    if isinstance(rows, dict | str | bytes) or not hasattr(rows, "__iter__"):
+def split_names(path: Path) -> list[str]:
+    """The splits that a file of references has, in the order of their first one. Raises SourceError."""
+    return list(dict.fromkeys(ref["split"] for _, ref in _refs(path) if isinstance(ref.get("split"), str)))
+
+
+def _refs(path: Path, split: str | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Place and row of each reference, of one split or of all."""
+    if path.suffix == ".parquet":
+        wanted = parquet_rows(path, ("split",)) if split is None else parquet_rows(path, NEEDED, MORE, ("split", split))
+        yield from ((_place(path, row, where), row) for where, row in wanted)
+        return
+    rows = read_plain_pickle(path)
+    if not isinstance(rows, list | tuple):
         raise SourceError(f"{path}: holds {type(rows).__name__}, want a list of references")
     for number, row in enumerate(rows):
         if not isinstance(row, dict):
             raise SourceError(f"{path}: reference {number} is {type(row).__name__}, want a mapping")
-        yield row
+        if split is None or row.get("split") == split:
+            yield _place(path, row, f"{path}: ref [{number}]"), row
 
 
-def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+def _place(path: Path, ref: dict[str, Any], otherwise: str) -> str:
+    """Where a reference stands: by its ID, where it has one."""
+    identity = ref.get("ref_id")
+    return f"{path}: ref {identity}" if _is_id(identity) else otherwise
 
-    wanted = ("ref_id", "ann_id", "image_id", "category_id", "split", "sentences", "bbox")
-    try:
-        file = pq.ParquetFile(path)
-        columns = [name for name in wanted if name in file.schema_arrow.names]
-        for batch in file.iter_batches(batch_size=2048, columns=columns):
-            yield from batch.to_pylist()
-    except (pa.ArrowException, OSError) as error:
-        raise SourceError(f"{path}: cannot be read as Parquet ({' '.join(str(error).split())[:120]})") from None
+
+def _is_id(value: Any) -> TypeGuard[int]:
+    return type(value) is int and abs(value) < LARGEST_ID
 
 
 def _add(images: dict[int, _Image], ref: dict[str, Any], instances: _Instances, where: str) -> None:
     """One reference: its box once, a question a sentence."""
-    identity, annotation = ref.get("image_id"), ref.get("ann_id")
-    if identity not in instances.images or annotation not in instances.boxes:
+    identity, annotation, category = ref.get("image_id"), ref.get("ann_id"), ref.get("category_id")
+    if not _is_id(identity) or not _is_id(annotation):
+        raise SourceError(
+            f"{where}: image_id is {shown(identity)} and ann_id {shown(annotation)}, want two whole numbers"
+        )
+    of_image, box = instances.boxes.get(annotation, (None, None))
+    if box is None or of_image != identity or identity not in instances.images:
         raise SourceError(
             f"{where}: {INSTANCES} has no image {identity} with annotation {annotation}; is it another's?"
         )
-    box = instances.boxes[annotation]
     _check_column(ref.get("bbox"), box, where)
     image = images.setdefault(identity, _Image(where))
     if annotation not in image.places:
         image.places[annotation] = len(image.boxes)
-        image.boxes.append(RawBox(instances.categories.get(ref.get("category_id", -1), "object"), False, box))
+        image.boxes.append(RawBox(_category(instances, category), False, box))
     for text in _sentences(ref.get("sentences"), where):
         image.asks.append(RawAsk(where, text, image.places[annotation]))
+
+
+def _category(instances: _Instances, category: Any) -> str:
+    return instances.categories.get(category, OTHER) if _is_id(category) else OTHER
 
 
 def _check_column(column: Any, box: Corners, where: str) -> None:
     """A bbox column must be x1 y1 x2 y2 of the raw annotation."""
     if column is None:
         return
-    if isinstance(column, str):
-        column = json.loads(column)
-    if len(column) == 4 and all(abs(one - other) <= TOLERANCE_PX for one, other in zip(column, box, strict=True)):
+    try:
+        numbers = json.loads(column) if isinstance(column, str) else column
+    except (ValueError, RecursionError):
+        numbers = None
+    x, y, right, bottom = corners(numbers, f"{where}: bbox")  # read as x y w h, so that its four numbers are checked
+    stated = (x, y, right - x, bottom - y)
+    if _same(stated, box):
         return
     x1, y1, x2, y2 = box
-    sides = (x1, y1, x2 - x1, y2 - y1)
-    swapped = len(column) == 4 and all(abs(a - b) <= TOLERANCE_PX for a, b in zip(column, sides, strict=True))
-    why = "it is x y w h" if swapped else "it is another annotation's"
+    why = "it is x y w h" if _same(stated, (x1, y1, x2 - x1, y2 - y1)) else "it is another annotation's"
     raise SourceError(
-        f"{where}: bbox is {[round(float(one), 1) for one in column]}, the raw annotation's x1 y1 x2 y2 is "
+        f"{where}: bbox is {[round(one, 1) for one in stated]}, the raw annotation's x1 y1 x2 y2 is "
         f"{[round(one, 1) for one in box]}: {why}"
     )
+
+
+def _same(one: Corners, other: Corners) -> bool:
+    return all(abs(a - b) <= TOLERANCE_PX for a, b in zip(one, other, strict=True))
 
 
 def _sentences(value: Any, where: str) -> list[str]:
@@ -134,10 +173,10 @@ def _sentences(value: Any, where: str) -> list[str]:
     for one in value if isinstance(value, list | tuple) else ():
         text = one.get("sent") or one.get("raw") if isinstance(one, dict) else one
         if not isinstance(text, str) or not text.strip():
-            raise SourceError(f"{where}: a sentence is {str(one)[:60]!r}, want words")
-        found.append(" ".join(text.split()))
+            raise SourceError(f"{where}: a sentence is {shown(one)}, want words")
+        found.append(" ".join(whole_text(text, where).split()))
     if not found:
-        raise SourceError(f"{where}: has no sentences")
+        raise SourceError(f"{where}: has no sentences, got {shown(value)}; want a list of them")
     return found
 
 
@@ -151,12 +190,13 @@ def _instances(path: Path) -> _Instances:
 @lru_cache(maxsize=1)
 def _read_instances(path: Path, changed: int) -> _Instances:
     del changed  # a key of the cache
-    boxes = {
-        int(one["id"]): corners(one.get("bbox"), f"{path}: annotation {one['id']}")
-        for one in stream(path, "annotations")
-    }
+    boxes: dict[int, tuple[int, Corners]] = {}
+    for index, one in enumerate(stream(path, "annotations")):
+        if not isinstance(one, dict) or not _is_id(one.get("id")) or not _is_id(one.get("image_id")):
+            raise SourceError(f"{path}: annotations[{index}]: want an object with id and image_id, got {shown(one)}")
+        boxes[one["id"]] = (one["image_id"], corners(one.get("bbox"), f"{path}: annotation {one['id']}"))
     images = {
-        int(one["id"]): (str(one["file_name"]), int(one["width"]), int(one["height"])) for one in stream(path, "images")
+        one["id"]: (file_name(one, f"{path}: image {one['id']}"), one["width"], one["height"])
+        for one in images_of(path)
     }
-    categories = {int(one["id"]): str(one["name"]) for one in stream(path, "categories")}
-    return _Instances(boxes, images, categories)
+    return _Instances(boxes, images, categories_of(path))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import reprlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from components.errors import SourceError
 
+MOST_NAME_BYTES = 255
+"""What a file system takes for one part of a path."""
 BOM = b"\xef\xbb\xbf"
 LARGEST = 1e9
 Corners = tuple[float, float, float, float]
@@ -108,15 +110,16 @@ def text_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 def corners(value: Any, where: str) -> Corners:
     """x y w h -> x1 y1 x2 y2. What is not four finite numbers is refused; odd sizes are validation's business."""
-    if not isinstance(value, (list, tuple)) or len(value) != 4 or not all(map(_is_number, value)):
-        raise SourceError(f"{where}: got {str(value)[:60]}, want four numbers x y w h")
-    if not all(math.isfinite(part) and abs(part) < LARGEST for part in value):
-        raise SourceError(f"{where}: got {str(value)[:60]}, want finite numbers below 1e9")
+    if not isinstance(value, (list, tuple)) or len(value) != 4 or not all(map(is_number, value)):
+        raise SourceError(f"{where}: got {shown(value)}, want four numbers x y w h")
+    if not all(abs(part) < LARGEST for part in value):  # NaN is not below it either
+        raise SourceError(f"{where}: got {shown(value)}, want finite numbers below 1e9")
     x, y, width, height = (float(part) for part in value)
     return x, y, x + width, y + height
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether it is an int or a float; true and false are none."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -128,9 +131,33 @@ def numbers(texts: list[str], where: str) -> list[float]:
         raise SourceError(f"{where}: got {' '.join(texts)[:60]!r}, want numbers") from None
 
 
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 60
+
+
+def shown(value: Any, most: int = 60) -> str:
+    """A value from outside as a sentence shows it: one line, short, however deep or large the value is."""
+    try:
+        return _SHORT.repr(value)[:most]
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        return f"a huge {type(value).__name__}"
+
+
+def whole_text(text: str, where: str) -> str:
+    """The text. Raises SourceError where it holds half of a surrogate pair, which no file and no tokenizer can take."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        half = f"U+{ord(text[error.start]):04X}"
+        raise SourceError(f"{where}: {text[:40]!r} holds {half}, half of a character; is the text damaged?") from None
+    return text
+
+
 def image_inside(folder: str, name: str, where: str) -> str:
     """The image's path relative to the dataset's root. Raises SourceError where the name would leave the folder."""
-    path = PurePosixPath(name)
+    path = PurePosixPath(whole_text(name, where))
+    if any(len(part.encode()) > MOST_NAME_BYTES for part in path.parts):
+        raise SourceError(f"{where}: the image name {name[:40]!r}... is longer than a file's name can be")
     if not name or path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name or name in {".", "/"}:
         raise SourceError(f"{where}: the image name {name[:80]!r} leaves the folder {folder}; want a plain file name")
     return (PurePosixPath(folder) / path).as_posix()

@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -18,7 +18,7 @@ from components.params import DatasetParams, Split, load_params
 from components.sources import SOURCES
 from components.sources.image_cache import ImageCache
 from components.sources.images import IMAGE_SUFFIXES, ImageFacts, inspect_image
-from components.sources.source import Corners, Note, OnceOnly, RawScene, ReadOptions
+from components.sources.source import Corners, Note, OnceOnly, RawAsk, RawScene, ReadOptions
 from components.stages import progress, run_stage
 from components.store.atomic import atomic_folder
 from components.store.schemas import ASKS, BOXES, NOTES, SCENES
@@ -26,6 +26,7 @@ from components.store.tables import TableWriter, open_table_writer
 
 log = logging.getLogger("lookout.ingest")
 BATCH = 512
+OF_ASK = tuple(field.name for field in fields(RawAsk))
 
 
 def run(name: str, out: Path, params: DatasetParams) -> None:
@@ -58,7 +59,10 @@ def run(name: str, out: Path, params: DatasetParams) -> None:
                 name, split, images, people, asked, noted,
             )  # fmt: skip
             if not images:
-                raise SourceError(f"{root}: {params.files(split)} hold no image at all; are they the right files?")
+                raise SourceError(
+                    f"{root}: {', '.join(params.files(split))} hold no image at all, {noted} rows were skipped; are "
+                    "they the right files, and are the images there? (of a dataset of URLs: lookout fetch-images)"
+                )
         notes.write(_orphans(root, named))
 
 
@@ -140,7 +144,10 @@ def _scene_row(name: str, split: str, scene: RawScene, facts: dict[str, Any]) ->
 
 def _ask_rows(split: str, scene: RawScene) -> list[dict[str, Any]]:
     place = {"scene_id": scene.scene_id, "split": split}
-    return [place | {"ask_index": index} | asdict(ask) for index, ask in enumerate(scene.asks)]
+    return [
+        place | {"ask_index": index} | {name: getattr(ask, name) for name in OF_ASK}  # asdict copies every point
+        for index, ask in enumerate(scene.asks)
+    ]
 
 
 def _write_boxes(writer: TableWriter, split: str, batch: list[RawScene]) -> None:

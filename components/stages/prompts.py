@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from components.params import DatasetParams, PromptParams, load_params
 from components.prompting.budget import person_heights, pixels_factor, token_budget
 from components.prompting.choice import chosen
 from components.prompting.leakage import HeldOut, check_leaks
-from components.prompting.questions import grammar_of, template_of
+from components.prompting.questions import ASKS_FOR, grammar_of, template_of
 from components.prompting.samples import Asker, ScenePart
 from components.stages import progress, run_stage
 from components.store.atomic import write_json
@@ -29,6 +30,9 @@ Row = dict[str, Any]
 SPLIT_FILES = {"train": ("sft", "grpo"), "val": ("val",), "test": ("test",)}
 MOST_SMALL = 0.01
 TOO_LONG = "gold answer too long"
+NO_POINTS = "a count without points cannot teach to point (answer: number in its entry can do without)"
+CONTROL = re.compile(r"<\|\w+\|>")
+"""What a text from outside must not hold: the tokenizer would read it as an image, or as the end."""
 ROLES = {"train": {"train"}, "eval": {"val", "test"}, "both": {"train", "val", "test"}}
 
 
@@ -41,23 +45,15 @@ def run(base: Path, out: Path, datasets: dict[str, DatasetParams], params: Promp
     held_out, leaks = _held_out(datasets), dict[str, Counter[str]]()
     for name, dataset in datasets.items():
         asker = Asker(dataset, grammar_of(name, dataset), processor, params)
-        leaks[name] = Counter()
-        for scene in _scenes(name, ROLES[dataset.role]):
-            rule = held_out.rule(scene.row) if scene.row["split"] == "train" else None
-            if rule is None:
-                samples[scene.row["split"]] += asker.samples(scene)
-            else:
-                leaks[name][rule] += 1
+        found, leaks[name] = _samples(name, asker, held_out)
+        for split, rows in found.items():
+            samples[split] += rows
         check_leaks(name, leaks[name], dataset.leakage == "drop")
     fitting, refusals = _fitting(samples, params)
     summary = _summary(samples, refusals, datasets, params)
     summary["left_out_as_held_out"] = {name: dict(sorted(found.items())) for name, found in leaks.items() if found}
     if not fitting["train"] or not fitting["test"]:
-        raise DataError(
-            f"no sample is left for training or test: {summary['refused_too_long']} have gold answers of more than "
-            f"prompts.max_completion_tokens {params.max_completion_tokens}; {summary['gold_tokens']['p99']} keeps 99 %"
-            f"{''.join(f'; {count} of {split}: {reason}' for split, reason, count in _unanswerable(summary))}"
-        )
+        raise DataError(_nothing_left(summary, params.max_completion_tokens))
     weights = {name: dataset.sampling_weight for name, dataset in datasets.items()}
     caps = {name: dataset.max_samples for name, dataset in datasets.items()}
     for split, rows in fitting.items():
@@ -69,6 +65,28 @@ def run(base: Path, out: Path, datasets: dict[str, DatasetParams], params: Promp
             write_table(out / f"{file}.parquet", PROMPTS, kept)
     write_json(out / "summary.json", summary)
     _log(summary)
+
+
+def _samples(name: str, asker: Asker, held_out: HeldOut) -> tuple[dict[str, list[Row]], Counter[str]]:
+    """One dataset's samples by split, and how many training images are held out, by rule.
+
+    Raises DataError where its images come without what its task asks for.
+    """
+    samples: dict[str, list[Row]] = {"train": [], "val": [], "test": []}
+    leaks, images, dataset = Counter[str](), 0, asker.dataset
+    for scene in _scenes(name, ROLES[dataset.role]):
+        rule = held_out.rule(scene.row) if scene.row["split"] == "train" else None
+        if rule is None:
+            images += 1
+            samples[scene.row["split"]] += asker.samples(scene)
+        else:
+            leaks[rule] += 1
+    if images and not any(samples.values()):
+        raise DataError(
+            f"datasets.{name}: its task {dataset.task} asks for {ASKS_FOR[dataset.task]}, which none of its {images} "
+            f"images has; is {dataset.format} the right format for that task?"
+        )
+    return samples, leaks
 
 
 def _fitting(
@@ -91,12 +109,23 @@ def _refusal(row: Row, split: str, params: PromptParams) -> str | None:
     """Why a sample is not taken; None where it is."""
     if row["gold_tokens"] > params.max_completion_tokens:
         return TOO_LONG
-    if row["completion"] is None:  # it can still be counted and scored by its number
-        return "a count without points cannot teach to point" if split == "train" else None
-    failure = read_sample(row["completion"][0]["content"], row)
+    gold = row["completion"][0]["content"] if row["completion"] else None
+    if CONTROL.search(f"{row['phrase'] or ''} {gold or ''}"):
+        return "it holds a control token of the model, like <|image_pad|>"
+    if gold is None:  # it can still be counted and scored by its number
+        return NO_POINTS if split == "train" else None
+    failure = read_sample(gold, row)
     if isinstance(failure, ParseFailure):
         return f"its own answer cannot be read ({failure.reason}): does it hold a tag of the grammar?"
     return None
+
+
+def _nothing_left(summary: Row, limit: int) -> str:
+    reasons = [f"{count} of {split}: {reason}" for split, reason, count in _unanswerable(summary)]
+    for split, count in summary["refused_too_long"].items():
+        keeps = summary["gold_tokens"]["limit_that_keeps_99_percent"]
+        reasons.append(f"{count} of {split}: {TOO_LONG} for prompts.max_completion_tokens {limit} ({keeps} keeps 99 %)")
+    return f"no sample is left for training or test: {'; '.join(reasons) or 'no dataset has images for both'}"
 
 
 def _unanswerable(summary: Row) -> list[tuple[str, str, int]]:

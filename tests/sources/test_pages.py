@@ -66,6 +66,24 @@ def test_what_is_no_page_is_named(tmp_path: Path, content: Any, sentence: str) -
         read("fox", fox(tmp_path, content))
 
 
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [
+        ({"image": "a.png", "text": "\ud800"}, r"t\.jsonl:1: '\\ud800' holds U\+D800, half of a character"),
+        ({"image": "\udfff.png", "text": "x"}, r"t\.jsonl:1: .* holds U\+DFFF, half of a character"),
+        (
+            {"image": "a" * 300, "text": "x"},
+            r"t\.jsonl:1: the image name 'a+'\.\.\. is longer than a file's name can be",
+        ),
+        ({"image": ["a"], "text": 10**400}, r"t\.jsonl:1: want an image's name and its text, got \['a'\] and 1000"),
+    ],
+)
+def test_what_no_file_and_no_tokenizer_can_take_is_one_sentence(tmp_path: Path, row: Any, sentence: str) -> None:
+    (tmp_path / "t.jsonl").write_text(json.dumps(row) + "\n")
+    with pytest.raises(SourceError, match=sentence):
+        read("image_text", tmp_path / "t.jsonl")
+
+
 def test_a_broken_row_is_named(tmp_path: Path) -> None:
     (tmp_path / "t.jsonl").write_text('{"image": "a.png", "text": "x"}\n{"image": "b.png"}\n')
     with pytest.raises(SourceError, match=r"t\.jsonl:2: want an image's name and its text"):

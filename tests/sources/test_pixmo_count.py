@@ -101,6 +101,8 @@ def test_a_row_whose_image_was_not_fetched_is_noted(tmp_path: Path) -> None:
         (row("0" * 64, PAIRS, count=3), "row 1: 2 points for a count of 3"),
         (row("0" * 64, PAIRS, label="  "), "row 1: label is '  '"),
         (row("0" * 64, [{"x": 1.0, "y": float("nan")}, PAIRS[0]]), "row 1: points are"),
+        (row("0" * 64, [{"x": 1.0, "y": 1e300}, PAIRS[0]]), "row 1: points are .* below 1e9"),
+        (row("0" * 64, [{"x": 1.0}, PAIRS[0]]), "row 1: points are"),
     ],
 )
 def test_a_bad_row_is_one_sentence(tmp_path: Path, bad: dict[str, Any], sentence: str) -> None:
@@ -115,6 +117,40 @@ def test_a_file_that_is_no_parquet_or_lacks_a_column_is_one_sentence(tmp_path: P
         list(read(tmp_path, tmp_path / "data/train-0.parquet"))
     with pytest.raises(SourceError, match="has no column count"):
         found(tmp_path, [{"image_sha256": "0" * 64, "label": "x"}])
+
+
+NOT_UTF8 = pa.StringArray.from_buffers(1, pa.py_buffer(b"\0\0\0\0\1\0\0\0"), pa.py_buffer(b"\xff"))
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "sentence"),
+    [
+        ("points", [[[1.0, 2.0]]], "points are"),
+        ("points", ["two"], "points are 'two'"),
+        ("points", [{"x": [1.0], "y": [1.0, 2.0]}], "points are"),
+        ("points", [{"x": 1.0, "y": 2.0}], "points are"),
+        ("count", [1.0], "count is 1.0, want a whole number"),
+        ("count", [True], "count is True, want a whole number"),
+        ("count", [2**62], "count is 4611686018427387904"),
+        ("image_url", [7], "image_url is 7, want text"),
+        ("image_sha256", [b"\xff"], "image_sha256 is b'"),
+        ("label", NOT_UTF8, "cannot be read as Parquet .*utf-8"),
+    ],
+)
+def test_a_column_of_an_odd_type_is_one_sentence(tmp_path: Path, column: str, values: Any, sentence: str) -> None:
+    good = row("0" * 64, PAIRS[:1])
+    path = write(tmp_path, [good])
+    pq.write_table(pa.table({key: [value] for key, value in good.items()} | {column: values}), path)
+    with pytest.raises(SourceError, match=sentence):
+        list(read(tmp_path, path))
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1" + b"\xff" * 40 + b"PAR1"])
+def test_an_empty_or_cut_file_is_one_sentence(tmp_path: Path, content: bytes) -> None:
+    path = write(tmp_path, [row("0" * 64, PAIRS)])
+    path.write_bytes(content)
+    with pytest.raises(SourceError, match="cannot be read as Parquet"):
+        list(read(tmp_path, path))
 
 
 def drawn(root: Path) -> DatasetParams:

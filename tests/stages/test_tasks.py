@@ -134,9 +134,17 @@ def test_a_task_that_no_weighted_reward_judges_is_one_sentence(params: Params) -
         check_rewards(only, ["text", "points"])
 
 
-def test_answers_in_other_words_than_the_tasks_leave_no_sample(params: Params, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no sample is left for training or test"):
-        asked(params, tmp_path, {}, crowd={"task": "read"})
+@pytest.mark.parametrize(
+    ("task", "what"), [("ground", "asks for sentences with a box each"), ("read", "asks for texts")]
+)
+def test_a_dataset_without_what_its_task_asks_for_is_one_sentence(
+    params: Params, tmp_path: Path, task: str, what: str
+) -> None:
+    sentence = (
+        f"datasets.crowd: its task {task} {what}, which none of its 44 images has; is crowdhuman the right format"
+    )
+    with pytest.raises(DataError, match=sentence):
+        asked(params, tmp_path, {}, crowd={"task": task})
 
 
 def test_the_names_of_tasks_and_grammars_that_params_know_are_those_of_the_tables() -> None:
