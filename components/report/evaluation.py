@@ -44,9 +44,9 @@ class Inputs:
 def pictures_of(model: str, inputs: Inputs) -> list[Picture]:
     """Every test image with what `model` said of it, worst first. Raises DataError where the scores are of others."""
     images = {row["sample_id"]: row for row in read_rows(inputs.scores / model / "per_image.parquet", PER_IMAGE)}
-    boxes: dict[str, list[list[float]]] = {}
+    found: dict[str, list[Row]] = {}
     for row in read_rows(inputs.scores / model / "detections.parquet", DETECTIONS):
-        boxes.setdefault(row["sample_id"], []).append([row["x1"], row["y1"], row["x2"], row["y2"]])
+        found.setdefault(row["sample_id"], []).append(row)
     rows = list(read_rows(inputs.prompts / "test.parquet", PROMPTS))
     samples = [whole_row(rows[places[0]]) for places in image_groups(rows)]
     missing = [sample["sample_id"] for sample in samples if sample["sample_id"] not in images]
@@ -55,11 +55,15 @@ def pictures_of(model: str, inputs: Inputs) -> list[Picture]:
             f"{inputs.scores / model / 'per_image.parquet'} lacks {len(missing)} of the {len(samples)} samples of "
             f"{inputs.prompts / 'test.parquet'}, {missing[0]} first; run score again"
         )
-    pictures = [_picture(sample, images[sample["sample_id"]], boxes.get(sample["sample_id"], [])) for sample in samples]
+    kinds = {label for sample in samples if sample["task"] == "detect" for label in sample["truth_labels"]}
+    pictures = [
+        _picture(sample, images[sample["sample_id"]], found.get(sample["sample_id"], []), len(kinds) > 1)
+        for sample in samples
+    ]
     return sorted(pictures, key=lambda picture: (picture.f1, picture.sample_id))
 
 
-def _picture(sample: Row, image: Row, boxes: list[list[float]]) -> Picture:
+def _picture(sample: Row, image: Row, found: list[Row], labelled: bool) -> Picture:
     total = image["predicted_count"] + image["truth_count"]
     size = sample["width_px"], sample["height_px"]
     flags = {
@@ -68,17 +72,20 @@ def _picture(sample: Row, image: Row, boxes: list[list[float]]) -> Picture:
         "unreadable": image["failure"] is not None,
         "looked-well": looked_well(image["look_boxes"], image["disagreement"], *size),
     }
+    labelled = labelled and sample["task"] == "detect"
     return Picture(
         sample_id=sample["sample_id"],
         path=Path(sample["image_path"]),
         width_px=size[0],
         height_px=size[1],
-        caption=CAPTIONS[sample["task"]](sample, image, len(boxes)),
+        caption=CAPTIONS[sample["task"]](sample, image, len(found)),
         truth_points=sample["truth_points"] or [],
         answer_points=image["answer_points"] or [],
         truth=sample["truth_boxes"],
         ignore=sample["ignore_boxes"],
-        answer=boxes,
+        answer=[[row[side] for side in ("x1", "y1", "x2", "y2")] for row in found],
+        truth_labels=sample["truth_labels"] if labelled else [],
+        answer_labels=[row["label"] for row in found] if labelled else [],
         look=image["look_boxes"],
         think=image["think"],
         failure=image["failure"],
@@ -280,5 +287,5 @@ def _origins(inputs: Inputs, params: dict[str, Any]) -> str:
     return f"""{tables.table("Datasets", heads, rows)}<p class="note">Prompts, by SHA-256: {prompts}.
 <code>lookout trace</code> names every digest behind a registered version.</p>
 <details><summary>The reward configuration in force</summary><pre tabindex="0">{rewards}</pre></details>
-<p class="note">The three rewards follow the abstract of DIP-R1 (arXiv:2505.23179), which gives no formula; the
-formulas are this project's reading.</p>"""
+<p class="note">The rewards' formulas are this project's reading of DIP-R1 (arXiv:2505.23179), whose abstract gives
+none, and for the other tasks of Perception-R1 (arXiv:2504.07954).</p>"""

@@ -27,6 +27,8 @@ SHORT_THINK_CHARS = 160
 SHEET_TILE_PX = 192
 SHEET_COLUMNS = 6
 HEAT_COLOUR = (224, 44, 92)
+LABEL_FRAC = 0.085
+"""Height of a box's label, as a share of the image's longer side."""
 LOOKED_WELL = 0.5
 """Dice of look boxes and disagreement, as the looking reward has it: looking everywhere does not do."""
 KINDS = {
@@ -54,11 +56,14 @@ class Picture:
     f1: float
     kinds: tuple[str, ...] = ()
     disagreement: bytes | None = None
+    """float16 (grid, grid) in [0, 1], by rows from the top."""
     caption: str = ""
     """HTML: what was said beside what is true."""
     truth_points: list[Point] = field(default_factory=list)
     answer_points: list[Point] = field(default_factory=list)
-    """float16 (grid, grid) in [0, 1], by rows from the top."""
+    truth_labels: list[str] = field(default_factory=list)
+    answer_labels: list[str] = field(default_factory=list)
+    """A word a box, where boxes are of several kinds; else none."""
 
 
 class Images:
@@ -124,6 +129,9 @@ def drawing(picture: Picture, image_key: str, spoken: str, layers: Sequence[tupl
     boxes = "".join(_rectangles(rows, kind) for kind, rows in layers)
     radius = POINT_FRAC * max(width, height)
     boxes += _circles(picture.truth_points, "truth", 1.6 * radius) + _circles(picture.answer_points, "answer", radius)
+    high = LABEL_FRAC * max(width, height)
+    boxes += _words(picture.truth, picture.truth_labels, "truth", high, inside=-0.2 * high)
+    boxes += _words(picture.answer, picture.answer_labels, "answer", high, inside=-1.2 * high)
     return (
         f"<svg viewBox='0 0 {width} {height}' role='img' aria-label='{html.escape(spoken)}'>"
         f"<image data-key='{image_key}' {size}{sharp}/>{heat}{boxes}</svg>"
@@ -170,6 +178,15 @@ def _thought(think: str | None) -> str:
 
 def _circles(points: Sequence[Point], kind: str, radius: float) -> str:
     return "".join(f"<circle cx='{x:.2f}' cy='{y:.2f}' r='{radius:.2f}' class='box {kind}'/>" for x, y in points)
+
+
+def _words(boxes: Sequence[Box], labels: Sequence[str], kind: str, high: float, inside: float) -> str:
+    """Each box's label at its lower left, `inside` its lower edge; the truth's lowest, the answer's above it."""
+    return "".join(
+        f"<text x='{max(box[0], 0) + 0.2 * high:.2f}' y='{box[3] + inside:.2f}' font-size='{high:.2f}' "
+        f"class='word {kind}'>{html.escape(label)}</text>"
+        for box, label in zip(boxes, labels, strict=False)
+    )
 
 
 def _rectangles(boxes: Sequence[Box], kind: str) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from components.report.gallery import Images, Picture, chosen, heat_uri, looked_well
+from components.report.gallery import Images, Picture, card, chosen, heat_uri, looked_well
 
 
 def quarter() -> bytes:
@@ -63,3 +64,12 @@ def test_an_image_stands_once_in_the_page_and_the_budget_holds(tmp_path: Path) -
     assert images.fits("x" * 100)
     assert images.left == 10_000 - used - 100
     assert not images.fits("x" * 10_000)
+
+
+def test_boxes_of_several_kinds_say_what_they_are_and_others_do_not() -> None:
+    boxes = {"truth": [[0, 0, 4, 4]], "answer": [[0, 0, 4, 4], [4, 4, 8, 8]]}
+    kinds = replace(picture(1, 0.5), **boxes, truth_labels=["car"], answer_labels=["ball", "<b>"])
+    shown = card(kinds, "i0")
+    assert shown.count("class='word truth'>car<") == shown.count("class='word answer'>ball<") == 1
+    assert "class='word answer'>&lt;b&gt;<" in shown
+    assert "class='word" not in card(replace(picture(1, 0.5), **boxes), "i0")
