@@ -24,21 +24,32 @@ def counted(number: int, one: str, many: str) -> str:
 
 
 def _detect(sample: Row, image: Row, boxes: int) -> str:
-    people = counted(len(sample["truth_boxes"]), "person", "people")
     total = image["predicted_count"] + image["truth_count"]
     f1 = 2 * image["matched_count"] / total if total else 1.0
-    return f"{counted(boxes, 'box', 'boxes')} for {people}, F1 {f1:.2f}"
+    return f"{counted(boxes, 'box', 'boxes')} for {_things(sample)}, F1 {f1:.2f}"
+
+
+def _things(sample: Row) -> str:
+    words = ("person", "people") if set(sample["truth_labels"]) <= {"person"} else ("thing", "things")
+    return counted(len(sample["truth_boxes"]), *words)
 
 
 def _count(sample: Row, image: Row, boxes: int) -> str:
     del boxes
-    what = html.escape(sample["phrase"] or "things")
-    return f"says {image['answer_count']}, there are {sample['truth_count']} ({what})"
+    return f"says {image['answer_count']}, {_number_meant(sample)}"
+
+
+def _number_meant(sample: Row) -> str:
+    return f"there are {sample['truth_count']} ({html.escape(sample['phrase'] or 'things')})"
 
 
 def _ground(sample: Row, image: Row, boxes: int) -> str:
     del boxes
-    return f"“{html.escape(sample['phrase'] or '')}”, IoU {image['matched_iou_sum']:.2f}"
+    return f"{_sentence(sample)}, IoU {image['matched_iou_sum']:.2f}"
+
+
+def _sentence(sample: Row) -> str:
+    return f"“{html.escape(sample['phrase'] or '')}”"
 
 
 def _read(sample: Row, image: Row, boxes: int) -> str:
@@ -49,7 +60,15 @@ def _read(sample: Row, image: Row, boxes: int) -> str:
     return f"{edits}<br><span class='diff'>{diff(said, true)}</span>"
 
 
+def _text_meant(sample: Row) -> str:
+    return f"<span class='diff'>{diff('', plain(sample['truth_text']))}</span>"
+
+
 CAPTIONS: dict[str, Caption] = {"detect": _detect, "count": _count, "ground": _ground, "read": _read}
+MEANT: dict[str, Callable[[Row], str]] = {
+    "detect": _things, "count": _number_meant, "ground": _sentence, "read": _text_meant,
+}  # fmt: skip
+"""task -> HTML: what a question is about, where the answer cannot be read."""
 
 
 def diff(said: str, true: str) -> str:

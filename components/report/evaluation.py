@@ -14,7 +14,7 @@ from urllib.parse import quote
 from components.errors import DataError
 from components.metrics.detection import ImageCounts
 from components.report import tables, tasks
-from components.report.captions import CAPTIONS
+from components.report.captions import CAPTIONS, MEANT
 from components.report.curves import csv_line, read_csv
 from components.report.gallery import KINDS, Images, Picture, card, chosen, looked_well
 from components.report.plots import Line, chart
@@ -72,13 +72,15 @@ def _picture(sample: Row, image: Row, found: list[Row], labelled: bool) -> Pictu
         "unreadable": image["failure"] is not None,
         "looked-well": looked_well(image["look_boxes"], image["disagreement"], *size),
     }
-    labelled = labelled and sample["task"] == "detect"
+    task, failure = sample["task"], image["failure"]
+    labelled = labelled and task == "detect"
+    unreadable = f"unreadable ({html.escape(failure)}), {MEANT[task](sample)}" if failure else None
     return Picture(
         sample_id=sample["sample_id"],
         path=Path(sample["image_path"]),
         width_px=size[0],
         height_px=size[1],
-        caption=CAPTIONS[sample["task"]](sample, image, len(found)),
+        caption=unreadable or CAPTIONS[task](sample, image, len(found)),
         truth_points=sample["truth_points"] or [],
         answer_points=image["answer_points"] or [],
         truth=sample["truth_boxes"],
@@ -88,7 +90,6 @@ def _picture(sample: Row, image: Row, found: list[Row], labelled: bool) -> Pictu
         answer_labels=[row["label"] for row in found] if labelled else [],
         look=image["look_boxes"],
         think=image["think"],
-        failure=image["failure"],
         f1=2 * image["matched_count"] / total if total else 1.0,
         kinds=tuple(kind for kind, is_so in flags.items() if is_so),
         disagreement=image["disagreement"],
@@ -107,7 +108,7 @@ def evaluation_page(inputs: Inputs, params: dict[str, Any], gallery_images: int)
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <title>Lookout: evaluation</title><style>{style}</style></head><body><main>
-<header><h1>{tasks.title(metrics)}</h1>
+<header><h1>{tasks.title(metrics, params["prompts"]["labels"])}</h1>
 <p>Profile <b>{html.escape(params["profile"])}</b>: {metrics[MODELS[-1]]["images"]} held-out images, answered greedily
 by the policy before training, after the supervised cold start, and after GRPO. {tasks.how_measured(metrics)}
 {_scale(params)}</p></header>
@@ -280,7 +281,7 @@ def _origins(inputs: Inputs, params: dict[str, Any]) -> str:
         link = f"<a href='../validation/{quote(name)}/index.html'>{html.escape(name)}</a>"
         cells = [counts["images"], counts["people"], f"{counts['mean_people']:.1f}", content["quarantined"]]
         rows.append([link, *map(str, cells), f"{failed} of {len(content['checks'])}"])
-    heads = ["dataset", "images", "people", "people an image", "refused", "checks with a finding"]
+    heads = ["dataset", "images", "boxes", "boxes an image", "refused", "checks with a finding"]
     prompts = ", ".join(
         f"{name} {file_sha256(inputs.prompts / name)[:12]}" for name in ("grpo.parquet", "test.parquet")
     )

@@ -27,7 +27,7 @@ SHORT_THINK_CHARS = 160
 SHEET_TILE_PX = 192
 SHEET_COLUMNS = 6
 HEAT_COLOUR = (224, 44, 92)
-LABEL_FRAC = 0.085
+LABEL_FRAC = 0.07
 """Height of a box's label, as a share of the image's longer side."""
 LOOKED_WELL = 0.5
 """Dice of look boxes and disagreement, as the looking reward has it: looking everywhere does not do."""
@@ -52,7 +52,6 @@ class Picture:
     answer: list[Box]
     look: list[Box]
     think: str | None
-    failure: str | None
     f1: float
     kinds: tuple[str, ...] = ()
     disagreement: bytes | None = None
@@ -106,15 +105,15 @@ def chosen(pictures: Sequence[Picture], count: int) -> list[Picture]:
 
 def card(picture: Picture, image_key: str) -> str:
     """An image with its boxes on top, the numbers, and the model's own words."""
-    people = counted(len(picture.truth) + len(picture.truth_points), "thing", "things")
-    said = f"unreadable ({html.escape(picture.failure)}), {people}" if picture.failure else picture.caption
-    spoken = f"{picture.sample_id}: {people}; {len(picture.answer) + len(picture.answer_points)} in the answer, "
+    things = counted(len(picture.truth) + len(picture.truth_points), "thing", "things")
+    spoken = f"{picture.sample_id}: {things}; {len(picture.answer) + len(picture.answer_points)} in the answer, "
     spoken += f"{len(picture.look)} look boxes"
     # the answer comes last and is thinner: where it agrees with the truth, both are seen
     layers = (("ignore", picture.ignore), ("look", picture.look), ("truth", picture.truth), ("answer", picture.answer))
     return (
         f"<article class='card' data-kinds='{' '.join(picture.kinds)}'>{drawing(picture, image_key, spoken, layers)}"
-        f"<p><b>{said}</b></p>{_thought(picture.think)}<p class='note'>{html.escape(picture.sample_id)}</p></article>"
+        f"<p><b>{picture.caption}</b></p>{_thought(picture.think)}"
+        f"<p class='note'>{html.escape(picture.sample_id)}</p></article>"
     )
 
 
@@ -130,8 +129,8 @@ def drawing(picture: Picture, image_key: str, spoken: str, layers: Sequence[tupl
     radius = POINT_FRAC * max(width, height)
     boxes += _circles(picture.truth_points, "truth", 1.6 * radius) + _circles(picture.answer_points, "answer", radius)
     high = LABEL_FRAC * max(width, height)
-    boxes += _words(picture.truth, picture.truth_labels, "truth", high, inside=-0.2 * high)
-    boxes += _words(picture.answer, picture.answer_labels, "answer", high, inside=-1.2 * high)
+    boxes += _words(picture.truth, picture.truth_labels, "truth", (width, high), -0.2 * high)
+    boxes += _words(picture.answer, picture.answer_labels, "answer", (width, high), -1.2 * high)
     return (
         f"<svg viewBox='0 0 {width} {height}' role='img' aria-label='{html.escape(spoken)}'>"
         f"<image data-key='{image_key}' {size}{sharp}/>{heat}{boxes}</svg>"
@@ -180,13 +179,21 @@ def _circles(points: Sequence[Point], kind: str, radius: float) -> str:
     return "".join(f"<circle cx='{x:.2f}' cy='{y:.2f}' r='{radius:.2f}' class='box {kind}'/>" for x, y in points)
 
 
-def _words(boxes: Sequence[Box], labels: Sequence[str], kind: str, high: float, inside: float) -> str:
-    """Each box's label at its lower left, `inside` its lower edge; the truth's lowest, the answer's above it."""
-    return "".join(
-        f"<text x='{max(box[0], 0) + 0.2 * high:.2f}' y='{box[3] + inside:.2f}' font-size='{high:.2f}' "
-        f"class='word {kind}'>{html.escape(label)}</text>"
-        for box, label in zip(boxes, labels, strict=False)
-    )
+def _words(boxes: Sequence[Box], labels: Sequence[str], kind: str, size: tuple[float, float], inside: float) -> str:
+    """Each box's label at its lower left, `inside` its lower edge; at the lower right where it would leave the image.
+
+    size: the image's width, the letters' height.
+    """
+    width, high = size
+    words: list[str] = []
+    for (x1, _, x2, y2), label in zip(boxes, labels, strict=False):
+        ends = x1 + len(label) * 0.7 * high > width
+        x = min(x2, width) - 0.2 * high if ends else max(x1, 0) + 0.2 * high
+        words.append(
+            f"<text x='{x:.2f}' y='{y2 + inside:.2f}' font-size='{high:.2f}' "
+            f"text-anchor='{'end' if ends else 'start'}' class='word {kind}'>{html.escape(label)}</text>"
+        )
+    return "".join(words)
 
 
 def _rectangles(boxes: Sequence[Box], kind: str) -> str:

@@ -33,9 +33,10 @@ CHARTS: dict[str, tuple[tuple[str, str, str, str, str, tuple[float, float] | Non
 """task -> its charts: title, file, columns of x and y, label of x, range of y."""
 
 
-def title(metrics: Metrics) -> str:
-    """The page's heading."""
-    return ", ".join(TITLES[task] for task in _tasks(metrics))
+def title(metrics: Metrics, labels: list[str]) -> str:
+    """The page's heading; `labels` are what detection asks for."""
+    titles = TITLES if labels == ["person"] else TITLES | {"detect": f"Seeing everything of {len(labels)} kinds"}
+    return ", ".join(titles[task] for task in _tasks(metrics))
 
 
 def how_measured(metrics: Metrics) -> str:
@@ -80,7 +81,7 @@ def _table(name: str, metrics: dict[str, Row]) -> str:
     heads = ["model", "format rate", *(key.replace("_", " ") for key in columns)]
     heads.append(f"{html.escape(last['headline']['name'])}, 95 %")
     unreadable = ", ".join(f"{model} {sum(one['failures'].values())}" for model, one in parts.items())
-    notes = "".join(f" {html.escape(note)}." for note in last["notes"])
+    notes = "".join(f" {html.escape(note[0].upper() + note[1:])}." for note in last["notes"])
     return (
         tables.table(f"Numbers of the task {name}", heads, rows)
         + f"<p class='note'>{last['samples']} questions; unreadable answers: {unreadable}. The interval is a 95 % "

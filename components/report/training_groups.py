@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import html
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from components.core.completion import Answer
+from components.core.completion import Answer, ParseFailure
+from components.core.grammars import AnyParsed
+from components.core.grammars.answers import CountAnswer, TextAnswer
+from components.report.captions import MEANT
 from components.report.gallery import Images, Picture, drawing
 from components.store.samples import read_sample
 from components.store.schemas import PROMPTS, ROLLOUTS
 from components.store.tables import read_rows
 
 MOST_GROUPS = 12
+MOST_CHARS = 120
+"""Of each text that was said."""
 Row = dict[str, Any]
 
 
@@ -39,18 +46,33 @@ def _card(group: list[Row], sample: Row, shown: Images) -> str:
     key = shown.key(Path(sample["image_path"]))
     if key is None or sample["tile"] is not None:
         return ""
-    answers = [answer for row in group if isinstance(answer := read_sample(row["text"], sample), Answer)]
-    boxes, look = ([box for one in answers for box in getattr(one, name).tolist()] for name in ("boxes", "look"))
+    parsed = [read_sample(row["text"], sample) for row in group]
+    answers = [one for one in parsed if not isinstance(one, ParseFailure)]
+    boxes = [box for one in answers if isinstance(one, Answer) for box in one.boxes.tolist()]
+    look = [box for one in answers for box in one.look.tolist()]
+    points = [one.points for one in answers if isinstance(one, CountAnswer) and one.points is not None]
     picture = Picture(
         sample["sample_id"], Path(sample["image_path"]), sample["width_px"], sample["height_px"], sample["truth_boxes"],
-        sample["ignore_boxes"], boxes, look, None, None, 0.0, (), group[0]["disagreement"],
+        sample["ignore_boxes"], boxes, look, None, 0.0, (), group[0]["disagreement"],
+        truth_points=sample["truth_points"] or [], answer_points=[point for one in points for point in one.tolist()],
     )  # fmt: skip
     totals = [row["total"] for row in group]
     spoken = f"training group at step {group[0]['step']}: {len(answers)} readable answers of {len(group)}"
     layers = (("truth", picture.truth), ("look faint", look), ("answer faint", boxes))
     return (
         f"<article class='card'>{drawing(picture, key, spoken, layers)}<p><b>step {group[0]['step']}: rewards "
-        f"{min(totals):.2f} to {max(totals):.2f}</b></p>"
+        f"{min(totals):.2f} to {max(totals):.2f}</b></p><p>{MEANT[sample['task']](sample)}</p>{_said(answers)}"
         f"<p class='note'>{len(answers)} of {len(group)} answers readable; "
         f"{html.escape(sample['sample_id'])}</p></article>"
     )
+
+
+def _said(answers: Sequence[AnyParsed]) -> str:
+    """HTML: what a group's counts or texts were and how often each, the most frequent first; nothing of boxes."""
+    said = Counter(
+        one.text.strip() if isinstance(one, TextAnswer) else str(one.count)
+        for one in answers
+        if isinstance(one, TextAnswer | CountAnswer)
+    )
+    shown = ", ".join(f"<q>{html.escape(text[:MOST_CHARS])}</q> × {count}" for text, count in said.most_common())
+    return f"<p>{shown}</p>" if shown else ""

@@ -38,7 +38,7 @@ def test_the_heat_is_transparent_where_all_agree() -> None:
 
 
 def picture(number: int, f1: float, *kinds: str) -> Picture:
-    return Picture(f"s{number}", Path("x"), 8, 8, [], [], [], [], None, None, f1, kinds)
+    return Picture(f"s{number}", Path("x"), 8, 8, [], [], [], [], None, f1, kinds)
 
 
 def test_the_gallery_is_worst_first_and_keeps_a_quarter_for_those_that_looked_well() -> None:

@@ -13,13 +13,15 @@ from components.core.scene import TextTruth
 from components.params import ReportParams, load_params
 from components.report.captions import CAPTIONS, diff
 from components.report.evaluation import Inputs
+from components.report.gallery import Images
 from components.report.tasks import MEASURED, TITLES, numbers
+from components.report.training_groups import groups_section
 from components.scoring.tasks import summarize
 from components.stages import prompts as prompts_stage
 from components.stages import report as report_stage
 from components.stages import score
-from components.store.schemas import ROLLOUTS
-from components.store.tables import write_table
+from components.store.schemas import PROMPTS, ROLLOUTS
+from components.store.tables import read_rows, write_table
 from tests.scored import SCORE, gold_lines, write_lines
 
 
@@ -80,7 +82,7 @@ def test_what_must_be_known_of_a_table_stands_under_it() -> None:
     none = as_boxes([])
     summary, _ = summarize("read", [TextAnswer("", none, "a <b>")], [TextTruth("a b")], SCORE)
     page = numbers({"grpo": {"tasks": {"read": summary | {"notes": ["words end at <white> space"]}}}})
-    assert "bootstrap over them. words end at &lt;white&gt; space.</p>" in page
+    assert "bootstrap over them. Words end at &lt;white&gt; space.</p>" in page
 
 
 @pytest.mark.parametrize("table", [CAPTIONS, TITLES, MEASURED])
@@ -88,3 +90,35 @@ def test_every_task_can_be_shown(table: dict[str, Any]) -> None:
     from components.core.grammars import TASK_GRAMMARS
 
     assert set(table) == set(TASK_GRAMMARS)
+
+
+def groups_of(task: str, texts: list[str], prepared: Path, tmp_path: Path) -> str:
+    """The section of one group that said these texts of the first counted image, or of one with a text."""
+    params = load_params()
+    crowd = params.datasets["crowd"].model_copy(update={"task": "count"})
+    settings = params.prompts.model_copy(update={"template": None, "thinking": "none"})
+    prompts_stage.run(Path("models/base"), tmp_path / "prompts", {"crowd": crowd}, settings)
+    row = next(read_rows(tmp_path / "prompts/grpo.parquet", PROMPTS))
+    if task == "read":
+        row |= {"task": "read", "answer_as": "text", "truth_text": "a <b>"}
+    write_table(tmp_path / "grpo.parquet", PROMPTS, [row])
+    write_table(tmp_path / "rollouts.parquet", ROLLOUTS, [
+        {"step": 1, "group_id": "g", "sample_id": row["sample_id"], "index_in_group": place, "text": text,
+         "token_count": 9, "failure": None, "rewards": {}, "total": place / 4, "advantage": 0.0, "disagreement": None}
+        for place, text in enumerate(texts)
+    ])  # fmt: skip
+    return groups_section(tmp_path / "rollouts.parquet", tmp_path / "grpo.parquet", Images(10**6))
+
+
+def test_a_training_groups_counts_and_texts_are_said_and_its_points_drawn(
+    prepared: Path, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.chdir(prepared)
+    texts = ["<answer>[[1,1],[60,60]]</answer>", "<answer>[[2,2],[50,50]]</answer>", "<answer>[]</answer>", "nothing"]
+    page = groups_of("count", texts, prepared, tmp_path)
+    assert "3 of 4 answers readable" in page
+    assert "<q>2</q> × 2, <q>0</q> × 1" in page
+    assert page.count("class='box answer'") == 4
+    page = groups_of("read", ["<answer>x</answer>", "<answer><i></answer>", "<answer>x </answer>"], prepared, tmp_path)
+    assert "<q>x</q> × 2, <q>&lt;i&gt;</q> × 1" in page
+    assert "<del>a &lt;b&gt;</del>" in page
