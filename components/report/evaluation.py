@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -55,12 +55,16 @@ def pictures_of(model: str, inputs: Inputs) -> list[Picture]:
             f"{inputs.scores / model / 'per_image.parquet'} lacks {len(missing)} of the {len(samples)} samples of "
             f"{inputs.prompts / 'test.parquet'}, {missing[0]} first; run score again"
         )
-    kinds = {label for sample in samples if sample["task"] == "detect" for label in sample["truth_labels"]}
+    many = len(kinds_of(samples)) > 1
     pictures = [
-        _picture(sample, images[sample["sample_id"]], found.get(sample["sample_id"], []), len(kinds) > 1)
-        for sample in samples
+        _picture(sample, images[sample["sample_id"]], found.get(sample["sample_id"], []), many) for sample in samples
     ]
     return sorted(pictures, key=lambda picture: (picture.f1, picture.sample_id))
+
+
+def kinds_of(samples: Iterable[Row]) -> set[str]:
+    """The labels of what detection is to find in these samples."""
+    return {label for sample in samples if sample["task"] == "detect" for label in sample["truth_labels"]}
 
 
 def _picture(sample: Row, image: Row, found: list[Row], labelled: bool) -> Picture:
@@ -108,7 +112,7 @@ def evaluation_page(inputs: Inputs, params: dict[str, Any], gallery_images: int)
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <title>Lookout: evaluation</title><style>{style}</style></head><body><main>
-<header><h1>{tasks.title(metrics, params["prompts"]["labels"])}</h1>
+<header><h1>{tasks.title(metrics, kinds_of(read_rows(inputs.prompts / "test.parquet", PROMPTS)))}</h1>
 <p>Profile <b>{html.escape(params["profile"])}</b>: {metrics[MODELS[-1]]["images"]} held-out images, answered greedily
 by the policy before training, after the supervised cold start, and after GRPO. {tasks.how_measured(metrics)}
 {_scale(params)}</p></header>

@@ -33,9 +33,9 @@ CHARTS: dict[str, tuple[tuple[str, str, str, str, str, tuple[float, float] | Non
 """task -> its charts: title, file, columns of x and y, label of x, range of y."""
 
 
-def title(metrics: Metrics, labels: list[str]) -> str:
-    """The page's heading; `labels` are what detection asks for."""
-    titles = TITLES if labels == ["person"] else TITLES | {"detect": f"Seeing everything of {len(labels)} kinds"}
+def title(metrics: Metrics, kinds: set[str]) -> str:
+    """The page's heading; `kinds` are the labels of what detection is to find."""
+    titles = TITLES if len(kinds) < 2 else TITLES | {"detect": f"Seeing everything of {len(kinds)} kinds"}
     return ", ".join(titles[task] for task in _tasks(metrics))
 
 

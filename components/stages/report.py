@@ -14,6 +14,8 @@ from components.store.atomic import atomic_folder
 
 log = logging.getLogger("lookout.report")
 SHEET_ROWS = 3
+PARAMS = ("profile", "base", "rewards", "datasets")
+"""The sections that the page shows, beside its own: dvc.yaml names them."""
 
 
 def run(inputs: Inputs, out: Path, values: dict[str, Any], params: ReportParams) -> None:
@@ -34,7 +36,7 @@ def main() -> None:
     run(
         inputs,
         reports / "evaluation",
-        {key: values[key] for key in ("profile", "base", "rewards", "datasets")},
+        {key: values[key] for key in PARAMS},
         params.report,
     )
 
