@@ -14,6 +14,7 @@ from components.core.scene import AnyTruth, Truth
 from components.metrics.task import TaskNumbers, of_one
 
 THRESHOLDS = {"accuracy_30": 0.3, "accuracy_50": 0.5, "accuracy_75": 0.75, "accuracy_95": 0.95}
+LEVELS = np.round(np.arange(0.05, 1.0, 0.05), 2)
 
 
 def grounding_numbers(answers: Sequence[AnyParsed], truths: Sequence[AnyTruth]) -> TaskNumbers:
@@ -28,6 +29,15 @@ def grounding_numbers(answers: Sequence[AnyParsed], truths: Sequence[AnyTruth]) 
     table = {name: float((overlap >= least).mean()) for name, least in THRESHOLDS.items()}
     table |= {"mean_iou": float(overlap.mean()), "centre": float(centre.mean())}
     return TaskNumbers(dict(table), [of_one(bool(value >= 0.5), float(value)) for value in overlap])
+
+
+def accuracy_by_iou(answers: Sequence[AnyParsed], truths: Sequence[AnyTruth]) -> list[dict[str, float | int]]:
+    """iou, accuracy: the share of sentences whose box overlaps the true one by so much or more."""
+    pairs = zip(answers, truths, strict=True)
+    overlap = np.array([_overlap(answer, truth)[0] for answer, truth in pairs if isinstance(truth, Truth)])
+    if not len(overlap):
+        return []
+    return [{"iou": float(least), "accuracy": float((overlap >= least).mean())} for least in LEVELS]
 
 
 def _overlap(answer: AnyParsed, truth: Truth) -> tuple[float, bool]:

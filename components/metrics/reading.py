@@ -56,6 +56,24 @@ def reading_numbers(answers: Sequence[AnyParsed], truths: Sequence[AnyTruth]) ->
     return TaskNumbers(table, [_counts(page) for page in pages], _notes(chinese, len(pages), extra))
 
 
+def by_true_length(answers: Sequence[AnyParsed], truths: Sequence[AnyTruth]) -> list[dict[str, float | int]]:
+    """characters_from, pages, edit_distance, exact of the pages by the length of their text.
+
+    Up to 8 characters each length stands alone, then every power of two begins a group.
+    """
+    groups: dict[int, list[_Page]] = {}
+    for answer, truth in zip(answers, truths, strict=True):
+        if isinstance(truth, TextTruth):
+            page = _page(plain(answer.text) if isinstance(answer, TextAnswer) else None, plain(truth.text), False)
+            length = len(page.true)
+            groups.setdefault(length if length <= 8 else 2 ** (length.bit_length() - 1), []).append(page)
+    rows: list[dict[str, float | int]] = []
+    for least, pages in sorted(groups.items()):
+        distance, exact, *_ = np.array([_numbers(page, False) for page in pages], dtype=float).mean(axis=0).tolist()
+        rows.append({"characters_from": least, "pages": len(pages), "edit_distance": distance, "exact": exact})
+    return rows
+
+
 def _page(said: str | None, true: str, extra: bool) -> _Page:
     chinese = has_chinese(true) or has_chinese(said or "")
     split = jieba_words if chinese and extra else str.split

@@ -29,6 +29,11 @@ CHARTS: dict[str, tuple[tuple[str, str, str, str, str, tuple[float, float] | Non
         ("Exact by the true count", "by_true_count", "count", "exact", "true count", SHARE),
         ("Mean count said by the true count", "by_true_count", "count", "mean_said", "true count", None),
     ),
+    "ground": (("Accuracy by IoU threshold", "accuracy_by_iou", "iou", "accuracy", "IoU", SHARE),),
+    "read": (
+        ("Exact by length", "by_true_length", "characters_from", "exact", "characters, from", SHARE),
+        ("Edit distance by length", "by_true_length", "characters_from", "edit_distance", "characters, from", SHARE),
+    ),
 }
 """task -> its charts: title, file, columns of x and y, label of x, range of y."""
 

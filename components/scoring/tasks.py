@@ -14,6 +14,8 @@ from components.core.scene import AnyTruth
 from components.metrics import TASK_METRICS
 from components.metrics.counting import by_true_count
 from components.metrics.detection import ImageCounts, f1_interval, pooled
+from components.metrics.grounding import accuracy_by_iou
+from components.metrics.reading import by_true_length
 from components.params import ScoreParams
 from components.store.samples import read_sample, truth_of_sample
 
@@ -21,6 +23,8 @@ Row = dict[str, Any]
 Table = list[dict[str, Any]]
 PLOTS: dict[str, dict[str, Callable[[Sequence[AnyParsed], Sequence[AnyTruth]], Table]]] = {
     "count": {"by_true_count": by_true_count},
+    "ground": {"accuracy_by_iou": accuracy_by_iou},
+    "read": {"by_true_length": by_true_length},
 }
 """task -> file name of a curve -> what fills it."""
 

@@ -53,6 +53,7 @@ def run(model: str, prompts: Path, predictions: Path, out: Path, params: ScorePa
         plots |= found
     metrics |= _overall(summaries, rows, params) | {"prediction": _prediction(predictions)}
     rows.write(out)
+    (out / "plots").mkdir(parents=True, exist_ok=True)  # DVC wants it, also of a task that has no curve
     for name, table in plots.items():
         _write_csv(out / "plots" / f"{name}.csv", table)
     write_json(out / "metrics.json", metrics)

@@ -12,6 +12,8 @@ from components.core.scene import CountTruth, TextTruth, Truth
 from components.metrics import TASK_METRICS
 from components.metrics.counting import by_true_count
 from components.metrics.detection import pooled
+from components.metrics.grounding import accuracy_by_iou
+from components.metrics.reading import by_true_length
 from tests.strategies import answer_of
 
 NONE = as_boxes([])
@@ -47,6 +49,9 @@ def test_grounding_by_hand() -> None:
         {"accuracy_30": 0.6, "accuracy_50": 0.4, "accuracy_75": 0.2, "accuracy_95": 0.2, "mean_iou": 0.4, "centre": 0.6}
     )
     assert pooled(numbers.counts)["f1"] == numbers.table["accuracy_50"]
+    curve = {row["iou"]: row["accuracy"] for row in accuracy_by_iou([*answers, FAILED], [truth] * 5)}
+    assert len(curve) == 19
+    assert (curve[0.05], curve[0.4], curve[0.5], curve[0.65], curve[0.95]) == (0.6, 0.6, 0.4, 0.2, 0.2)
 
 
 def test_reading_by_hand() -> None:
@@ -62,6 +67,16 @@ def test_reading_by_hand() -> None:
     assert pooled(numbers.counts)["f1"] == pytest.approx(
         2 * (3 + 1 + 0 + 1) / ((3 + 2 + 0 + 1 + 0) + (3 + 2 + 1 + 1 + 1))
     )
+
+
+def test_reading_by_length_by_hand() -> None:
+    said = [TextAnswer("", NONE, text) for text in ("ab", "xb", "", "a" * 20)]
+    truths = [TextTruth("ab"), TextTruth("ab"), TextTruth("abc"), TextTruth("a" * 20), TextTruth("b" * 31)]
+    assert by_true_length([*said, FAILED], truths) == [
+        {"characters_from": 2, "pages": 2, "edit_distance": 0.25, "exact": 0.5},
+        {"characters_from": 3, "pages": 1, "edit_distance": 1.0, "exact": 0.0},
+        {"characters_from": 16, "pages": 2, "edit_distance": 0.5, "exact": 0.5},
+    ]
 
 
 def test_precision_is_the_share_of_what_was_said() -> None:

@@ -60,6 +60,7 @@ def test_a_twin_goes_through_its_formats_reader_and_its_gold_answers_score_one(
     lines = write_lines(tmp_path / "gold", gold_lines(tmp_path / "prompts/test.parquet"))
     metrics = score.run("gold", tmp_path / "prompts/test.parquet", lines, tmp_path / "scores", SCORE)
     assert metrics["headline"]["value"] == metrics["format_rate"] == 1.0
+    assert list((tmp_path / "scores/plots").glob("*.csv"))
     assert json.loads((tmp_path / "prompts/summary.json").read_text())["refused"] == {}
 
 
