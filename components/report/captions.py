@@ -40,7 +40,7 @@ def _count(sample: Row, image: Row, boxes: int) -> str:
 
 
 def _number_meant(sample: Row) -> str:
-    return f"there are {sample['truth_count']} ({html.escape(sample['phrase'] or 'things')})"
+    return f"{sample['truth_count']} in truth ({html.escape(sample['phrase'] or 'things')})"
 
 
 def _ground(sample: Row, image: Row, boxes: int) -> str:
