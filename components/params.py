@@ -89,6 +89,8 @@ class DrawnPeopleParams(DrawingParams):
             raise ValueError(f"people_min {self.people_min} is above people_max {self.people_max}")
         if (self.layout == "refcoco") != bool(self.colours):
             raise ValueError("the layout refcoco tells people apart by colours, and no other layout knows them")
+        if self.layout == "refcoco" and self.people_min < 1:
+            raise ValueError("the layout refcoco asks for somebody in every image: want people_min of 1 or more")
         if self.colours and self.people_max > len(self.colours):
             raise ValueError(f"people_max {self.people_max} is above the number of colours {len(self.colours)}")
         if self.kinds != ["person"] and self.layout != "coco":

@@ -161,12 +161,13 @@ def _validated(lineage: Lineage) -> Gate:
 
 
 def _licences(lineage: Lineage, params: PromoteParams) -> Gate:
-    found = {
-        name: one["licence"]
-        for name, one in (lineage["base"].get("data", {}) | lineage["data"]).items()
+    found = [
+        f"{name}: {one['licence']}"
+        for datasets in (lineage["base"].get("data", {}), lineage["data"])
+        for name, one in datasets.items()
         if one["role"] != "eval" and any(word in one["licence"].casefold() for word in NONCOMMERCIAL)
-    }
-    seen = ", ".join(f"{name}: {licence}" for name, licence in found.items()) or "none is non-commercial"
+    ]
+    seen = ", ".join(found) or "none is non-commercial"
     return Gate("licences", params.allow_noncommercial or not found, seen,
                 "any" if params.allow_noncommercial else "no non-commercial training data")  # fmt: skip
 

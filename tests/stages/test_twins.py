@@ -118,6 +118,7 @@ def test_letters_stand_in_the_order_of_their_text(tmp_path: Path, monkeypatch: p
     ("changes", "sentence"),
     [
         ({"colours": []}, "the layout refcoco tells people apart by colours"),
+        ({"people_min": 0}, "the layout refcoco asks for somebody in every image"),
         ({"people_max": 5}, "people_max 5 is above the number of colours 3"),
         ({"kinds": ["car"]}, "only the layout coco has other kinds than person, not refcoco"),
         ({"layout": "voc"}, "synthetic.references is"),
