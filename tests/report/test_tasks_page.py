@@ -56,7 +56,7 @@ def test_counts_are_shown_as_points_beside_the_true_ones(prepared: Path, tmp_pat
     assert "Crowds</h2>" not in page
     assert "unreadable (bad_json)" in page
     assert "says 2, " in page
-    assert " in truth (person)" in page
+    assert " in truth (things)" in page
     assert page.count("class='box answer'") > page.count("class='box truth'") * 0.8 > 10
     assert "cx='60.00' cy='60.00'" in page
     assert "Exact by the true count" in page
