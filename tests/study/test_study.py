@@ -202,7 +202,7 @@ defaults:
   - study-counting
   - _self_
 profile: small-counting
-synthetic: {crowd: {images: {train: 64, val: 4, test: 8}}}
+synthetic: {counts: {images: {train: 64, val: 4, test: 8}}}
 prompts: {max_samples: {train: 64, val: 4, test: 8}}
 sft: {max_steps: 3}
 grpo: {max_steps: 1}
