@@ -14,16 +14,17 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from components.core.boxes import as_boxes, iou
-from components.params import DrawnPeopleParams, Kind
+from components.params import DrawingParams, DrawnPeopleParams, Kind
 
 SPLITS = ("train", "val", "test")
+Row = TypeVar("Row")
 TRIES_PER_PERSON = 20
 PROPORTIONS: dict[Kind, tuple[float, float]] = {"person": (1.0, 0.40), "ball": (0.55, 1.0), "car": (0.5, 1.8)}
 """Height as a share of a person's, and width over height."""
@@ -46,11 +47,16 @@ def write_crowd(folder: Path, params: DrawnPeopleParams, workers: int) -> dict[s
     with ProcessPoolExecutor(workers) as pool:
         for index, split in enumerate(SPLITS):
             draw = partial(_write_image, folder, params, index)
-            rows = list(pool.map(draw, range(getattr(params.images, split)), chunksize=64))
+            rows = drawn_rows(pool, draw, params, split)
             text = "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows)
             (folder / f"annotation_{split}.odgt").write_text(text)
             people[split] = sum(len(row["gtboxes"]) for row in rows)
     return people
+
+
+def drawn_rows(pool: ProcessPoolExecutor, draw: Callable[[int], Row], params: DrawingParams, split: str) -> list[Row]:
+    """What `draw` gives of each of a split's images by its number, in their order, whatever the processes."""
+    return list(pool.map(draw, range(getattr(params.images, split)), chunksize=64))
 
 
 def _write_image(folder: Path, params: DrawnPeopleParams, split: int, index: int) -> dict[str, Any]:

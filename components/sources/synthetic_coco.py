@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from components.params import Colour, DrawnPeopleParams
-from components.sources.synthetic import SPLITS, Person, draw_people, place_people
+from components.sources.synthetic import SPLITS, Person, draw_people, drawn_rows, place_people
 
 HUES: dict[Colour, float] = {"red": 0.0, "yellow": 1 / 6, "green": 1 / 3, "blue": 2 / 3, "purple": 5 / 6}
 REFERENCE_IMAGES = "train2014"
@@ -46,7 +46,7 @@ def write_kinds(folder: Path, params: DrawnPeopleParams, workers: int) -> dict[s
     with ProcessPoolExecutor(workers) as pool:
         for index, split in enumerate(SPLITS):
             (folder / split).mkdir()
-            rows = _drawn(pool, partial(_write_kinds, folder / split, params, index), params, split)
+            rows = drawn_rows(pool, partial(_write_kinds, folder / split, params, index), params, split)
             text = json.dumps(_instances(rows, params), separators=(",", ":"))
             (folder / f"annotations/instances_{split}.json").write_text(text)
             things[split] = sum(len(row.people) for row in rows)
@@ -61,7 +61,7 @@ def write_references(folder: Path, params: DrawnPeopleParams, workers: int) -> d
     (folder / REFERENCE_IMAGES).mkdir(parents=True)
     with ProcessPoolExecutor(workers) as pool:
         splits = {
-            split: _drawn(pool, partial(_write_reference, folder / REFERENCE_IMAGES, params, index), params, split)
+            split: drawn_rows(pool, partial(_write_reference, folder / REFERENCE_IMAGES, params, index), params, split)
             for index, split in enumerate(SPLITS)
         }
     instances = _instances(list(chain.from_iterable(splits.values())), params)
@@ -69,10 +69,6 @@ def write_references(folder: Path, params: DrawnPeopleParams, workers: int) -> d
     refs = [_reference(row, split, params) for split, rows in splits.items() for row in rows]
     pq.write_table(pa.Table.from_pylist(refs), folder / "refs.parquet")
     return {split: sum(len(row.people) for row in rows) for split, rows in splits.items()}
-
-
-def _drawn(pool: ProcessPoolExecutor, draw: Any, params: DrawnPeopleParams, split: str) -> list[_Drawn]:
-    return list(pool.map(draw, range(getattr(params.images, split)), chunksize=64))
 
 
 def _write_kinds(folder: Path, params: DrawnPeopleParams, split: int, index: int) -> _Drawn:

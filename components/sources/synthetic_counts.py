@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from components.params import DrawnPeopleParams
-from components.sources.synthetic import SPLITS, draw_people, place_people
+from components.sources.synthetic import SPLITS, draw_people, drawn_rows, place_people
 
 LABEL = "person"
 FILES = {"train": "train-00000-of-00001", "val": "validation-00000-of-00001", "test": "test-00000-of-00001"}
@@ -36,7 +36,7 @@ def write_counts(folder: Path, params: DrawnPeopleParams, workers: int) -> dict[
     with ProcessPoolExecutor(workers) as pool:
         for index, split in enumerate(SPLITS):
             draw = partial(_write_image, folder / "images", params, index)
-            rows = list(pool.map(draw, range(getattr(params.images, split)), chunksize=64))
+            rows = drawn_rows(pool, draw, params, split)
             pq.write_table(pa.Table.from_pylist(rows, schema=schema), folder / "data" / f"{FILES[split]}.parquet")
             people[split] = sum(row["count"] for row in rows)
     return people

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from components.params import DrawnTextParams
-from components.sources.synthetic import SPLITS
+from components.sources.synthetic import SPLITS, drawn_rows
 
 
 def write_text(folder: Path, params: DrawnTextParams, workers: int) -> dict[str, int]:
@@ -24,7 +24,7 @@ def write_text(folder: Path, params: DrawnTextParams, workers: int) -> dict[str,
     with ProcessPoolExecutor(workers) as pool:
         for index, split in enumerate(SPLITS):
             draw = partial(_write_image, folder / "images", params, index)
-            rows = list(pool.map(draw, range(getattr(params.images, split)), chunksize=64))
+            rows = drawn_rows(pool, draw, params, split)
             (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
             letters[split] = sum(len(row["text"]) for row in rows)
     return letters
