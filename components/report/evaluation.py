@@ -41,14 +41,18 @@ class Inputs:
     validated: Path
 
 
-def pictures_of(model: str, inputs: Inputs) -> list[Picture]:
+def images_to_test(inputs: Inputs) -> list[Row]:
+    """The rows of test.parquet, an image's tiles as one."""
+    rows = list(read_rows(inputs.prompts / "test.parquet", PROMPTS))
+    return [whole_row(rows[places[0]]) for places in image_groups(rows)]
+
+
+def pictures_of(model: str, inputs: Inputs, samples: list[Row]) -> list[Picture]:
     """Every test image with what `model` said of it, worst first. Raises DataError where the scores are of others."""
     images = {row["sample_id"]: row for row in read_rows(inputs.scores / model / "per_image.parquet", PER_IMAGE)}
     found: dict[str, list[Row]] = {}
     for row in read_rows(inputs.scores / model / "detections.parquet", DETECTIONS):
         found.setdefault(row["sample_id"], []).append(row)
-    rows = list(read_rows(inputs.prompts / "test.parquet", PROMPTS))
-    samples = [whole_row(rows[places[0]]) for places in image_groups(rows)]
     missing = [sample["sample_id"] for sample in samples if sample["sample_id"] not in images]
     if missing:
         raise DataError(
@@ -107,12 +111,13 @@ def evaluation_page(inputs: Inputs, params: dict[str, Any], gallery_images: int)
         resources.files("components.report").joinpath(f"page.{kind}").read_text() for kind in ("css", "js")
     )
     shown = Images(IMAGE_BUDGET_BYTES)
-    gallery = _gallery(inputs, gallery_images, shown)
+    samples = images_to_test(inputs)
+    gallery = _gallery(inputs, samples, gallery_images, shown)
     groups = groups_section(inputs.training / "grpo" / "rollouts.parquet", inputs.prompts / "grpo.parquet", shown)
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <title>Lookout: evaluation</title><style>{style}</style></head><body><main>
-<header><h1>{tasks.title(metrics, kinds_of(read_rows(inputs.prompts / "test.parquet", PROMPTS)))}</h1>
+<header><h1>{tasks.title(metrics, kinds_of(samples))}</h1>
 <p>Profile <b>{html.escape(params["profile"])}</b>: {metrics[MODELS[-1]]["images"]} held-out images, answered greedily
 by the policy before training, after the supervised cold start, and after GRPO. {tasks.how_measured(metrics)}
 {_scale(params)}</p></header>
@@ -239,12 +244,12 @@ def _warnings(inputs: Inputs) -> str:
     return "".join(f"<p class='warning'>{html.escape(text)}</p>" for text in found)
 
 
-def _gallery(inputs: Inputs, count: int, shown: Images) -> str:
+def _gallery(inputs: Inputs, samples: list[Row], count: int, shown: Images) -> str:
     keys = "".join(f"<span class='key box-{kind}'>{kind}</span>" for kind in ("truth", "answer", "look", "ignore"))
     buttons, panels = "", ""
     for model in reversed(MODELS):
         first = model == MODELS[-1]
-        pictures = pictures_of(model, inputs)
+        pictures = pictures_of(model, inputs, samples)
         cards = list(_cards(chosen(pictures, count), shown))
         buttons += _button("model", model, model, pressed=first)
         panels += (

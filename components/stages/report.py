@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from components.params import ReportParams, load_params
-from components.report.evaluation import MODELS, Inputs, evaluation_page, pictures_of
+from components.report.evaluation import MODELS, Inputs, evaluation_page, images_to_test, pictures_of
 from components.report.gallery import SHEET_COLUMNS, contact_sheet
 from components.stages import run_stage
 from components.store.atomic import atomic_folder
@@ -23,7 +23,8 @@ def run(inputs: Inputs, out: Path, values: dict[str, Any], params: ReportParams)
     with atomic_folder(out) as folder:
         page = evaluation_page(inputs, values, params.gallery_images)
         (folder / "report.html").write_text(page)
-        pictures = sorted(pictures_of(MODELS[-1], inputs), key=lambda picture: picture.sample_id)
+        pictures = pictures_of(MODELS[-1], inputs, images_to_test(inputs))
+        pictures.sort(key=lambda picture: picture.sample_id)
         (folder / "contact_sheet.png").write_bytes(contact_sheet(pictures[: SHEET_COLUMNS * SHEET_ROWS]))
     log.info("wrote %s (%.1f MB)", out / "report.html", (out / "report.html").stat().st_size / 1e6)
 
