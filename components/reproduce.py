@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from components.dvc_lock import LOCK_FILE, read_lock_file
 from components.errors import RegistryError
 from components.model_registry.lineage import Lineage, hardware, installed
 from components.model_registry.registry import connect, find_version, statement_of
@@ -94,7 +95,7 @@ def _run(folder: Path, *command: str, check: bool = True) -> str:
 
 def _first_difference(lineage: Lineage, into: Path, stages: list[str]) -> str | None:
     """The first stage, in the graph's order, one of whose outputs has another digest than the version's dvc.lock."""
-    before, after = lock_of(lineage), lock_of({"state": {"dvc.lock": (into / "dvc.lock").read_text()}})
+    before, after = lock_of(lineage), read_lock_file(into / LOCK_FILE)
     for name in stages:
         ends = [_deciding(lock["stages"].get(name, {})) for lock in (before, after)]
         if ends[0] != ends[1]:

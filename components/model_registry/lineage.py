@@ -15,6 +15,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from components.dvc_lock import LOCK_FILE, read_lock_file
 from components.errors import RegistryError
 from components.graph import stage_names
 from components.metrics.words import OCR_LIBRARIES, has_ocr_extra
@@ -23,7 +24,6 @@ from components.params import PARAMS_FILE, Params, load_params
 from components.store.atomic import canonical_json
 from components.store.digest import file_md5, file_sha256
 
-LOCK_FILE = Path("dvc.lock")
 CONSTRAINTS = Path("constraints.txt")
 MODEL = Path("models/grpo")
 LIBRARIES = (
@@ -119,14 +119,13 @@ def hardware() -> dict[str, Any]:
 
 
 def read_lock() -> dict[str, Any]:
-    """dvc.lock as plain values, without stages that the graph no longer has. Raises RegistryError where it is missing.
+    """dvc.lock as plain values, without stages that the graph no longer has.
 
-    DVC leaves the entry of a stage that was taken away, a dataset's of an earlier profile.
+    DVC leaves the entry of a stage that was taken away, a dataset's of an earlier profile. Raises DataError where it is
+    missing or torn, RegistryError where nothing was trained.
     """
-    if not LOCK_FILE.exists():
-        raise RegistryError("dvc.lock is not there: nothing says what the models were made from; run dvc repro")
-    lock = YAML(typ="safe", pure=True).load(LOCK_FILE.read_text())  # YAML 1.2: PyYAML reads 2e-06 as text
-    if "grpo" not in lock.get("stages", {}):
+    lock = read_lock_file()
+    if "grpo" not in lock["stages"]:
         raise RegistryError("dvc.lock has no stage grpo; run dvc repro grpo")
     there = set(stage_names())
     return lock | {"stages": {name: stage for name, stage in lock["stages"].items() if name in there}}

@@ -9,9 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
+from components.dvc_lock import LOCK_FILE, lock_values, read_lock_file
 from components.errors import DataError
 from components.quality.distributions import population_stability
 from components.quality.pictures import histogram
@@ -42,13 +40,22 @@ def drift(before: dict[str, Any], after: dict[str, Any], threshold: float = SHIF
 def previous_version(name: str, validated: Path) -> str | None:
     """The newest commit whose dvc.lock holds another validated version of the dataset than the workspace's.
 
-    Commits of every branch and tag count, so that a version kept by its tag alone is found. None: there is none.
+    Commits of every branch and tag count, so that a version kept by its tag alone is found; one whose dvc.lock is torn
+    does not. None: there is none. Raises DataError where the workspace's dvc.lock does not say which version lies
+    here: it would be held against itself.
     """
     folder = (validated / name).as_posix()
-    here = Path("dvc.lock")
-    now = _digest_in_lock(here.read_text(), folder) if here.exists() else None
-    for revision in _git("log", "--all", "--format=%h", "--", "dvc.lock").split():
-        digest = _digest_in_lock(_git("show", f"{revision}:dvc.lock"), folder)
+    commits = _git("log", "--all", "--format=%h", "--", LOCK_FILE.name).split()
+    if not commits:
+        return None
+    now = _digest_in_lock(read_lock_file(), folder)
+    for revision in commits:
+        try:
+            digest = _digest_in_lock(lock_values(_git("show", f"{revision}:{LOCK_FILE}")), folder)
+        except DataError:
+            continue
+        if digest is not None and now is None:
+            raise DataError(f"{LOCK_FILE} has no {folder}: dvc repro validate@{name} makes the version to compare")
         if digest is not None and digest != now:
             return revision
     return None
@@ -59,14 +66,9 @@ def _git(*arguments: str) -> str:
     return answer.stdout if answer.returncode == 0 else ""
 
 
-def _digest_in_lock(text: str, folder: str) -> str | None:
-    """DVC's digest of an output, by a dvc.lock; None where the lock does not have it or is none."""
-    try:
-        lock = YAML(typ="safe").load(text)
-    except YAMLError:
-        return None
-    stages = lock.get("stages", {}) if isinstance(lock, dict) else {}
-    outs = (out for stage in stages.values() for out in stage.get("outs", []))
+def _digest_in_lock(lock: dict[str, Any], folder: str) -> str | None:
+    """DVC's digest of an output; None where the lock does not have it."""
+    outs = (out for stage in lock["stages"].values() for out in stage.get("outs", []))
     return next((out.get("md5") for out in outs if out["path"] == folder), None)
 
 

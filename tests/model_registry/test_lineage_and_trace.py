@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import RegistryError
+from components.errors import DataError, RegistryError
 from components.model_registry.git import git_state, refuse_dirty, tag_state
 from components.model_registry.lineage import LIBRARIES, check_weights, dvc_folder_digest, installed, read_lock
 from components.model_registry.registry import parse_reference
@@ -67,7 +67,7 @@ def test_weights_that_are_not_those_of_the_lock_are_refused(tmp_path: Path, monk
 
 def test_without_a_lock_nothing_is_registered(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(RegistryError, match=r"dvc\.lock is not there"):
+    with pytest.raises(DataError, match=r"dvc\.lock is not there"):
         read_lock()
     (tmp_path / "dvc.lock").write_text(json.dumps({"stages": {}}))
     with pytest.raises(RegistryError, match="no stage grpo"):

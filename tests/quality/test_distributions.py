@@ -104,3 +104,10 @@ def test_the_previous_version_is_the_newest_commit_with_another_digest(tmp_path:
     commit("c.dir")
     assert previous_version("crowd", Path("data/validated")) == middle
     assert previous_version("other", Path("data/validated")) is None
+    whole = Path("dvc.lock").read_text()
+    Path("dvc.lock").write_text(f"<<<<<<< HEAD\n{whole}\n=======\n{whole}\n>>>>>>> other\n")
+    with pytest.raises(DataError, match=r"dvc\.lock:1: git left its conflict markers"):
+        previous_version("crowd", Path("data/validated"))
+    Path("dvc.lock").write_text(json.dumps({"stages": {}}))
+    with pytest.raises(DataError, match=r"dvc\.lock has no data/validated/crowd: dvc repro validate@crowd"):
+        previous_version("crowd", Path("data/validated"))

@@ -1,0 +1,71 @@
+"""dvc.lock as plain values, by the one reader that says what is wrong with it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from components.errors import DataError
+
+LOCK_FILE = Path("dvc.lock")
+REPAIR = "delete it and run `dvc repro`, which takes what was made from the run cache"
+_MARKER = re.compile(r"^(<{7}|={7}|>{7})( |$)", re.MULTILINE)
+
+
+def lock_values(text: str, name: str = LOCK_FILE.name) -> dict[str, Any]:
+    """The text of a dvc.lock as plain values: `stages`, each with lists of `deps` and `outs`.
+
+    YAML 1.2: PyYAML reads 2e-06 as text. Raises DataError for conflict markers of git's, and for half a file, as a
+    kill in the moment of writing leaves it.
+    """
+    marker = _MARKER.search(text)
+    if marker:
+        line = text.count("\n", 0, marker.start()) + 1
+        raise DataError(
+            f"{name}:{line}: git left its conflict markers ({marker[1]}); take one side whole "
+            f"(`git checkout HEAD -- {name}`), or {REPAIR}"
+        )
+    try:
+        lock = YAML(typ="safe", pure=True).load(text)
+    except MarkedYAMLError as error:
+        at = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise DataError(_torn(f"{name}{at}", error.problem or "no YAML")) from None
+    except YAMLError as error:
+        raise DataError(_torn(name, " ".join(str(error).split())[:120])) from None
+    wrong = _wrong(lock)
+    if wrong:
+        raise DataError(_torn(name, wrong))
+    return lock
+
+
+def read_lock_file(path: Path = LOCK_FILE) -> dict[str, Any]:
+    """The file's values. Raises DataError where it is not there, torn or in conflict."""
+    try:
+        text = path.read_bytes().decode()
+    except FileNotFoundError:
+        raise DataError(f"{path} is not there: nothing says what was made from what; run dvc repro") from None
+    except UnicodeDecodeError as error:
+        raise DataError(_torn(str(path), f"byte {error.start} is no UTF-8")) from None
+    return lock_values(text, str(path))
+
+
+def _torn(where: str, what: str) -> str:
+    return f"{where}: it is not whole ({what}), perhaps dvc was killed while it wrote; {REPAIR}"
+
+
+def _wrong(lock: Any) -> str:
+    """What is not as DVC writes it, empty where nothing is."""
+    if not isinstance(lock, dict) or not isinstance(lock.get("stages"), dict):
+        return "no stages: in it"
+    for name, stage in lock["stages"].items():
+        if not isinstance(stage, dict):
+            return f"the stage {name} is empty"
+        for key in ("deps", "outs"):
+            entries = stage.get(key, [])
+            if not isinstance(entries, list) or not all(isinstance(one, dict) and "path" in one for one in entries):
+                return f"the {key} of the stage {name} are cut"
+    return ""
