@@ -17,6 +17,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -240,6 +241,7 @@ def make_trainer(shape: Shape) -> Any:
 
     from components.params import BaseParams, RewardsParams, load_section
     from components.store.samples import READING_COLUMNS
+    from components.training.decoding import text_of
     from components.training.group_rewards import GroupRewards
     from components.training.shared_prefix import SharedPrefixTrainer
     from components.training.tiny import build_model, build_processor
@@ -274,7 +276,7 @@ def make_trainer(shape: Shape) -> Any:
     dataset = Dataset.from_list(rows).with_transform(
         lambda batch: batch | {"image": [pictures[int(name)] for name in batch["sample_id"]]}
     )
-    rewards = GroupRewards(load_section(RewardsParams), shape.group)
+    rewards = GroupRewards(load_section(RewardsParams), shape.group, partial(text_of, processor.tokenizer))
     arguments = GRPOConfig(
         output_dir=mkdtemp(), use_cpu=not torch.cuda.is_available(), bf16=shape.size in VOCABULARY, report_to=[],
         per_device_train_batch_size=shape.group * shape.prompts, num_generations=shape.group, max_steps=1,

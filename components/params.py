@@ -484,6 +484,11 @@ class PredictParams(StageParams):
     samples: int = Field(ge=0)
     """K sampled answers to each prompt beside the greedy one: what the confidence `consensus` counts; 0 = none."""
     temperature: float = Field(gt=0)
+    top_p: float = Field(gt=0, le=1)
+    """Of the sampled answers, with `temperature`: nothing else shapes them, whatever the model's folder says.
+
+    The greedy answers have no setting. 1 takes every token (TRL's default for rollouts too).
+    """
     seed: int
     vllm: VllmParams | None
     """null generates with transformers in place."""

@@ -122,13 +122,14 @@ def to_image(boxes: list[list[float]], view: ImageView, offset: int) -> Boxes:
     return clipped
 
 
-def span_confidence(span: tuple[int, int], tokens: Sequence[Sequence[float]]) -> float:
-    """exp(mean log-probability) of the tokens that share a character with a box's text, in (0, 1]; 1 without any.
+def span_confidence(span: tuple[int, int], tokens: Sequence[Sequence[float]] | None) -> float | None:
+    """exp(mean log-probability) of the tokens that share a character with a box's text, in (0, 1].
 
-    tokens: (first character, one behind the last, log-probability) each.
+    tokens: (first character, one behind the last, log-probability) each. None without any: nobody knows then, and 1
+    would be a lie.
     """
-    inside = [logprob for start, end, logprob in tokens if start < span[1] and end > span[0]]
-    return math.exp(sum(inside) / len(inside)) if inside else 1.0
+    inside = [logprob for start, end, logprob in tokens or () if start < span[1] and end > span[0]]
+    return math.exp(sum(inside) / len(inside)) if inside else None
 
 
 def _salvage(text: str, view: ImageView) -> tuple[Boxes, tuple[str, ...], tuple[tuple[int, int], ...]]:

@@ -85,7 +85,7 @@ def _draw(path: Path, answer: dict[str, Any], target: Path) -> Path:
     width = max(1, round(max(image.size) / 300))
     for box, score in zip(answer["boxes"], answer["scores"], strict=True):
         draw.rectangle(box, outline=COLOUR, width=width)
-        if min(image.size) >= 200:  # on a smaller picture the number would hide the person
+        if score is not None and min(image.size) >= 200:  # on a smaller picture the number would hide the person
             draw.text((box[0] + width + 1, box[1] + width), f"{score:.2f}", fill=COLOUR)
     for x, y in answer.get("points", []):
         draw.ellipse((x - 2 * width, y - 2 * width, x + 2 * width, y + 2 * width), fill=COLOUR)

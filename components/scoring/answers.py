@@ -28,7 +28,7 @@ DISAGREEMENT_GRID = 32
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
-    """Boxes (N, 4) in original pixels with their labels, and (N,) scores by the confidence's name."""
+    """Boxes (N, 4) in original pixels with their labels, and (N,) scores by the confidence's name; NaN = not known."""
 
     boxes: Boxes
     labels: tuple[str, ...]
@@ -119,7 +119,7 @@ def _found(said: _Said, params: ScoreParams, salvage: bool) -> Found:
     scores = {
         "constant": np.ones(len(boxes)),
         "rank": rank(len(boxes)),
-        "logprob": np.array([span_confidence(span, tokens) for span in spans], dtype=float),
+        "logprob": np.array([span_confidence(span, tokens) for span in spans], dtype=float),  # None becomes NaN
     }
     if said.others:
         others = [(o.boxes, o.labels) if isinstance(o, Answer) else (as_boxes([]), ()) for o in said.others]

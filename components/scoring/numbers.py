@@ -34,6 +34,8 @@ from components.scoring.tasks import task_summary
 
 Table = list[dict[str, Any]]
 HEADLINE = "F1 at .5"
+RANKED = ("coco_AP", "coco_AP50", "crowdhuman_AP", "crowdhuman_MR", "calibration_error")
+"""What depends on how boxes are ranked; all None under a confidence that is not known of every box."""
 CONVENTIONS = {
     "lookout": "strict grammar: an unreadable answer counts as no boxes; greedy; every image counts",
     "perception-r1": "as Perception-R1 (arXiv:2504.07954) evaluates in public: every box scores 1, ties in the order "
@@ -57,11 +59,17 @@ class Numbers:
 
 def numbers_of(images: list[ImageAnswer], failures: Counter[str], samples: int, params: ScoreParams) -> Numbers:
     """failures: reason -> how many of the `samples` answers. Raises DataError where the confidence is not there."""
-    ranked = images[0].found.scores if images else {}
+    unknown = _unknown(images)
+    ranked = [name for name, boxes in unknown.items() if not boxes]
+    if params.confidence not in unknown:
+        raise DataError(
+            f"score.confidence is {params.confidence}, but the predictions have {', '.join(unknown) or 'no images'}; "
+            "set predict.samples above 0"
+        )
     if params.confidence not in ranked:
         raise DataError(
-            f"score.confidence is {params.confidence}, but the predictions have {', '.join(ranked) or 'no images'}; "
-            "set predict.samples above 0"
+            f"score.confidence is {params.confidence}, but {unknown[params.confidence]} boxes have none: the tokens of "
+            f"their answers cannot be told from the text; set score.confidence to one of {', '.join(ranked)}"
         )
     data = _set(images, params.confidence)
     matcher = Matcher(data)
@@ -79,7 +87,9 @@ def numbers_of(images: list[ImageAnswer], failures: Counter[str], samples: int, 
     metrics["salvaged"] = pooled(
         image_counts(Matcher(_set(images, params.confidence, rescued=True)).at(params.min_iou))
     )
-    metrics["confidences"] = {name: _ranked(data, images, matched, name) for name in ranked}
+    metrics["confidences"] = {
+        name: _ranked(data, images, matched, name) if name in ranked else dict.fromkeys(RANKED) for name in unknown
+    }
     constant = data.with_scores(np.ones(len(data.found.order)))
     metrics["tie_shuffles"] = tie_shuffles(constant, params.tie_shuffles) | {"seeds": params.tie_shuffles}
     metrics["datasets"] = {
@@ -88,7 +98,13 @@ def numbers_of(images: list[ImageAnswer], failures: Counter[str], samples: int, 
     }
     brief = {name: metrics["detection"][name] for name in ("precision", "recall", "f1")}
     summary = task_summary(HEADLINE, brief, counts, failures, samples, params)
-    return Numbers(metrics, summary, counts, _plots(data, images, matcher, matched))
+    return Numbers(metrics, summary, counts, _plots(data, images, matcher, matched, ranked))
+
+
+def _unknown(images: Sequence[ImageAnswer]) -> dict[str, int]:
+    """How many boxes each confidence says nothing about, those of rescued answers too."""
+    names = images[0].found.scores if images else {}
+    return {name: sum(int(np.isnan(image.rescued.scores[name]).sum()) for image in images) for name in names}
 
 
 def _set(images: Sequence[ImageAnswer], confidence: str, rescued: bool = False) -> EvaluationSet:
@@ -105,13 +121,8 @@ def _ranked(data: EvaluationSet, images: list[ImageAnswer], matched: Matched, na
     scores = _scores(images, name)
     ranked = data.with_scores(scores)
     coco, crowd = coco_metrics(ranked)["coco"], crowdhuman_metrics(ranked)
-    return {
-        "coco_AP": coco["AP"],
-        "coco_AP50": coco["AP50"],
-        "crowdhuman_AP": crowd["AP"],
-        "crowdhuman_MR": crowd["MR"],
-        "calibration_error": calibration_error(scores[matched.counted], matched.partner[matched.counted] >= 0),
-    }
+    calibration = calibration_error(scores[matched.counted], matched.partner[matched.counted] >= 0)
+    return dict(zip(RANKED, (coco["AP"], coco["AP50"], crowd["AP"], crowd["MR"], calibration), strict=True))
 
 
 def _dataset(images: list[ImageAnswer], params: ScoreParams) -> dict[str, Any]:
@@ -131,7 +142,9 @@ def _interval(counts: Sequence[ImageCounts], params: ScoreParams) -> list[float]
     return list(interval) if interval else None
 
 
-def _plots(data: EvaluationSet, images: list[ImageAnswer], matcher: Matcher, matched: Matched) -> dict[str, Table]:
+def _plots(
+    data: EvaluationSet, images: list[ImageAnswer], matcher: Matcher, matched: Matched, ranked: Sequence[str]
+) -> dict[str, Table]:
     curve = precision_recall_curve(data).round(6).tolist()
     counted, right = matched.counted, matched.partner[matched.counted] >= 0
     return {
@@ -142,7 +155,7 @@ def _plots(data: EvaluationSet, images: list[ImageAnswer], matcher: Matcher, mat
         "by_visible": by_visible(matched),
         "reliability": [
             {"of": name} | one
-            for name in images[0].found.scores
+            for name in ranked
             if name != "constant"
             for one in reliability(_scores(images, name)[counted], right)
         ],

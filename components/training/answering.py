@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import LogitsProcessor, LogitsProcessorList
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
+from components.training.decoding import characters_of, text_of
+from components.training.device import own_device
 from components.training.policy import load_model
 from components.training.processor import load_processor
 
@@ -27,23 +29,37 @@ class _ChosenLogProbs(LogitsProcessor):
 
 
 class Policy:
-    """A loaded model folder that answers prompts about images."""
+    """A loaded model folder that answers prompts about images. Of the folder's own generation config only the tokens
+    that end and pad an answer act: what decides an answer is what stands here and in params.
+    """
 
-    def __init__(self, folder: Path, max_new_tokens: int, bf16: bool = False, temperature: float = 1.0) -> None:
+    def __init__(
+        self, folder: Path, max_new_tokens: int, bf16: bool = False, temperature: float = 1.0, top_p: float = 1.0
+    ) -> None:
         self.processor = load_processor(folder)
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device = own_device()
         self.model = load_model(folder, "bfloat16" if bf16 else "float32").to(self.device).eval()
-        self.max_new_tokens, self.temperature = max_new_tokens, temperature
+        ends = self.model.generation_config
+        self.model.generation_config = GenerationConfig(eos_token_id=ends.eos_token_id, pad_token_id=ends.pad_token_id)
+        self.max_new_tokens = max_new_tokens
+        self._sampling = {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0}
 
     @torch.inference_mode()
     def complete(
-        self, images: list[Any], prompts: list[list[dict[str, str]]], max_new_tokens: int | None = None
+        self,
+        images: list[Any],
+        prompts: list[list[dict[str, str]]],
+        max_new_tokens: int | None = None,
+        max_time: float | None = None,
     ) -> list[Line]:
-        """text, finish_reason, token_count and answer_tokens of each prompt, greedy, one batch."""
+        """text, finish_reason, token_count and answer_tokens of each prompt, greedy, one batch.
+
+        After `max_time` seconds every answer ends where it is, as at the limit of tokens.
+        """
         chosen = _ChosenLogProbs()
-        limit = {"max_new_tokens": max_new_tokens} if max_new_tokens else {}
+        limits = {"max_new_tokens": max_new_tokens or self.max_new_tokens, "max_time": max_time}
         processors = LogitsProcessorList([chosen])
-        tokens = self._generate(images, prompts, do_sample=False, logits_processor=processors, **limit)
+        tokens = self._generate(images, prompts, do_sample=False, logits_processor=processors, **limits)
         logprobs = torch.stack(chosen.steps, dim=1).tolist()
         lines: list[Line] = []
         for row, values in zip(tokens, logprobs, strict=True):
@@ -56,21 +72,20 @@ class Policy:
     def sample(self, images: list[Any], prompts: list[list[dict[str, str]]], count: int, seed: int) -> list[Line]:
         """`count` sampled answers to each prompt, one prompt's after another's; the same for the same seed."""
         torch.manual_seed(seed)
-        options = {"do_sample": True, "temperature": self.temperature, "top_k": 0, "num_return_sequences": count}
+        options = {"max_new_tokens": self.max_new_tokens, "num_return_sequences": count} | self._sampling
         return [self._line(row)[0] for row in self._generate(images, prompts, **options)]
 
     def _generate(self, images: list[Any], prompts: list[list[dict[str, str]]], **options: Any) -> list[list[int]]:
         texts = [chat(self.processor, prompt) for prompt in prompts]
         inputs = self.processor(text=texts, images=images, return_tensors="pt", padding=True).to(self.device)
-        answer = self.model.generate(**inputs, **({"max_new_tokens": self.max_new_tokens} | options))
+        answer = self.model.generate(**inputs, **options)
         return answer[:, inputs["input_ids"].shape[1] :].tolist()
 
     def _line(self, tokens: list[int]) -> tuple[Line, int]:
         ends = self.model.generation_config.eos_token_id
         stops = set(ends if isinstance(ends, list) else [ends])
         length = next((i for i, token in enumerate(tokens) if token in stops), len(tokens))
-        tokenizer = self.processor.tokenizer
-        text = tokenizer.decode(tokens[:length], skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        text = text_of(self.processor.tokenizer, tokens[:length])
         reason = "stop" if length < len(tokens) else "length"
         return {"text": text, "finish_reason": reason, "token_count": length}, length
 
@@ -84,20 +99,19 @@ def chat(processor: Any, prompt: list[dict[str, str]]) -> str:
     return processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
 
 
-def answer_tokens(tokenizer: Any, tokens: list[int], logprobs: list[float], text: str) -> list[tuple[int, int, float]]:
+def answer_tokens(
+    tokenizer: Any, tokens: list[int], logprobs: list[float], text: str
+) -> list[tuple[int, int, float]] | None:
     """(first character, one behind the last, log-probability) of each token that ends behind <answer>.
 
-    A token of part of a character decodes to nothing yet: its range is empty and no box takes it.
+    All tokens where there is no such tag; None where nobody can say which characters a token stands for.
     """
+    characters = characters_of(tokenizer, tokens, text)
+    if characters is None:
+        return None
     begins = text.find(ANSWER_TAG)
-    if begins < 0:
-        return []
-    spans: list[tuple[int, int, float]] = []
-    end = 0
-    for token, logprob in zip(tokens, logprobs, strict=True):
-        piece = tokenizer.decode([token], skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        whole = text.startswith(piece, end)
-        start, end = end, end + len(piece) if whole else end
-        if end > begins:
-            spans.append((start, end, round(logprob, 5)))
-    return spans
+    return [
+        (start, end, round(logprob, 5))
+        for (start, end), logprob in zip(characters, logprobs, strict=True)
+        if end > max(begins, start)
+    ]

@@ -33,10 +33,13 @@ COLUMNS = READING_COLUMNS
 
 
 class GroupRewards:
-    """One reward function a reward for TRL; all are computed by the first that is called on a batch."""
+    """One reward function a reward for TRL; all are computed by the first that is called on a batch.
 
-    def __init__(self, params: RewardsParams, num_generations: int) -> None:
-        self._params, self._size = params, num_generations
+    `decode` makes the text of a completion's tokens, as predict does it: TRL's own text is not looked at.
+    """
+
+    def __init__(self, params: RewardsParams, num_generations: int, decode: Callable[[list[int]], str]) -> None:
+        self._params, self._size, self._decode = params, num_generations, decode
         self._rewards = make_rewards(params)
         self._completions: object = None
         self._scores: dict[str, list[float | None]] = {}
@@ -55,17 +58,17 @@ class GroupRewards:
     def _function(self, name: str) -> Callable[..., list[float | None]]:
         def reward(completions: list[Any], completion_ids: list[list[int]], **columns: Any) -> list[float | None]:
             if completions is not self._completions:
-                self._score(completions, completion_ids, columns)
+                self._score(completion_ids, columns)
                 self._completions = completions
             return self._scores[name]
 
         reward.__name__ = name
         return reward
 
-    def _score(self, completions: list[Any], completion_ids: list[list[int]], columns: dict[str, Any]) -> None:
+    def _score(self, completion_ids: list[list[int]], columns: dict[str, Any]) -> None:
         rows = [
-            {"text": _text(completion), "token_count": len(ids)} | {key: columns[key][i] for key in COLUMNS}
-            for i, (completion, ids) in enumerate(zip(completions, completion_ids, strict=True))
+            {"text": self._decode(ids), "token_count": len(ids)} | {key: columns[key][i] for key in COLUMNS}
+            for i, ids in enumerate(completion_ids)
         ]
         gathered, self.local = _gather(rows)
         self.groups = whole_groups(gathered, self._size)
@@ -123,10 +126,6 @@ def _scores(name: str, reward: Reward, sample: Row, answers: list[AnyParsed], tr
 
 def _or_none(value: float) -> float | None:
     return None if np.isnan(value) else value
-
-
-def _text(completion: Any) -> str:
-    return completion if isinstance(completion, str) else completion[0]["content"]
 
 
 def _gather(rows: list[Row]) -> tuple[list[Row], slice]:

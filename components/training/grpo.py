@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from components.params import GrpoParams, RewardsParams, TrainerParams
 from components.store.schemas import ROLLOUTS
 from components.store.tables import write_table
 from components.training.data import load_prompts
+from components.training.decoding import text_of
 from components.training.group_rewards import COLUMNS as REWARD_COLUMNS
 from components.training.group_rewards import GroupRewards, RolloutKeeper, check_rewards
+from components.training.processor import load_processor
 from components.training.shared_prefix import SharedPrefixTrainer
 from components.training.trainer_run import check_starts_from_policy, lora_config, train_policy
 
@@ -112,7 +115,7 @@ def train_grpo(
     check_vllm(params)
     dataset = load_prompts(prompts).select_columns(["prompt", "image_path", "image_sha256", "tile", *REWARD_COLUMNS])
     check_rewards(rewards_params, dataset.unique("answer_as"))
-    rewards = GroupRewards(rewards_params, params.num_generations)
+    rewards = GroupRewards(rewards_params, params.num_generations, partial(text_of, load_processor(start).tokenizer))
     keepers: list[RolloutKeeper] = []
 
     def make_trainer(model: Any, processor: Any, arguments: dict[str, Any]) -> Any:

@@ -157,7 +157,7 @@ def _write_lines(path: Path, rows: list[Line]) -> None:
 
 def _policy(model: Path, params: PredictParams) -> Answers:
     if params.vllm is None:
-        return Policy(model, params.max_new_tokens, params.bf16, params.temperature)
+        return Policy(model, params.max_new_tokens, params.bf16, params.temperature, params.top_p)
     from components.training.vllm_policy import VllmPolicy
 
     return VllmPolicy(model, params)

@@ -118,7 +118,7 @@ def _floats(rows: Any) -> list[list[float]]:
     return [[float(value) for value in row] for row in rows]
 
 
-def _scores(answer: Answer, line: dict[str, Any], confidence: str) -> list[float]:
+def _scores(answer: Answer, line: dict[str, Any], confidence: str) -> list[float | None]:
     if confidence == "logprob":
         return [span_confidence(span, line["answer_tokens"]) for span in answer.spans]
     places = range(1, len(answer.boxes) + 1)

@@ -8,6 +8,7 @@ from typing import Any
 from components.errors import TrainingError
 from components.params import PredictParams
 from components.training.answering import Line, answer_tokens, chat
+from components.training.decoding import text_of
 from components.training.processor import load_processor
 
 
@@ -35,7 +36,8 @@ class VllmPolicy:
 
     def sample(self, images: list[Any], prompts: list[list[dict[str, str]]], count: int, seed: int) -> list[Line]:
         """`count` sampled answers to each prompt, one prompt's after another's."""
-        found = self._generate(images, prompts, temperature=self.params.temperature, n=count, seed=seed)
+        options = {"temperature": self.params.temperature, "top_p": self.params.top_p, "n": count, "seed": seed}
+        found = self._generate(images, prompts, **options)
         return [self._line(output, with_tokens=False) for one in found for output in one.outputs]
 
     def _generate(self, images: list[Any], prompts: list[list[dict[str, str]]], **options: Any) -> Any:
@@ -43,9 +45,7 @@ class VllmPolicy:
             {"prompt": chat(self.processor, prompt), "multi_modal_data": {"image": image}}
             for prompt, image in zip(prompts, images, strict=True)
         ]
-        sampling = self.vllm.SamplingParams(
-            max_tokens=self.params.max_new_tokens, skip_special_tokens=False, detokenize=False, **options
-        )
+        sampling = self.vllm.SamplingParams(max_tokens=self.params.max_new_tokens, detokenize=False, **options)
         return self.engine.generate(requests, sampling, use_tqdm=False)
 
     def _line(self, output: Any, with_tokens: bool) -> Line:
@@ -53,7 +53,7 @@ class VllmPolicy:
         tokens = list(output.token_ids)
         if output.finish_reason == "stop" and tokens and tokens[-1] in tokenizer.all_special_ids:
             tokens = tokens[:-1]
-        text = tokenizer.decode(tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        text = text_of(tokenizer, tokens)
         line: Line = {"text": text, "finish_reason": output.finish_reason, "token_count": len(tokens)}
         if not with_tokens:
             return line

@@ -132,6 +132,22 @@ def test_another_papers_convention_takes_any_list_of_boxes(prepared: Path, tmp_p
 def test_confidence_is_the_mean_of_the_boxs_own_tokens() -> None:
     tokens = [(0, 5, -9.0), (10, 12, -1.0), (12, 14, -3.0), (20, 22, -9.0)]
     assert span_confidence((10, 14), tokens) == pytest.approx(0.1353, abs=1e-4)  # exp(-2)
+    assert span_confidence((30, 40), tokens) is None
+    assert span_confidence((10, 14), None) is None
+
+
+def test_a_confidence_that_nobody_knows_is_never_1_in_the_scores(prepared: Path, tmp_path: Path) -> None:
+    prompts = prepared / "data/prompts/test.parquet"
+    lines = gold_lines(prompts)
+    lines[0]["answer_tokens"] = None  # its tokens could not be told from its text
+    file = write_lines(tmp_path / "x", lines)
+    with pytest.raises(DataError, match=r"score\.confidence is logprob, but \d boxes have none: .* of constant, rank"):
+        score.run("x", prompts, file, tmp_path / "scores", SCORE)
+    by_rank = SCORE.model_copy(update={"confidence": "rank"})
+    found = score.run("x", prompts, file, tmp_path / "scores", by_rank)["confidences"]
+    assert set(found["logprob"].values()) == {None}
+    assert found["rank"]["coco_AP"] == 1.0
+    assert "logprob" not in (tmp_path / "scores/plots/reliability.csv").read_text()
 
 
 def test_answers_to_other_questions_are_refused(prepared: Path, tmp_path: Path) -> None:

@@ -112,12 +112,14 @@ def test_two_tasks_are_scored_each_by_its_own_metric(twice: Params, tmp_path: Pa
 def test_a_reward_scores_the_samples_that_it_can_judge_and_no_others(twice: Params, tmp_path: Path) -> None:
     prompts = asked(twice, tmp_path, {}, crowd={}, counted=count_entry())
     weights = {"reasoning": 0.5, "looking": 0.1, "precision_recall": 1.0, "counting": 1.0}
-    rewards = GroupRewards(twice.rewards.model_copy(update={"weights": weights}), 2)
     samples = [row for row in read_rows(prompts, PROMPTS) for _ in range(2)]
     texts = [row["completion"][0]["content"] for row in samples]
+    chosen = twice.rewards.model_copy(update={"weights": weights})
+    rewards = GroupRewards(chosen, 2, decode=lambda tokens: texts[tokens[0]])
+    ids = [[place] for place in range(len(texts))]
     columns = {name: [row[name] for row in samples] for name in READING_COLUMNS}
     functions = {function.__name__: function for function in rewards.functions()}
-    scores = {name: one(completions=texts, completion_ids=[[1]] * 16, **columns) for name, one in functions.items()}
+    scores = {name: one(completions=texts, completion_ids=ids, **columns) for name, one in functions.items()}
     for place, row in enumerate(samples):
         found = {name: one[place] for name, one in scores.items()}
         own, other = ("counting", "precision_recall") if row["task"] == "count" else ("precision_recall", "counting")

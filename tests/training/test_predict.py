@@ -20,7 +20,7 @@ from components.training.predict import predict_files
 from tests.workspace import run_stage
 
 PARAMS = PredictParams(batch_size=3, max_new_tokens=12, threads=1, bf16=False, processes=1, samples=2, temperature=1.0,
-                       seed=5, vllm=None)  # fmt: skip
+                       top_p=1.0, seed=5, vllm=None)  # fmt: skip
 FILES = ("completions.jsonl", "samples.jsonl")
 
 

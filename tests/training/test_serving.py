@@ -36,7 +36,7 @@ class Policy:
         self.processor = SimpleNamespace(image_processor=images)
 
     def complete(self, images: list[Any], prompts: list[Any], limit: int | None) -> list[dict[str, Any]]:
-        return [{"text": SAYS[prompt[0]["content"]], "answer_tokens": []} for prompt in prompts]
+        return [{"text": SAYS[prompt[0]["content"]], "answer_tokens": [(0, 999, 0.0)]} for prompt in prompts]
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ def test_the_tokens_of_the_answer_know_their_characters(tokenizer) -> None:
     spans = answer_tokens(tokenizer, ids, [-float(i) for i in range(len(ids))], GOLD)
     assert GOLD[spans[1][0] : spans[1][1]] == '{"bbox_2d":['
     assert spans[-1][1] == len(GOLD)
-    assert answer_tokens(tokenizer, ids[:4], [0.0] * 4, "no answer") == []
+    assert answer_tokens(tokenizer, ids[:4], [0.0] * 4, "another text") is None
 
 
 def test_the_base_loads_with_weights_processor_and_digests(prepared: Path) -> None:
@@ -118,12 +118,13 @@ def columns(samples: list[str]) -> dict:
 
 
 def test_the_adapter_scores_whole_groups_and_hands_back_each_reward() -> None:
-    rewards = GroupRewards(load_section(RewardsParams), 2)
     good = '<think>x</think><look>[]</look><answer>[{"bbox_2d":[0,0,10,10],"label":"person"}]</answer>'
     texts = [good, "unreadable", good, good]
-    completions = [[{"role": "assistant", "content": text}] for text in texts]
+    rewards = GroupRewards(load_section(RewardsParams), 2, decode=lambda tokens: texts[tokens[0]])
+    completions = [[{"role": "assistant", "content": "TRL's own text, which nobody reads"}] for _ in texts]
+    ids = [[0], [1], [2], [3]]
     scores = {
-        function.__name__: function(completions=completions, completion_ids=[[1]] * 4, **columns(["a", "a", "b", "b"]))
+        function.__name__: function(completions=completions, completion_ids=ids, **columns(["a", "a", "b", "b"]))
         for function in rewards.functions()
     }
     assert scores["reasoning"] == [1.0, 0.0, 1.0, 1.0]
@@ -281,7 +282,7 @@ def test_collapse_is_said() -> None:
 def test_the_kept_rollouts_carry_their_map() -> None:
     from components.training.group_rewards import RolloutKeeper
 
-    rewards = GroupRewards(load_section(RewardsParams), 2)
+    rewards = GroupRewards(load_section(RewardsParams), 2, decode=lambda _: "x")
     function = rewards.functions()[0]
     completions = [[{"role": "assistant", "content": "x"}]] * 2
     function(completions=completions, completion_ids=[[1], [1, 2]], **columns(["a", "a"]))
