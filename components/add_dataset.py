@@ -7,21 +7,23 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.scalarstring import SingleQuotedScalarString
 
 from components.compose import CONF, compose
 from components.errors import LookoutError, ParamsError, SourceError
-from components.params import DatasetParams, load_params
+from components.names import reads_as_text
+from components.params import DatasetParams, check_entry, check_name, load_params
 from components.sources import SOURCES
 from components.sources.layouts import LAYOUTS, find_annotations
 from components.sources.source import RawScene
 from components.store.atomic import atomic_file
 
-NAME = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")
 URL = re.compile(r"[a-z][a-z0-9+]*://")
 RAW = Path("data/raw")
 
@@ -36,8 +38,7 @@ def add_dataset(name: str, kind: str, root: str, role: str, licence: str, chosen
     URL of one (s3://, gs://, ssh://, ...), is imported to data/raw/<name> with its digest. Raises SourceError or
     ParamsError; then nothing has changed.
     """
-    if not NAME.fullmatch(name):
-        raise ParamsError(f"the name {name!r} will not do; want lower-case letters, digits, - and _")
+    check_name(name)
     if kind not in SOURCES:
         raise ParamsError(f"unknown format {kind!r}; want one of {', '.join(sorted(SOURCES))}")
     profile = load_params().profile
@@ -48,12 +49,34 @@ def add_dataset(name: str, kind: str, root: str, role: str, licence: str, chosen
         if track:
             entry["root"] = _tracked(name, Path(root))
     path = CONF / "datasets" / f"{name}.yaml"
-    with atomic_file(path) as partial, partial.open("w") as file:
-        file.write(f"# Written by `lookout add-dataset`. {LAYOUTS[kind].note}".rstrip() + "\n")
-        _yaml().dump({name: entry}, file)
-    _add_to_defaults(name)
-    compose(profile)
+    with _all_or_nothing(path, CONF / "config.yaml"):
+        with atomic_file(path) as partial, partial.open("w") as file:
+            file.write(f"# Written by `lookout add-dataset`. {LAYOUTS[kind].note}".rstrip() + "\n")
+            _yaml().dump({name: _quoted(entry)}, file)
+        _add_to_defaults(name)
+        compose(profile)
     return path
+
+
+@contextmanager
+def _all_or_nothing(*files: Path) -> Iterator[None]:
+    """Puts the files back as they were where composing from them fails: else conf/ would stay broken."""
+    before = {file: file.read_bytes() if file.exists() else None for file in files}
+    try:
+        yield
+    except BaseException:
+        for file, content in before.items():
+            file.unlink(missing_ok=True) if content is None else file.write_bytes(content)
+        raise
+
+
+def _quoted(value: Any) -> Any:
+    """Plain values whose texts Hydra's YAML 1.1 reads as texts, too: `licence: no` would be a switch there."""
+    if isinstance(value, dict):
+        return {_quoted(key): _quoted(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_quoted(item) for item in value]
+    return SingleQuotedScalarString(value) if isinstance(value, str) and not reads_as_text(value) else value
 
 
 def _imported(name: str, kind: str, url: str, role: str, licence: str, chosen: Chosen) -> dict[str, Any]:
@@ -95,10 +118,9 @@ def _entry(kind: str, root: Path, role: str, licence: str, chosen: Chosen) -> di
         entry["labels"] = list(layout.labels)
     if layout.leakage != "stop" and role != "eval":
         entry["leakage"] = layout.leakage
-    DatasetParams.model_validate(entry)
     from components.stages.ingest import check_layout
 
-    check_layout("new", root, DatasetParams.model_validate(entry))
+    check_layout("new", root, check_entry(entry))
     if kind == "coco" and _first_image_lies(root, entry | {"images": "."}) and not _first_image_lies(root, entry):
         entry["images"] = "."  # LVIS and Objects365 name their images with the folder
     return entry

@@ -10,18 +10,22 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from components.errors import ParamsError
+from components.names import Name, PathText, checked_name, texts_of
+from components.plain_yaml import load_yaml
 
 PARAMS_FILE = Path("params.yaml")
+DRAWN = Path("data/raw")
+"""Drawn datasets lie here, each in the folder of its name: the only one that its stage may replace."""
+LONGEST_VALUE = 80
+"""Characters of a wrong value that a message shows."""
 
 
 class StrictModel(BaseModel):
-    """No unknown keys, no silent conversions ("3" is not 3), no change after reading."""
+    """No unknown keys, no silent conversions ("3" is not 3), no infinity, no change after reading."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class StageParams(StrictModel):
@@ -45,7 +49,8 @@ class DrawingParams(StrictModel):
     layout: str
     """The published dataset whose files it imitates: its reader reads them."""
     seed: int
-    root: str
+    root: PathText
+    """data/raw/<name>."""
     images: SplitSizes
     width_px: int = Field(ge=32)
     height_px: int = Field(ge=32)
@@ -166,10 +171,10 @@ class DatasetParams(StrictModel):
     """What is asked about its images; it chooses prompt, grammar, rewards and metrics."""
     answer: GrammarName | None = None
     """How to answer, where it is not the task's usual way: count by points or by number."""
-    root: str
-    annotations: dict[Split, str | list[str]]
+    root: PathText
+    annotations: dict[Split, PathText | list[PathText]]
     """Annotation files (or folders) of each split, relative to the root; `*` stands for many."""
-    images: str | dict[Split, str] | None = None
+    images: PathText | dict[Split, PathText] | None = None
     """Folder of the images, where it is not the format's usual one."""
     rows_without_class: bool = False
     role: Literal["train", "eval", "both"]
@@ -186,7 +191,7 @@ class DatasetParams(StrictModel):
     """How much of the training samples come from here, beside the other datasets' weights."""
     max_samples: int | None = Field(default=None, ge=1)
     """At most so many training samples from here."""
-    template: str | None = None
+    template: PathText | None = None
     """Prompt template of its own, where prompts.template does not fit."""
     labels: list[str] | None = Field(default=None, min_length=1)
     tiling: TilingParams | None = None
@@ -194,6 +199,13 @@ class DatasetParams(StrictModel):
     fetch: FetchParams = FetchParams()
     leakage: Literal["stop", "drop"] = "stop"
     """A training image that stands in val or test too stops validation, or is refused by name and counted."""
+
+    @model_validator(mode="after")
+    def _no_templates(self) -> DatasetParams:
+        for text in texts_of(self.model_dump()):
+            if "${" in text:
+                raise ValueError(f"{text[:LONGEST_VALUE]!r} holds '${{', which Hydra would replace; leave it out")
+        return self
 
     def files(self, split: Split) -> list[str]:
         """The split's annotation entries, as a list."""
@@ -529,8 +541,8 @@ class ReportParams(StageParams):
 
 class RegisterParams(StageParams):
     section: ClassVar[str] = "register"
-    model_name: str
-    alias: str
+    model_name: Name
+    alias: Name
     allow_dirty: bool
     """Register code that is not committed, under a loud tag; promotion refuses such a version."""
 
@@ -563,9 +575,9 @@ class PromoteParams(StageParams):
 class Params(StrictModel):
     """The whole of params.yaml."""
 
-    profile: str
-    synthetic: dict[str, SyntheticParams]
-    datasets: dict[str, DatasetParams] = Field(min_length=1)
+    profile: Name
+    synthetic: dict[Name, SyntheticParams]
+    datasets: dict[Name, DatasetParams] = Field(min_length=1)
     validate_: ValidateParams = Field(alias="validate")
     prompts: PromptParams
     base: BaseParams
@@ -578,6 +590,16 @@ class Params(StrictModel):
     register_: RegisterParams = Field(alias="register")
     promote: PromoteParams
 
+    @model_validator(mode="after")
+    def _drawn_where_nothing_else_lies(self) -> Params:
+        for name, drawn in self.synthetic.items():
+            if drawn.root != (DRAWN / name).as_posix():
+                raise ValueError(
+                    f"synthetic.{name}.root is {drawn.root!r}, want {(DRAWN / name).as_posix()!r}: drawing replaces "
+                    "the folder, so a drawn dataset has one of its own"
+                )
+        return self
+
 
 Section = TypeVar("Section", bound=StageParams)
 
@@ -585,11 +607,11 @@ Section = TypeVar("Section", bound=StageParams)
 def load_raw(path: Path = PARAMS_FILE) -> dict[str, Any]:
     """params.yaml as plain values. Raises ParamsError where it is missing or no mapping."""
     try:
-        values = YAML(typ="safe", pure=True).load(path.read_text())  # YAML 1.2: PyYAML reads 2e-06 as text
+        values = load_yaml(path.read_text())
     except FileNotFoundError:
         raise ParamsError(f"{path} is not there; `lookout compose tiny` writes the default profile") from None
-    except YAMLError as error:
-        raise ParamsError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    except ValueError as error:
+        raise ParamsError(f"{path} {error}") from error
     if not isinstance(values, dict):
         raise ParamsError(f"{path} holds {type(values).__name__}, want a mapping of sections")
     return values
@@ -613,6 +635,19 @@ def check_params(values: dict[str, Any], path: Path) -> Params:
     return _checked(Params, values, path, "")
 
 
+def check_name(name: str) -> None:
+    """Raises ParamsError where params cannot hold something under this name."""
+    try:
+        checked_name(name)
+    except ValueError as error:
+        raise ParamsError(str(error)) from None
+
+
+def check_entry(entry: dict[str, Any]) -> DatasetParams:
+    """A new entry of `datasets:`. Raises ParamsError that names the key."""
+    return _checked(DatasetParams, entry, Path("the dataset's entry"), "")
+
+
 Model = TypeVar("Model", bound=StrictModel)
 
 
@@ -630,13 +665,18 @@ def first_sentence(error: ValidationError, prefix: str) -> str:
     where = [*([prefix] if prefix else []), *first["loc"]]
     if where[:1] == ["synthetic"]:
         del where[2:3]  # the layout, which pydantic names too
-    key = ".".join(map(str, where))
+    key = ".".join(str(part) for part in where if part != "[key]")
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         text = f"{key} is not a parameter; is it mistyped?"
     elif first["type"] == "missing":
         text = f"{key} is missing"
     else:
-        text = f"{key} is {first['input']!r}: {message}" if key else message
+        text = f"{key} is {_shortened(first['input'])}: {message}" if key else message
     others = error.error_count() - 1
     return text + (f" (and {others} more)" if others else "")
+
+
+def _shortened(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."

@@ -19,12 +19,11 @@ from prefect.runtime import flow_run
 
 from components.children import die_with_parent
 from components.compose import composed, overridden
-from components.errors import LookoutError
 from components.home import lookout_home
 from components.model_registry.git import git
 from components.model_registry.lineage import LOCK_FILE, dvc_files
 from components.model_registry.registry import git_tag
-from components.params import PARAMS_FILE, load_params
+from components.params import PARAMS_FILE, check_name, load_params
 from components.training.lock import holders
 from components.worktree import add_worktree, remove_worktree
 
@@ -33,7 +32,7 @@ LEASE_S, LOOK_S = 60, 5
 
 
 @contextmanager
-def place(profile: str, overrides: Sequence[str], keep: str) -> Iterator[None]:
+def place(profile: str, overrides: Sequence[str], keep: str, new_datasets: bool = False) -> Iterator[None]:
     """This checkout for the parameters in force; else a worktree of HEAD with others, which is the folder meanwhile.
 
     The worktree is named by its parameters: after a kill the same run finds it again and finishes. It is removed
@@ -44,10 +43,10 @@ def place(profile: str, overrides: Sequence[str], keep: str) -> Iterator[None]:
         load_params()
         yield
         return
-    text = overridden(composed(profile) if profile else PARAMS_FILE.read_text(), overrides)
+    text = overridden(composed(profile) if profile else PARAMS_FILE.read_text(), overrides, new_datasets)
     commit = (git("rev-parse", "HEAD") or "").strip()
-    if keep and git("check-ref-format", "--branch", keep) is None:
-        raise LookoutError(f"{keep!r} is no name of a branch, which keep wants")
+    if keep:
+        check_name(keep)  # a branch's name is stricter here than git wants it
     into = lookout_home() / "runs" / hashlib.sha256(f"{commit}\0{text}".encode()).hexdigest()[:16]
     if not (into / PARAMS_FILE).exists():
         remove_worktree(into)

@@ -24,13 +24,15 @@ from flows.place import only_training, place
 from flows.promotion import Promote, decide
 from flows.stage_task import StageFailed, run_stages
 
+LONGEST_NAME = 200
+
 
 def run_name() -> str:
     """`crowdhuman · grpo · looking 0.5`: datasets, last stage, what is overridden."""
     given: dict[str, Any] = flow_run.parameters
     short = [f"{key.split('.')[-1]} {value}" for key, _, value in (one.partition("=") for one in given["overrides"])]
     names = given["profile"] or "+".join(load_params().datasets)
-    return " · ".join([names, "+".join(given["stages"]) or "all", *short])
+    return " · ".join([names, "+".join(given["stages"]) or "all", *short])[:LONGEST_NAME]
 
 
 @flow(name="retrain", flow_run_name=run_name, log_prints=False, validate_parameters=True)
@@ -41,6 +43,7 @@ def retrain(
     force: bool = False,
     promote: Promote = "never",
     keep: str = "",
+    new_datasets: bool = False,
 ) -> State[str]:
     """Runs every stage in the graph's order; registers a challenger; says what became of it.
 
@@ -54,8 +57,9 @@ def retrain(
         force: run stages that are up to date, too
         promote: never; if-better: where every gate passes; ask: a person answers on this run's page
         keep: a new branch for the result of a run with overrides; empty: none (its version's tag keeps it anyway)
+        new_datasets: whether a mapping among the overrides may bring keys that are not there, like another dataset
     """
-    with place(profile, overrides, keep):
+    with place(profile, overrides, keep, new_datasets):
         params = load_params()
         _tag(params.profile, list(params.datasets))
         with only_training():

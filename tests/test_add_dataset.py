@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from components.add_dataset import add_dataset
+from components.errors import ParamsError
 from components.params import load_params
 from components.stages import ingest, prompts, validate
 from components.store.schemas import PROMPTS
@@ -213,3 +214,57 @@ def test_the_folder_behind_a_url_becomes_the_root(checkout: Path, tmp_path: Path
     path = add_dataset("new", "wider_pedestrian", "s3://bucket/wider", "eval", "CC0-1.0", {}, track=True)
     assert fetched == [("import-url", "s3://bucket/wider", "data/raw/new")]
     assert "root: data/raw/new" in path.read_text()
+
+
+def conf_of(folder: Path) -> dict[str, str]:
+    files = [*(folder / "conf").rglob("*.yaml"), folder / "params.yaml"]
+    return {str(path.relative_to(folder)): path.read_text() for path in files}
+
+
+@pytest.mark.parametrize(
+    ("name", "licence", "sentence"),
+    [(name, "CC0", "is no name") for name in ("on", "no", "null", "1e5", "a;b", "../x", "$(x)")]
+    + [("new", "${x}", "which Hydra would replace")],
+)
+def test_what_yaml_hydra_or_a_shell_would_misread_is_refused_and_nothing_changes(
+    name: str, licence: str, sentence: str, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    LAYOUTS["crowdhuman"](checkout / "data/raw/new")
+    before = conf_of(checkout)
+    monkeypatch.chdir(checkout)
+    splits = {"train": "annotation_train.odgt", "test": "annotation_val.odgt"}
+    with pytest.raises(ParamsError, match=sentence):
+        add_dataset(name, "crowdhuman", "data/raw/new", "both", licence, splits, track=False)
+    assert conf_of(checkout) == before
+
+
+def test_a_root_that_hydra_would_fill_in_is_refused_before_it_is_written(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    LAYOUTS["crowdhuman"](checkout / "data/raw/new")
+    (checkout / "data/raw/new").rename(checkout / "data/raw/${x}")
+    before = conf_of(checkout)
+    monkeypatch.chdir(checkout)
+    with pytest.raises(ParamsError, match=r"the character '\$' may not stand in a path"):
+        add_dataset("new", "crowdhuman", "data/raw/${x}", "train", "CC0", {}, track=False)
+    assert conf_of(checkout) == before
+
+
+def test_a_word_that_hydra_would_read_as_a_switch_is_quoted(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    LAYOUTS["crowdhuman"](checkout / "data/raw/new")
+    monkeypatch.chdir(checkout)
+    add_dataset("new", "crowdhuman", "data/raw/new", "train", "no", {}, track=False)
+    assert load_params().datasets["new"].licence == "no"
+
+
+def test_an_entry_that_does_not_compose_leaves_conf_as_it_was(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_profile: str) -> None:
+        raise ParamsError("it does not fit")
+
+    LAYOUTS["crowdhuman"](checkout / "data/raw/new")
+    before = conf_of(checkout)
+    monkeypatch.chdir(checkout)
+    monkeypatch.setattr("components.add_dataset.compose", fail)
+    with pytest.raises(ParamsError, match="it does not fit"):
+        add_dataset("new", "crowdhuman", "data/raw/new", "train", "CC0", {}, track=False)
+    assert conf_of(checkout) == before

@@ -43,7 +43,10 @@ def main() -> None:
     synthetic = load_params().synthetic
     if name not in synthetic:
         raise ParamsError(f"params.yaml has no synthetic.{name}; it has {sorted(synthetic)}")
-    run(Path(synthetic[name].root), synthetic[name])
+    root = Path(synthetic[name].root)
+    if root.resolve() != Path.cwd().resolve() / root:
+        raise ParamsError(f"{root} leads to {root.resolve()} by a link; drawing replaces it: take the link away")
+    run(root, synthetic[name])
 
 
 if __name__ == "__main__":

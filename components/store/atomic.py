@@ -15,7 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from components.errors import DataError
+from components.home import lookout_home
+
 PARTIAL = ".partial-"
+OUTPUTS = ("data", "models", "reports")
+"""Folders of the checkout that stages write to, and DVC knows."""
 
 
 def _clear_leftovers(target: Path) -> None:
@@ -41,9 +46,25 @@ def atomic_file(target: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def _check_ours(target: Path) -> None:
+    """What stands in the outputs' folders of the checkout, or in the home, is ours to replace; else only nothing is."""
+    if target.is_symlink() or (target.exists() and not target.is_dir()):
+        raise DataError(f"{target} is a link or a file, and a folder is to take its place; move it away")
+    if not target.exists() or not any(target.iterdir()):
+        return
+    where = target.resolve()
+    roots = [Path.cwd().resolve() / name for name in OUTPUTS]
+    if not any(root in where.parents for root in roots) and lookout_home() not in where.parents:
+        raise DataError(f"{target} is there already and no output of a stage; name a new folder, or move it away")
+
+
 @contextmanager
 def atomic_folder(target: Path) -> Iterator[Path]:
-    """Gives an empty folder beside `target` to fill; on success it takes `target`'s place."""
+    """Gives an empty folder beside `target` to fill; on success it takes `target`'s place.
+
+    Raises DataError where something is there that no stage made: replacing it would take away what somebody keeps.
+    """
+    _check_ours(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     _clear_leftovers(target)
     partial = Path(tempfile.mkdtemp(prefix=f"{PARTIAL}{target.name}-", dir=target.parent))

@@ -24,14 +24,13 @@ SHIRTS = {"red": 0, "green": 1, "blue": 2}
 """The channel that is brightest in the shirt."""
 
 
-def twin(profile: str, folder: Path) -> tuple[str, Params]:
-    """The profile's params: few images, roots in `folder`, a policy built anew in place of a registered one."""
+def twin(profile: str) -> tuple[str, Params]:
+    """The profile's params: few images, a policy built anew in place of a registered one."""
     from ruamel.yaml import YAML
 
     values = YAML(typ="safe", pure=True).load(composed(profile))
     (name,) = values["synthetic"]
-    values["synthetic"][name] |= {"images": SIZES, "root": str(folder / "raw")}
-    values["datasets"][name]["root"] = str(folder / "raw")
+    values["synthetic"][name] |= {"images": SIZES}
     values["prompts"]["max_samples"] = SIZES
     if values["base"]["pretrained"]:
         values["base"] = YAML(typ="safe", pure=True).load(composed("tiny"))["base"]
@@ -43,9 +42,9 @@ def test_a_twin_goes_through_its_formats_reader_and_its_gold_answers_score_one(
     profile: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(REPO)
-    name, params = twin(profile, tmp_path)
+    name, params = twin(profile)
     dataset = params.datasets[name]
-    synthesize.run(tmp_path / "raw", params.synthetic[name])
+    synthesize.run(tmp_path / dataset.root, params.synthetic[name])
     (tmp_path / "conf").symlink_to(REPO / "conf")
     monkeypatch.chdir(tmp_path)
     interim, validated = Path("data/interim") / name, Path("data/validated") / name
@@ -70,7 +69,7 @@ def test_the_sentence_names_the_shirt_of_the_one_person_whose_box_is_true(
     from components.sources.refcoco import read
 
     monkeypatch.chdir(REPO)
-    name, params = twin("tiny-grounding", tmp_path)
+    name, params = twin("tiny-grounding")
     synthesize.run(tmp_path / "raw", params.synthetic[name])
     scenes = list(read(tmp_path / "raw", tmp_path / "raw/refs.parquet#train"))
     assert len(scenes) == SIZES["train"]
@@ -89,7 +88,7 @@ def test_each_kind_has_its_own_shape(tmp_path: Path, monkeypatch: pytest.MonkeyP
     from components.sources.source import RawScene
 
     monkeypatch.chdir(REPO)
-    name, params = twin("tiny-kinds", tmp_path)
+    name, params = twin("tiny-kinds")
     synthesize.run(tmp_path / "raw", params.synthetic[name])
     annotations = tmp_path / "raw/annotations/instances_train.json"
     boxes = [box for scene in read(tmp_path / "raw", annotations) if isinstance(scene, RawScene) for box in scene.boxes]
@@ -104,7 +103,7 @@ def test_each_kind_has_its_own_shape(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_letters_stand_in_the_order_of_their_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(REPO)
-    name, params = twin("tiny-ocr", tmp_path)
+    name, params = twin("tiny-ocr")
     drawing = params.synthetic[name].model_copy(update={"noise": 0.0, "jitter_px": 0.0})
     synthesize.run(tmp_path / "raw", drawing)
     for line in (tmp_path / "raw/train.jsonl").read_text().splitlines():

@@ -37,21 +37,40 @@ def test_a_really_full_disk_is_an_error_and_not_a_short_file() -> None:
         file.write("x" * 100_000)
 
 
-def test_a_failure_leaves_the_old_folder_whole(tmp_path: Path) -> None:
-    with atomic_folder(tmp_path / "out") as folder:
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a checkout that stages write their models to."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "models"
+
+
+def test_a_failure_leaves_the_old_folder_whole(models: Path) -> None:
+    with atomic_folder(models / "out") as folder:
         (folder / "a").write_text("old")
-    with pytest.raises(OSError, match="No space left"), atomic_folder(tmp_path / "out") as folder:
+    with pytest.raises(OSError, match="No space left"), atomic_folder(models / "out") as folder:
         (folder / "a").write_text("new")
         raise full_disk()
-    assert (tmp_path / "out" / "a").read_text() == "old"
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert (models / "out" / "a").read_text() == "old"
+    assert [path.name for path in models.iterdir()] == ["out"]
 
 
-def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
+def test_a_folder_is_replaced_as_a_whole(models: Path) -> None:
     for name in ("first", "second"):
-        with atomic_folder(tmp_path / "out") as folder:
+        with atomic_folder(models / "out") as folder:
             (folder / name).write_text(name)
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["second"]
+    assert [path.name for path in (models / "out").iterdir()] == ["second"]
+
+
+def test_a_folder_that_no_stage_made_is_not_replaced(tmp_path: Path, models: Path) -> None:
+    kept = tmp_path / "somebody_elses_folder"
+    kept.mkdir()
+    (kept / "photo.jpg").write_text("x")
+    models.mkdir()
+    (models / "link").symlink_to(kept)
+    for target in (kept, models / "link", tmp_path, models / "../somebody_elses_folder"):
+        with pytest.raises(DataError, match=r"no output of a stage|is a link or a file"), atomic_folder(target):
+            raise AssertionError("it has a folder to fill")
+    assert (kept / "photo.jpg").read_text() == "x"
 
 
 def test_what_a_killed_writer_left_is_cleared_by_the_next(tmp_path: Path) -> None:
