@@ -7,6 +7,8 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from inspect import getfile
+from pathlib import Path
 from typing import TypeVar
 
 from components.children import die_with_parent
@@ -35,7 +37,7 @@ def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iter
 def run_stage(main: Callable[[], None]) -> None:
     """Runs a stage's main: logs to stderr; a LookoutError or a full disk is one sentence and exit code 1.
 
-    The stage ends with the dvc that started it.
+    The stage ends with the dvc that started it, and does not begin where dvc.yaml lacks a file that it imports.
     """
     die_with_parent()
     for name, value in QUIET.items():
@@ -43,6 +45,10 @@ def run_stage(main: Callable[[], None]) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("lookout").setLevel(logging.INFO)
     try:
+        if "RANK" not in os.environ:  # else one of the processes that a launcher has started
+            from components.code_deps import check_listed
+
+            check_listed(Path(getfile(main)).stem)
         main()
     except LookoutError as error:
         sys.exit(_fail(str(error)))
