@@ -18,6 +18,7 @@ from components.completion_scores import Side, TruthLine, read_text
 from components.core.completion import ParseFailure
 from components.core.envelope import wrapped
 from components.core.grammars import GRAMMARS, TASK_GRAMMARS, AnyParsed, read_completion
+from components.core.grammars.text import said
 from components.errors import DataError
 from components.metrics import TASK_METRICS
 from components.params import ScoreParams, StrictModel, first_sentence
@@ -148,6 +149,8 @@ def _answer(task: str, question: Question, line: SaidLine, place: str) -> AnyPar
         return _first_readable(question, question.grammars, line.completion, question.sample["thinking"])
     if line.answer is None:
         return ParseFailure("empty", 0)
+    if isinstance(line.answer, str) and "text" in question.grammars:
+        return said(line.answer)
     value = _plain_value(line.answer, question.grammars)
     fitting = _fitting(value, question.grammars)
     parsed = _first_readable(question, fitting, _enveloped(value), "none") if fitting else ParseFailure("bad_shape", 0)

@@ -10,11 +10,13 @@ from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from components.core.completion import ParseFailure
-from components.core.envelope import Thinking
+from components.core.envelope import SURROGATE, Thinking
 from components.core.grammars import TASK_GRAMMARS
+from components.core.grammars.number import LARGEST
+from components.core.grammars.points import MOST_ITEMS
 from components.errors import DataError
 from components.params import RewardsParams, StrictModel, first_sentence
 from components.rewards import REWARDS, chosen_reading, judges, weighted_total
@@ -33,6 +35,14 @@ WANTED = {
 TRUTHS = tuple(sorted(set().union(*WANTED.values())))
 
 
+def whole_characters(text: str) -> str:
+    """Raises ValueError where half of a character stands in a text, which no answer can equal."""
+    half = SURROGATE.search(text)
+    if half:
+        raise ValueError(f"U+{ord(half.group()):04X} at character {half.start()} is half of a character, not text")
+    return text
+
+
 class TruthLine(StrictModel):
     """The truth of one question about an image, and how its answer is written.
 
@@ -47,10 +57,10 @@ class TruthLine(StrictModel):
     thinking: Literal["look", "think", "none"] | None = None
     """Blocks before the answer; usually look in detect, none in the others."""
     truth: list[Corners] | None = None
-    truth_labels: list[str] | None = None
-    truth_points: list[Place] | None = None
-    truth_count: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
-    truth_text: str | None = None
+    truth_labels: list[Annotated[str, AfterValidator(whole_characters)]] | None = None
+    truth_points: Annotated[list[Place], Field(max_length=MOST_ITEMS)] | None = None
+    truth_count: Annotated[int, Field(ge=0, le=LARGEST)] | None = None
+    truth_text: Annotated[str, AfterValidator(whole_characters)] | None = None
     ignore: list[Corners] = Field(default_factory=list)
     frame: Literal["original", "resized", "relative_1000"] = "original"
     model_size: Annotated[list[Side], Field(min_length=2, max_length=2)] | None = None

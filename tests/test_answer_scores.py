@@ -67,6 +67,53 @@ def test_texts_by_hand(tmp_path: Path) -> None:
     assert "note: words end at white space" in table(scores)
 
 
+def test_right_counts_of_any_size_are_right(tmp_path: Path) -> None:
+    hall = [[x * 6, y * 30] for x in range(100) for y in range(15)]
+    truth = [{"id": "crowd", "truth_count": 12_865}, {"id": "hall", "truth_points": hall}]
+    said = [{"id": "crowd", "answer": 12_865}, {"id": "hall", "answer": hall}]
+    raw = [{"id": row["id"], "completion": f"<answer>{json.dumps(row['answer'])}</answer>"} for row in said]
+    for answers in (said, raw):
+        numbers = scored(tmp_path, "count", truth, answers)["numbers"]
+        assert (numbers["exact"], numbers["mae"]) == (1.0, 0.0)
+    with pytest.raises(DataError, match=r"truth\.jsonl:1: truth_count is 1000001: .* 1000000"):
+        scored(tmp_path, "count", [{"id": "x", "truth_count": 1_000_001}], [{"id": "x", "answer": 1}])
+
+
+def test_a_text_that_holds_our_own_tags_is_right_where_it_equals_the_truth(tmp_path: Path) -> None:
+    texts = ["write <answer> first", "</answer> <answer>", "<answer>4</answer>"]
+    truth = [{"id": i, "truth_text": text} for i, text in enumerate(texts)]
+    said = [{"id": i, "answer": text} for i, text in enumerate(texts)]
+    assert scored(tmp_path, "read", truth, said)["numbers"]["exact"] == 1.0
+
+
+HALF = "\ud800"
+HALVES = [
+    ("read", {"truth_text": "x"}, {"answer": HALF}),
+    ("read", {"truth_text": "x"}, {"completion": f"<answer>{HALF}</answer>"}),
+    ("count", {"truth_count": 1}, {"answer": HALF}),
+    ("count", {"truth_count": 1}, {"answer": [{"point_2d": [1, 2], "label": HALF}]}),
+    ("ground", {k: v for k, v in TREE.items() if k != "id"}, {"completion": f"<answer>{HALF}</answer>"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("task", "truth", "said"), HALVES)
+def test_half_of_a_character_is_an_unreadable_answer_or_a_sentence_never_a_traceback(
+    tmp_path: Path, task: str, truth: dict[str, Any], said: dict[str, Any]
+) -> None:
+    files = [file(tmp_path, name, [{"id": HALF} | row]) for name, row in (("t.jsonl", truth), ("p.jsonl", said))]
+    answer = CliRunner().invoke(
+        app, ["score", "--task", task, "--truth", str(files[0]), "--predictions", str(files[1])]
+    )
+    assert isinstance(answer.exception, DataError) or "unreadable: 1 bad_json" in answer.output, answer.output
+
+
+def test_half_of_a_character_in_a_truth_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match=r"t\.jsonl:1: truth_text is '\\ud800': U\+D800 at character 0 is half of a char"
+    ):
+        score_answers("read", file(tmp_path, "t.jsonl", [{"id": 1, "truth_text": HALF}]), tmp_path / "none")
+
+
 def test_what_cannot_be_read_is_counted_and_never_right(tmp_path: Path) -> None:
     said = [
         {"id": 1, "completion": "<answer>3</answer>"},

@@ -25,6 +25,8 @@ BLOCKS: dict[Thinking, tuple[str, ...]] = {
 Span = tuple[int, int]
 MAX_CHARS = 200_000
 """A longer completion is not read."""
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half of a character: no file can hold it."""
 
 
 class Bad(Exception):  # noqa: N818  (control flow inside core, never raised out of a parse)
@@ -42,6 +44,10 @@ class _Tags:
     order: tuple[str, ...]
 
 
+_AGAIN = re.compile(r"</answer>\s*<answer>")
+"""A second answer behind the first."""
+
+
 @cache
 def _tags(thinking: Thinking) -> _Tags:
     names = BLOCKS[thinking]
@@ -49,15 +55,23 @@ def _tags(thinking: Thinking) -> _Tags:
     return _Tags(names, re.compile(rf"</?(?:{'|'.join(names)})>"), order)
 
 
-def blocks(text: str, thinking: Thinking) -> dict[str, Span]:
-    """Inner character range of each block by its name. Raises Bad."""
+def blocks(text: str, thinking: Thinking, any_text: bool = False) -> dict[str, Span]:
+    """Inner character range of each block by its name. Raises Bad.
+
+    any_text: the answer is whatever is written in an image, tags too, so it ends at the last </answer>.
+    """
     if len(text) > MAX_CHARS:
         raise Bad("too_long", MAX_CHARS)
     if not text.strip():
         raise Bad("empty", 0)
+    half = None if text.isascii() else SURROGATE.search(text)
+    if half:
+        raise Bad("bad_json", half.start())
     wanted = _tags(thinking)
     tags = list(wanted.pattern.finditer(text))
     order = wanted.order
+    if any_text and not _AGAIN.search(text):
+        tags = _without_those_of_the_answer(tags, len(order))
     in_order = [tag.group() for tag in tags] == list(order[: len(tags)])
     if len(tags) < len(order):
         if in_order and len(tags) % 2 and _outside_is_blank(text, tags):
@@ -72,6 +86,12 @@ def blocks(text: str, thinking: Thinking) -> dict[str, Span]:
     if "think" in spans and not text[slice(*spans["think"])].strip():
         raise Bad("blank_think", spans["think"][0])
     return spans
+
+
+def _without_those_of_the_answer(tags: list[re.Match[str]], count: int) -> list[re.Match[str]]:
+    """The tags up to the answer's first, and the last that closes it."""
+    closing = [place for place, tag in enumerate(tags) if place >= count - 1 and tag.group() == "</answer>"]
+    return tags[: count - 1] + [tags[place] for place in closing[-1:]]
 
 
 def _outside_is_blank(text: str, tags: Sequence[re.Match[str]]) -> bool:

@@ -11,6 +11,15 @@ import numpy as np
 from components.core.envelope import Bad, Span
 
 _ESCAPE = re.compile(r"\\.", re.DOTALL)
+_WHOLE = re.compile(r"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
+"""An escaped backslash, or both halves of one character."""
+_HALF = r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+_CONTROL = r"\\[bf]|\\u00(?:0[0-8bcefBCEF]|1[0-9a-fA-F]|7[fF]|[89][0-9a-fA-F])"
+_UNWRITABLE = re.compile(f"{_HALF}|{_CONTROL}|[\x7f-\x9f\ud800-\udfff]")
+"""Half of a character, which no file can hold, and control characters, which no label has and a terminal obeys.
+
+As escapes, or as they are: below U+0020 JSON itself refuses the latter.
+"""
 _LARGEST = float(np.finfo(np.float32).max)
 # deeper lists than the grammar's are refused before json.loads sees them: its recursion is bounded
 MAX_DEPTH = 32
@@ -42,6 +51,10 @@ def loads(body: str, offset: int, largest: float = _LARGEST) -> Any:
             raise _BadNumberError
         return value
 
+    if "\\" in body or not body.isascii() or "\x7f" in body:
+        found = _UNWRITABLE.search(_WHOLE.sub(lambda whole: " " * len(whole.group()), body))
+        if found:
+            raise Bad("bad_json", offset + found.start())
     try:
         return json.loads(body, parse_int=decimal, parse_float=decimal, parse_constant=_constant)
     except _BadNumberError:

@@ -15,6 +15,8 @@ from components.rewards.reward import Reward, per_answer
 
 RADIUS_FRAC = 0.1
 """Of the image's diagonal: so far from the truth a point earns nothing, half as far it earns all."""
+ALWAYS_MATCHED = 1000
+"""So many points are always held against the truth; more only where the truth has half as many of its own."""
 CROWDED = 10
 """With more things than this the radius shrinks: a fixed one pays a blind grid of points in a crowd."""
 
@@ -22,7 +24,8 @@ CROWDED = 10
 def make_points(settings: object) -> Reward:
     """S / (predicted + true - S), S = the largest total similarity of one-to-one pairs: in [0, 1].
 
-    Both empty 1, one empty 0. A truth without points is not scored. It has no settings.
+    Both empty 1, one empty 0; more than 1,000 points and than twice the truth's 0. A truth without points is not
+    scored. It has no settings.
     Source: Perception-R1, arXiv:2504.07954 (matched points); the formula is ours (docs/decisions/0018).
     """
     del settings
@@ -37,6 +40,8 @@ def _by_points(answer: CountAnswer, truth: CountTruth) -> float:
     predicted, true = len(answer.points), len(truth.points)
     if predicted == 0 or true == 0:
         return float(predicted == true)
+    if predicted > max(ALWAYS_MATCHED, 2 * true):
+        return 0.0
     total = matched_similarity(answer.points, truth.points, radius_px(truth, true))
     return total / (predicted + true - total)
 

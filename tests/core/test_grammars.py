@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.core.boxes import as_boxes
-from components.core.completion import Answer, ParseFailure
+from components.core.completion import Answer, ParseFailure, parse, read_items
 from components.core.envelope import BLOCKS, MAX_CHARS, Thinking
 from components.core.frames import ImageView
 from components.core.grammars import GRAMMARS, TASK_GRAMMARS, read_completion
@@ -63,12 +63,13 @@ REFUSED = {
         ("[[1,false]]", "bad_number"),
         ("[[1,-1e9]]", "bad_number"),
         ("[[1,2]", "bad_json"),
-        ("[" + ",".join(["[1,2]"] * 1001) + "]", "too_many"),
+        ("[" + ",".join(["[1,2]"] * 10_001) + "]", "too_many"),
         ("", "bad_json"),
     ],
     "number": [
         (said, "bad_number")
-        for said in ("four", "+4", "-1", "04", "4.0", "10000", "", "٤", "4 people", "[[1,2]]", '{"bbox_2d":[1,2,3,4]}')
+        for said in ("four", "+4", "-1", "04", "4.0", "1000001", "10000000", "", "٤", "4 people", "[[1,2]]",
+                     '{"bbox_2d":[1,2,3,4]}')
     ],
 }  # fmt: skip
 
@@ -104,9 +105,56 @@ def test_points_read_as_pairs_objects_and_boxes_whose_centre_counts() -> None:
     assert result.count == 4
 
 
-def test_a_thousand_points_are_still_read() -> None:
-    result = read_completion("points", "<answer>[" + ",".join(["[1,2]"] * 1000) + "]</answer>", VIEW, "none")
+def test_counts_as_large_as_a_truth_may_be_are_read() -> None:
+    result = read_completion("points", "<answer>[" + ",".join(["[1,2]"] * 10_000) + "]</answer>", VIEW, "none")
     assert isinstance(result, CountAnswer)
+    for said in (12_865, 1_000_000):
+        result = read_completion("number", f"<answer>{said}</answer>", VIEW, "none")
+        assert isinstance(result, CountAnswer)
+        assert result.count == said
+
+
+UNWRITABLE = {r"\ud800": "half", r"\uDC00x": "half", r"\u0000": "NUL", r"\u001B[31m": "a terminal's", r"\b": "back",
+              r"\u009b": "C1", "\x9b": "C1 as it is", "\x7f": "delete", "\ud800": "half as it is"}  # fmt: skip
+
+
+@pytest.mark.parametrize("letters", UNWRITABLE, ids=UNWRITABLE.values())
+@pytest.mark.parametrize("grammar", ["boxes", "box", "points"])
+def test_what_no_file_holds_or_a_terminal_obeys_is_no_json_in_any_grammar(grammar: str, letters: str) -> None:
+    item = f'{{"bbox_2d":[1,2,30,40],"label":"a{letters}"}}'
+    body = item if grammar == "box" else f"[{item}]"
+    result = read_completion(grammar, f"<answer>{body}</answer>", VIEW, "none")
+    assert isinstance(result, ParseFailure)
+    assert result.reason == "bad_json"
+    (cut,) = [result] if grammar != "boxes" else [parse(f"<answer>{body}", VIEW, "none")]
+    assert isinstance(cut, ParseFailure)
+    assert len(cut.salvaged) == 0
+    assert len(read_items(body, VIEW).boxes) == 0
+
+
+def test_both_halves_of_a_character_and_an_escaped_backslash_are_text() -> None:
+    for written, label in ((r"\ud842\udfb7", "𠮷"), (r"\\ud800", r"\ud800"), (r"a\n", "a\n"), ("é🧍", "é🧍")):
+        result = parse(f'<answer>[{{"bbox_2d":[1,2,30,40],"label":"{written}"}}]</answer>', VIEW, "none")
+        assert isinstance(result, Answer), written
+        assert result.labels == (label,)
+
+
+@pytest.mark.parametrize("grammar", list(GRAMMARS))
+def test_half_of_a_character_anywhere_makes_a_completion_unreadable(grammar: str) -> None:
+    for text in ("<think>\ud800</think><answer>4</answer>", "<think>t</think><answer>4\udc00</answer>"):
+        result = read_completion(grammar, text, VIEW, "think")
+        assert isinstance(result, ParseFailure)
+        assert result.reason == "bad_json"
+
+
+@pytest.mark.parametrize(
+    "written", ["use <answer> here", "</answer>", "<answer>a</answer>", "<think>x</think>", "<look>"]
+)
+@pytest.mark.parametrize("thinking", list(BLOCKS))
+def test_a_text_that_holds_tags_is_read_as_it_is_written(written: str, thinking: Thinking) -> None:
+    result = read_completion("text", gold("text", TextTruth(written), VIEW, thinking), VIEW, thinking)
+    assert isinstance(result, TextAnswer)
+    assert result.text == written
 
 
 def test_text_keeps_every_character_that_is_no_tag() -> None:

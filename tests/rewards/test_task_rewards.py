@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 import typing
+import unicodedata
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,8 @@ from components.core.grammars import GRAMMARS, read_completion
 from components.core.grammars.answers import CountAnswer, TextAnswer
 from components.core.points import as_points
 from components.core.scene import CountTruth, TextTruth, Truth
+from components.core.text import plain
+from components.metrics.reading import reading_numbers
 from components.params import RewardName, RewardsParams, load_section
 from components.rewards import REWARDS, chosen_reading, judges, make_rewards, without_accuracy
 from tests.strategies import HEIGHT, WIDTH, answer_of, boxes, stacked, truth_of
@@ -203,6 +207,15 @@ def test_pointing_everywhere_earns_next_to_nothing() -> None:
     assert paid < 0.02
 
 
+def test_a_right_answer_of_any_count_earns_1_and_so_many_points_that_nobody_meant_earn_0() -> None:
+    crowd = as_points(np.random.default_rng(0).uniform(0, 1000, (1100, 2)))
+    truth = CountTruth(1100, crowd, 1000, 1000)
+    assert score("counting", [CountAnswer("", NO_BOXES, 1100, crowd)], truth) == [1.0]
+    assert score("counting_number", [said("number", "12865")], CountTruth(12_865, None, 9, 9)) == [1.0]
+    many = as_points(np.full((1001, 2), 500.0))
+    assert score("counting", [CountAnswer("", NO_BOXES, 1001, many)], CountTruth(500, crowd[:500], 1000, 1000)) == [0.0]
+
+
 # --- OCR
 
 
@@ -224,6 +237,18 @@ def test_repeating_a_common_word_earns_nothing() -> None:
     page = " ".join(f"the {word}" for word in (f"word{n}" for n in range(100)))
     (paid,) = reading("the " * 225, true=page)
     assert paid < 0.002
+
+
+def test_a_text_of_combining_marks_is_compared_in_linear_time() -> None:
+    """NFC alone takes 9 s for it."""
+    marks = "a" + "\u0301" * 20_000 + "\u0323" * 20_000
+    begun = time.perf_counter()
+    assert reading(marks, true="hello") == [0.0]
+    assert reading(marks, true=marks) == [1.0]
+    assert reading_numbers([TextAnswer("", NO_BOXES, marks)], [TextTruth("hello")]).table["exact"] == 0.0
+    assert time.perf_counter() - begun < 2
+    assert plain("e" + "\u0323\u0301" * 15) == unicodedata.normalize("NFC", "e" + "\u0323\u0301" * 15)
+    assert reading("a" + "\u0301" * 500, true="a")[0] == 0.0  # none is forgotten
 
 
 def test_white_space_and_unicode_forms_do_not_count_and_silence_pays_only_on_an_empty_page() -> None:

@@ -62,7 +62,7 @@ def read_completion(grammar: str, completion: str, view: ImageView, thinking: Th
     if read is None:
         return parse(completion, view, thinking)
     try:
-        found = blocks(completion, thinking)
+        found = blocks(completion, thinking, any_text=GRAMMARS[grammar].truth is TextTruth)
         look = to_image(look_numbers(completion, found), view, found["answer"][0])
         return read(completion, found["answer"], view, think_text(completion, found), look)
     except Bad as bad:

@@ -1,4 +1,4 @@
-"""A bare number of things: 0, or up to four ASCII digits without a leading zero."""
+"""A bare number of things: ASCII digits without a leading zero, up to a million."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from components.core.grammars.answers import CountAnswer
 from components.core.scene import CountTruth
 
 SHAPE = "N"
-_NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,3})\Z")
+LARGEST = 1_000_000
+"""As many as a truth may say; a dataset's larger count is refused by name when prompts are made."""
+_NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,6})\Z")
 
 
 def read(text: str, span: Span, view: ImageView, think: str, look: Boxes) -> CountAnswer:
     """The number, white space around it let through. Raises Bad."""
     del view
     said = text[slice(*span)].strip(" \t\r\n")
-    if not _NUMBER.match(said):
+    if not _NUMBER.match(said) or int(said) > LARGEST:
         raise Bad("bad_number", span[0])
     return CountAnswer(think, look, int(said), None)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from components.core.boxes import Boxes
-from components.core.envelope import Span, Thinking, wrapped
+from components.core.boxes import Boxes, as_boxes
+from components.core.completion import ParseFailure
+from components.core.envelope import MAX_CHARS, SURROGATE, Span, Thinking, wrapped
 from components.core.frames import ImageView
 from components.core.grammars.answers import TextAnswer
 from components.core.scene import TextTruth
@@ -12,9 +13,19 @@ SHAPE = "the text"
 
 
 def read(text: str, span: Span, view: ImageView, think: str, look: Boxes) -> TextAnswer:
-    """The text as it stands; it may be empty."""
+    """The text as it stands, tags in it too; it may be empty."""
     del view
     return TextAnswer(think, look, text[slice(*span)])
+
+
+def said(text: str) -> TextAnswer | ParseFailure:
+    """A text that somebody says without an envelope: tags in it are text."""
+    half = SURROGATE.search(text)
+    if half:
+        return ParseFailure("bad_json", half.start())
+    if len(text) > MAX_CHARS:
+        return ParseFailure("too_long", MAX_CHARS)
+    return TextAnswer("", as_boxes([]), text)
 
 
 def gold(truth: TextTruth, view: ImageView, look_iou: float, thinking: Thinking) -> str:
