@@ -242,10 +242,12 @@ def test_repeating_a_common_word_earns_nothing() -> None:
 def test_a_text_of_combining_marks_is_compared_in_linear_time() -> None:
     """NFC alone takes 9 s for it."""
     marks = "a" + "\u0301" * 20_000 + "\u0323" * 20_000
+    said, true = [TextAnswer("", NO_BOXES, marks)], [TextTruth("hello")]
+    reading_numbers([TextAnswer("", NO_BOXES, "x")], true)  # the libraries of the metric load in seconds
     begun = time.perf_counter()
     assert reading(marks, true="hello") == [0.0]
     assert reading(marks, true=marks) == [1.0]
-    assert reading_numbers([TextAnswer("", NO_BOXES, marks)], [TextTruth("hello")]).table["exact"] == 0.0
+    assert reading_numbers(said, true).table["exact"] == 0.0
     assert time.perf_counter() - begun < 2
     assert plain("e" + "\u0323\u0301" * 15) == unicodedata.normalize("NFC", "e" + "\u0323\u0301" * 15)
     assert reading("a" + "\u0301" * 500, true="a")[0] == 0.0  # none is forgotten
