@@ -185,7 +185,7 @@ class DatasetParams(StrictModel):
     classes: dict[str, str] = Field(default_factory=dict)
     """The dataset's own word -> the prompt's label, "ignore" (an ignore region) or "other" (not asked about).
 
-    `*` stands for every other word. Empty: words are taken as they are.
+    `*` stands for every other word. Empty: words are taken as they are. Case and spaces around a word do not count.
     """
     sampling_weight: float = Field(default=1.0, gt=0)
     """How much of the training samples come from here, beside the other datasets' weights."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from components.core.class_words import counted
 from components.metrics.task import headline_of
 from components.model_registry.lineage import Lineage
 
@@ -22,7 +23,8 @@ def model_card(lineage: Lineage) -> str:
     """Markdown, for the version's README and its page in the registry."""
     grpo, base = lineage["metrics"]["grpo"], lineage["base"]
     data = "".join(
-        f"| {name} | {one['role']} | {one['counts']['images']} | {one['counts']['people']} | {one['licence']} |\n"
+        f"| {name} | {one['role']} | {one['counts']['images']} | {'{} {}'.format(*counted(one['counts']))} | "
+        f"{one['licence']} |\n"
         for name, one in lineage["data"].items()
     )
     models = list(lineage["metrics"])
@@ -47,7 +49,7 @@ def model_card(lineage: Lineage) -> str:
 from the base {base["kind"]} `{base["name"]}`. {best.name} {value}{spread} on {grpo["images"]} \
 held-out images.
 
-| dataset | role | images | people | licence |
+| dataset | role | images | asked for | licence |
 |---|---|---|---|---|
 {data}
 | on the test images | {" | ".join(models)} |

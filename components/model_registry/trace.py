@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from components.core.class_words import counted
 from components.metrics.task import headline_of
 from components.model_registry.lineage import Lineage
 from components.model_registry.registry import connect, find_version, statement_of
@@ -36,8 +37,9 @@ def lineage_tree(lineage: Lineage) -> Any:
     data = tree.add("data")
     for name, dataset in lineage["data"].items():
         counts = dataset["counts"]
+        asked, noun = counted(counts)
         node = data.add(f"{name}  {dataset['format']}, {dataset['licence']}, md5 {dataset['dvc_md5']}")
-        node.add(f"{counts['images']} images, {counts['people']} people, {dataset['quarantined']} refused")
+        node.add(f"{counts['images']} images, {asked} {noun}, {dataset['quarantined']} refused")
         findings = dataset["validation"]["findings"]
         node.add(f"validation: {'passed' if dataset['validation']['success'] else 'failed'}, {len(findings)} findings")
     prompts = lineage["prompt_summary"]

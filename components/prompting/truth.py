@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 
 from components.core.boxes import areas, as_boxes, clip, intersections
+from components.core.class_words import IGNORE, OTHER, ClassWords
 from components.core.scene import Truth
 from components.params import DatasetParams
 
 Row = dict[str, Any]
-IGNORE = "ignore"
-OTHER = "other"
 CORNERS = ("x1", "y1", "x2", "y2")
 PREFIX = {"full": "", "visible": "visible_", "head": "head_"}
 
@@ -21,15 +20,19 @@ def truth_of(boxes: list[Row], width_px: int, height_px: int, dataset: DatasetPa
     """The boxes to be found and those to be ignored, clipped to the image; visible share of each person.
 
     The dataset's entry says which box of a person counts and how its words map to labels. A person without the
-    box that counts becomes an ignore region: he is there, but nobody can say where he ends.
+    box that counts, or whose box has no area in the image, becomes an ignore region: he is there, but nobody can say
+    where he ends.
     """
-    labels = [label_of(box, dataset) for box in boxes]
-    wanted = [_corners(box, PREFIX[dataset.box]) for box in boxes]
-    either = [one or [box[key] for key in CORNERS] for one, box in zip(wanted, boxes, strict=True)]
-    chosen = clip(as_boxes(either), width_px, height_px)
+    words = ClassWords.of(dataset.classes, dataset.labels or [])
+    labels = [words.label(box["label"], box["ignore"]) for box in boxes]
+    full = clip(as_boxes([[box[key] for key in CORNERS] for box in boxes]), width_px, height_px)
+    wanted = [_corners(box, PREFIX[dataset.box]) or [0.0] * 4 for box in boxes]
+    chosen = clip(as_boxes(wanted), width_px, height_px)
+    lacking = areas(chosen) <= 0
+    chosen = as_boxes(np.where(lacking[:, None], full, chosen))
     inside = areas(chosen) > 0
     asked = np.array([label != OTHER for label in labels], dtype=bool)
-    ignored = np.array([label == IGNORE or one is None for label, one in zip(labels, wanted, strict=True)], dtype=bool)
+    ignored = np.array([label == IGNORE for label in labels], dtype=bool) | lacking
     people = np.flatnonzero(inside & asked & ~ignored)
     return Truth(
         boxes=as_boxes(chosen[people]),
@@ -39,12 +42,6 @@ def truth_of(boxes: list[Row], width_px: int, height_px: int, dataset: DatasetPa
         height_px=height_px,
         visible_frac=np.array([_visible_frac(boxes[i]) for i in people], dtype=np.float32),
     )
-
-
-def label_of(box: Row, dataset: DatasetParams) -> str:
-    """The prompt's label of a box; "ignore" for a region to be ignored, "other" for what nobody asks about."""
-    mapped = dataset.classes.get(box["label"], dataset.classes.get("*", IGNORE)) if dataset.classes else box["label"]
-    return IGNORE if box["ignore"] and mapped != OTHER else mapped
 
 
 def _corners(box: Row, prefix: str) -> list[float] | None:

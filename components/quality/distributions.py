@@ -26,7 +26,7 @@ NOTHING = 1e-4
 
 def distributions(scenes: Table, boxes: Table, model_scale: Callable[[int, int], float]) -> dict[str, Histogram]:
     """Name -> edges and counts. `model_scale`: (width, height) -> height of the model's image over the original's."""
-    people = boxes[~boxes["ignore"]]
+    people = boxes[boxes["asked"]]
     known = scenes.dropna(subset=["width_px", "height_px"])
     scale = {row.scene_id: model_scale(int(row.width_px), int(row.height_px)) for row in known.itertuples(index=False)}
     in_model = people["box_height_px"] * people["scene_id"].map(scale).astype(float)  # no people: text otherwise

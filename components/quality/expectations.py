@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from components.params import DatasetParams, ExpectedParams, ValidateParams
+from components.quality.asked import add_asked
 from components.quality.near_duplicates import nearest_elsewhere
 from components.store.schemas import ASKS, BOXES, SCENES
 from components.store.tables import read_table
@@ -71,7 +72,8 @@ def load_tables(folder: Path, dataset: DatasetParams, labels: list[str], params:
     """scenes and boxes of one dataset with the derived columns that the checks look at."""
     scenes = read_table(folder / "scenes.parquet", SCENES).to_pandas()
     boxes = read_table(folder / "boxes.parquet", BOXES).to_pandas()
-    people = boxes[~boxes["ignore"]].groupby("scene_id").size()
+    add_asked(boxes, dataset, labels)
+    people = boxes[boxes["asked"]].groupby("scene_id").size()
     scenes["people"] = scenes["scene_id"].map(people).fillna(0).astype(int)
     scenes[WHERE] = scenes["annotation"] + " (" + scenes["image_path"] + ")"
     scenes["leak"] = _leaks(scenes) if dataset.leakage == "drop" else None
@@ -81,7 +83,7 @@ def load_tables(folder: Path, dataset: DatasetParams, labels: list[str], params:
     differs = (stated.to_numpy() != scenes[["width_px", "height_px"]].to_numpy()).any(axis=1)
     scenes["size_differs"] = differs & stated.notna().all(axis=1) & scenes["width_px"].notna()
     _add_near_duplicates(scenes, params.near_duplicate_bits)
-    boxes = _with_derived(boxes, scenes, set(dataset.classes) or set(labels))
+    boxes = _with_derived(boxes, scenes)
     _add_refusals(scenes, boxes)
     return scenes, boxes
 
@@ -122,7 +124,7 @@ def _add_refusals(scenes: Table, boxes: Table) -> None:
     scenes["refusal"] = reasons.where(reasons.notna(), by_box)
 
 
-def _with_derived(boxes: Table, scenes: Table, known_words: set[str]) -> Table:
+def _with_derived(boxes: Table, scenes: Table) -> Table:
     place = scenes.drop_duplicates("scene_id").set_index("scene_id")[["annotation", "width_px", "height_px"]]
     boxes = boxes.join(place.add_prefix("image_"), on="scene_id")
     boxes[WHERE] = boxes["image_annotation"] + " box " + boxes["box_index"].astype(str)
@@ -139,7 +141,6 @@ def _with_derived(boxes: Table, scenes: Table, known_words: set[str]) -> Table:
     boxes["one_past_the_edge"] = ((far_x == 1) | (far_y == 1)) & (low >= 1)
     boxes["looks_normalised"] = boxes[["x1", "y1", "x2", "y2"]].abs().max(axis=1) <= LARGEST_NORMALISED
     boxes["sides_away"] = np.maximum(np.maximum(-low, 0) / width, np.maximum(far_x / width, far_y / height)).fillna(0)
-    boxes["known_word"] = boxes["ignore"] | boxes["label"].isin(known_words) | ("*" in known_words)
     seen_width = boxes["visible_x2"] - boxes["visible_x1"]
     seen_height = boxes["visible_y2"] - boxes["visible_y1"]
     whole = (boxes["box_width_px"] * boxes["box_height_px"]).replace(0, np.nan)
@@ -280,9 +281,8 @@ def box_checks(params: ValidateParams) -> list[Any]:
             severity="critical",
             notes="no coordinate lies many image sides away (an integer that overflowed?)",
         ),
-        gxe.ExpectColumnValuesToBeInSet(
-            column="known_word",
-            value_set=[True],
+        gxe.ExpectColumnValuesToBeNull(
+            column="unknown_word",
             severity="critical",
             notes="every word for a class is a prompt label, or in the dataset's classes:",
         ),

@@ -11,8 +11,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from components.core.class_words import IGNORE, OTHER
 from components.core.frames import smart_resize
 from components.params import DatasetParams, ValidateParams
+from components.quality.asked import check_asked, noun_of
 from components.quality.data_docs import write_offline_docs
 from components.quality.distributions import distributions
 from components.quality.expectations import WHERE, Table, ask_checks, box_checks, load_asks, load_tables, scene_checks
@@ -63,13 +65,16 @@ def validate_dataset(
     bounds: ImageBounds,
 ) -> Validation:  # fmt: skip
     """Checks one dataset and writes its pages into `docs`. `bounds` tells how large images become for the model."""
-    scenes, boxes = load_tables(interim, dataset, dataset.labels or labels, params)
+    labels = dataset.labels or labels
+    scenes, boxes = load_tables(interim, dataset, labels, params)
     asks = load_asks(interim, scenes, boxes)
+    notes = read_table(interim / "notes.parquet", NOTES).to_pylist()
+    if dataset.task in ("detect", "count") and not len(asks):
+        check_asked(name, scenes, boxes, dataset, labels, notes)
     if not len(boxes) and asks["count"].notna().any():
         scenes["people"] = scenes["scene_id"].map(asks.groupby("scene_id")["count"].sum()).fillna(0).astype(int)
     for split, count in scenes["split"].value_counts().items():
         scenes[f"images_of_{split}"] = count
-    notes = read_table(interim / "notes.parquet", NOTES).to_pylist()
     with tempfile.TemporaryDirectory() as project:
         context = _context(Path(project))
         checks = _run(context, f"{name}_scenes", scenes, scene_checks(params, dataset.expected), "scenes")
@@ -77,7 +82,7 @@ def validate_dataset(
             checks += _run(context, f"{name}_boxes", boxes, box_checks(params), "boxes")
         if len(asks):
             checks += _run(context, f"{name}_asks", asks, ask_checks(), "asks")
-        counts = _counts(scenes, boxes, notes) | ({"questions": len(asks)} if len(asks) else {})
+        counts = _counts(scenes, boxes, notes, noun_of(boxes, labels)) | ({"questions": len(asks)} if len(asks) else {})
         content = {"schema": "validation/1", "dataset": name, "counts": counts, "checks": checks}
         content["distributions"] = distributions(scenes, boxes, bounds.scale)
         quarantine = _quarantine(scenes)
@@ -148,18 +153,21 @@ def _number(value: Any) -> Any:
     return None if value is None else round(float(value), 6)
 
 
-def _counts(scenes: Table, boxes: Table, notes: list[dict[str, Any]]) -> dict[str, Any]:
-    ignored = boxes["ignore"]
+def _counts(scenes: Table, boxes: Table, notes: list[dict[str, Any]], noun: str) -> dict[str, Any]:
+    """`noun`: what is asked for, people or things; they are counted after the entry's map of words."""
+    asked = boxes[boxes["asked"]]
     return {
         "images": len(scenes),
         "images_by_split": {split: int(count) for split, count in scenes["split"].value_counts().sort_index().items()},
-        "images_without_people": int((scenes["people"] == 0).sum()),
-        "people": int((~ignored).sum()),
-        "ignored_boxes": int(ignored.sum()),
+        f"images_without_{noun}": int((scenes["people"] == 0).sum()),
+        noun: len(asked),
+        "asked_for": {label: int(count) for label, count in asked["asked_as"].value_counts().sort_index().items()},
+        "ignored_boxes": int((boxes["asked_as"] == IGNORE).sum()),
+        "other_boxes": int((boxes["asked_as"] == OTHER).sum()),
         "boxes_that_leave_the_image": int(boxes["leaves_image"].sum()),
         "rows_noted": dict(sorted(Counter(note["kind"] for note in notes).items())),
-        "mean_people": _number(scenes["people"].mean()),
-        "max_people": int(scenes["people"].max()) if len(scenes) else 0,
+        f"mean_{noun}": _number(scenes["people"].mean()),
+        f"max_{noun}": int(scenes["people"].max()) if len(scenes) else 0,
     }
 
 

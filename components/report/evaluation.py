@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from components.core.class_words import counted
 from components.errors import DataError
 from components.metrics.detection import ImageCounts
 from components.report import tables, tasks
@@ -288,7 +289,8 @@ def _origins(inputs: Inputs, params: dict[str, Any]) -> str:
         counts, name = content["counts"], content["dataset"]
         failed = sum(not check["success"] for check in content["checks"])
         link = f"<a href='../validation/{quote(name)}/index.html'>{html.escape(name)}</a>"
-        cells = [counts["images"], counts["people"], f"{counts['mean_people']:.1f}", content["quarantined"]]
+        boxes, noun = counted(counts)
+        cells = [counts["images"], boxes, f"{counts[f'mean_{noun}']:.1f}", content["quarantined"]]
         rows.append([link, *map(str, cells), f"{failed} of {len(content['checks'])}"])
     heads = ["dataset", "images", "boxes", "boxes an image", "refused", "checks with a finding"]
     prompts = ", ".join(

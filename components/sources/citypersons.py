@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from components.core.class_words import plain_word
 from components.errors import SourceError
-from components.sources.source import DEFAULTS, Note, RawBox, RawScene, ReadOptions, corners, image_inside
+from components.sources.source import DEFAULTS, Note, RawBox, RawScene, ReadOptions, by_number, corners, image_inside
 
-CLASSES = ("ignore", "pedestrian", "rider", "sitting person", "person (other)", "person group")
+CLASSES = dict(enumerate(("ignore", "pedestrian", "rider", "sitting person", "person (other)", "person group")))
 IGNORED = {"ignore", "person group"}
 IMAGES = "leftImg8bit"
 SUFFIX = "_gtBboxCityPersons.json"
@@ -43,9 +44,7 @@ def _from_mat(path: Path, images: str) -> Iterator[RawScene]:
 
 def _box(row: Any, where: str) -> RawBox:
     values = row.tolist()
-    number = values[0]
-    known = number in range(len(CLASSES))
-    label = CLASSES[int(number)] if known else f"class {number:g}"  # validation names an unknown class
+    label = by_number(CLASSES, values[0])  # validation names an unknown class
     return RawBox(label, label in IGNORED, corners(values[1:5], where), corners(values[6:10], f"{where} visible"))
 
 
@@ -79,4 +78,4 @@ def _object(entry: Any, where: str) -> RawBox:
         raise SourceError(f"{where}: want an object with label, bbox and bboxVis, got {str(entry)[:60]}")
     visible = corners(entry["bboxVis"], f"{where}.bboxVis") if entry.get("bboxVis") is not None else None
     label = entry["label"]
-    return RawBox(label, label in IGNORED, corners(entry.get("bbox"), f"{where}.bbox"), visible)
+    return RawBox(label, plain_word(label) in IGNORED, corners(entry.get("bbox"), f"{where}.bbox"), visible)

@@ -27,6 +27,7 @@ from components.sources.source import (
     ReadOptions,
     corners,
     image_inside,
+    is_flagged,
     shown,
     whole_text,
 )
@@ -114,8 +115,12 @@ def images_of(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def is_id(value: Any) -> bool:
-    """Whether it can be an ID."""
-    return type(value) in (int, str)
+    """Whether it can be an ID; 1.0 is the number 1."""
+    return type(value) in (int, str) or (type(value) is float and value.is_integer())
+
+
+def _shown_id(value: Any) -> str:
+    return f"{shown(value)} (text)" if isinstance(value, str) else shown(value)
 
 
 def file_name(image: dict[str, Any], where: str) -> str:
@@ -140,17 +145,18 @@ def _fill(boxes: _Boxes, path: Path, places: dict[Any, int], categories: dict[An
         where = f"{path}: annotation {entry.get('id', f'[{index}]')}"
         image, category = entry.get("image_id"), entry.get("category_id")
         if not is_id(image) or image not in places:
-            yield Note("skipped", where, f"its image_id {image!r} is none of the images")
+            yield Note("skipped", where, f"its image_id {_shown_id(image)} is none of the images")
             continue
         if not is_id(category) or category not in known:
-            yield Note("skipped", where, f"its category_id {category!r} is none of the categories")
+            yield Note("skipped", where, f"its category_id {_shown_id(category)} is none of the categories")
             continue
-        crowd, ignore = bool(entry.get("iscrowd", 0)), entry.get("ignore")
-        if ignore is not None and bool(ignore) != crowd:
-            yield Note("altered", where, f"iscrowd {int(crowd)} and ignore {ignore!r} disagree: it is ignored")
+        crowd = is_flagged(entry.get("iscrowd"), f"{where}: iscrowd")
+        ignore = is_flagged(entry.get("ignore"), f"{where}: ignore")
+        if entry.get("ignore") is not None and ignore != crowd:
+            yield Note("altered", where, f"iscrowd {crowd:d} and ignore {ignore:d} disagree: it is ignored")
         boxes.image.append(places[image])
         boxes.category.append(known[category])
-        boxes.ignore.append(crowd or bool(ignore))
+        boxes.ignore.append(crowd or ignore)
         boxes.full.extend(corners(entry.get("bbox"), where))
         visible = entry.get("vis_bbox")
         boxes.visible.extend(NO_BOX if visible is None else corners(visible, f"{where}.vis_bbox"))

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from components.core.class_words import PERSON, plain_word
 from components.errors import SourceError
 from components.sources.source import (
     DEFAULTS,
@@ -20,6 +21,7 @@ from components.sources.source import (
     ReadOptions,
     corners,
     image_inside,
+    is_flagged,
     text_lines,
 )
 
@@ -60,9 +62,10 @@ def _box(entry: Any, where: str) -> RawBox:
     if not isinstance(extra, dict):
         raise SourceError(f"{where}.extra: want an object, got {str(extra)[:60]}")
     full = corners(entry.get("fbox"), f"{where}.fbox")
+    ignore = is_flagged(extra.get("ignore"), f"{where}.extra.ignore")
     return RawBox(
         label=entry["tag"],
-        ignore=entry["tag"] != "person" or bool(extra.get("ignore", 0)),
+        ignore=plain_word(entry["tag"]) != PERSON or ignore,
         full=full,
         visible=corners(entry["vbox"], f"{where}.vbox") if "vbox" in entry else None,
         head=corners(entry["hbox"], f"{where}.hbox") if "hbox" in entry else None,

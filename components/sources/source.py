@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
+from components.core.flags import WANTED, flag_of
 from components.errors import SourceError
 
 MOST_NAME_BYTES = 255
@@ -121,6 +122,20 @@ def corners(value: Any, where: str) -> Corners:
 def is_number(value: Any) -> bool:
     """Whether it is an int or a float; true and false are none."""
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_flagged(value: Any, where: str) -> bool:
+    """Whether a flag of the annotations is set; 0 and "false" are not. Raises SourceError where it says neither."""
+    found = flag_of(value)
+    if found is None:
+        raise SourceError(f"{where} is the flag {shown(value)}; want {WANTED}")
+    return found
+
+
+def by_number(names: Mapping[int, str], number: float, noun: str = "class") -> str:
+    """The word for a class's number; one that is none of them keeps its number: 1.7 is no class 1."""
+    whole = int(number) if number in names else None
+    return f"{noun} {number:g}" if whole is None else names[whole]
 
 
 def numbers(texts: list[str], where: str) -> list[float]:

@@ -11,7 +11,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from components.errors import SourceError
-from components.sources.source import DEFAULTS, Note, RawBox, RawScene, ReadOptions, corners, numbers, text_lines
+from components.sources.source import (
+    DEFAULTS,
+    Note,
+    RawBox,
+    RawScene,
+    ReadOptions,
+    by_number,
+    corners,
+    numbers,
+    text_lines,
+)
 
 CATEGORIES = {1: "car", 2: "truck", 3: "bus"}
 WHOLE = "_gt_whole.txt"
@@ -29,8 +39,7 @@ def read(root: Path, annotations: Path, options: ReadOptions = DEFAULTS) -> Iter
         raise SourceError(f"{root / folder}: no img*.jpg lies there, but {annotations.name} annotates it")
     boxes: dict[str, list[RawBox]] = defaultdict(list)
     for frame, values, where in _rows(annotations, 9):
-        category = values[8]
-        label = CATEGORIES.get(int(category), f"category {category:g}")
+        label = by_number(CATEGORIES, values[8], "category")
         boxes[f"img{frame:06d}"].append(RawBox(label, False, corners(values[2:6], where)))
     ignored = annotations.with_name(f"{sequence}_gt_ignore.txt")
     for frame, values, where in _rows(ignored, 6) if ignored.exists() else ():

@@ -19,6 +19,7 @@ from components.sources.source import (
     RawBox,
     RawScene,
     ReadOptions,
+    by_number,
     corners,
     image_inside,
     numbers,
@@ -26,6 +27,7 @@ from components.sources.source import (
 )
 
 CLASSES = {1: "pedestrian", 2: "cyclist"}
+NO_CLASS = "if the rows have no class, rows_without_class: true in the dataset's entry reads them"
 Row = tuple[str, list[float], str]
 
 
@@ -34,7 +36,12 @@ def read(root: Path, annotations: Path, options: ReadOptions = DEFAULTS) -> Iter
     del root
     regions = {name: (boxes, where) for name, boxes, where in _ignore_regions(annotations)}
     size = 4 if options.rows_without_class else 5
+    hinted = False
     for name, values, where in _rows(annotations):
+        strange = None if hinted or options.rows_without_class else _class_that_is_none(values)
+        if strange is not None:
+            hinted = True
+            yield Note("flagged", where, f"class {strange:g} is neither 1 (pedestrian) nor 2 (cyclist): {NO_CLASS}")
         boxes = [
             _box(row, options.rows_without_class, f"{where} box {i}")
             for i, row in enumerate(_tuples(values, size, where))
@@ -70,11 +77,20 @@ def _tuples(values: list[float], size: int, where: str) -> list[list[float]]:
     if len(values) % size:
         want = "class x y w h" if size == 5 else "x y w h"
         raise SourceError(f"{where}: {len(values)} numbers, want a multiple of {size} ({want} again and again)")
+    return _groups(values, size)
+
+
+def _groups(values: list[float], size: int) -> list[list[float]]:
     return [values[start : start + size] for start in range(0, len(values), size)]
+
+
+def _class_that_is_none(values: list[float]) -> float | None:
+    """The first class that is none, of a row that would be whole without classes too."""
+    strange = [row[0] for row in _groups(values, 5) if row[0] not in CLASSES]
+    return strange[0] if strange and len(values) % 4 == 0 else None
 
 
 def _box(row: list[float], without_class: bool, where: str) -> RawBox:
     if without_class:
         return RawBox(CLASSES[1], False, corners(row, where))
-    label = CLASSES.get(int(row[0]), f"class {row[0]:g}") if row[0] == row[0] and abs(row[0]) < 1e9 else "class ?"
-    return RawBox(label, False, corners(row[1:], where))
+    return RawBox(by_number(CLASSES, row[0]), False, corners(row[1:], where))

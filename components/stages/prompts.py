@@ -44,7 +44,8 @@ def run(base: Path, out: Path, datasets: dict[str, DatasetParams], params: Promp
     samples: dict[str, list[Row]] = {"train": [], "val": [], "test": []}
     held_out, leaks = _held_out(datasets), dict[str, Counter[str]]()
     for name, dataset in datasets.items():
-        asker = Asker(dataset, grammar_of(name, dataset), processor, params)
+        settled = dataset.model_copy(update={"labels": dataset.labels or params.labels})
+        asker = Asker(settled, grammar_of(name, dataset), processor, params)
         found, leaks[name] = _samples(name, asker, held_out)
         for split, rows in found.items():
             samples[split] += rows

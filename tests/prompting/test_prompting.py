@@ -41,6 +41,14 @@ def test_the_box_that_counts_is_the_datasets_choice_and_who_has_none_is_ignored(
     assert len(truth_of([BOX | HALF, BOX], 64, 48, dataset(box="head")).boxes) == 0
 
 
+def test_a_person_whose_box_has_no_area_in_the_image_is_ignored_not_lost() -> None:
+    flat, outside = ({f"head_{key}": at for key in ("x1", "y1", "x2", "y2")} for at in (5.0, 500.0))
+    outside |= {"head_x2": 520.0, "head_y2": 520.0}
+    truth = truth_of([BOX | flat, BOX | outside], 64, 48, dataset(box="head"))
+    assert len(truth.boxes) == 0
+    assert truth.ignore.tolist() == [[1, 1, 9, 9], [1, 1, 9, 9]]
+
+
 def test_words_map_to_labels_and_the_rest_is_ignored() -> None:
     boxes = [BOX | {"label": word} for word in ("pedestrian", "rider", "tram")]
     truth = truth_of(boxes, 64, 48, dataset(classes={"pedestrian": "person", "rider": "person", "tram": "ignore"}))

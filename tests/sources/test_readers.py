@@ -85,7 +85,9 @@ def test_wider_rows_without_class_need_the_setting(tmp_path: Path) -> None:
     path = tmp_path / "train_annotations.txt"
     path.write_text("a.jpg " + " ".join(["1 2 3 4"] * 5) + "\n")
     (tmp_path / "pedestrian_ignore_part_train.txt").unlink()
-    (with_class,) = rows_of(dataset)
+    note, with_class = rows_of(dataset)
+    assert isinstance(note, Note)
+    assert note.reason.startswith("class 3 is neither 1 (pedestrian) nor 2 (cyclist): if the rows have no class, rows_")
     (without,) = rows_of(dataset.model_copy(update={"rows_without_class": True}))
     assert isinstance(with_class, RawScene)
     assert isinstance(without, RawScene)
@@ -240,3 +242,53 @@ def test_an_unchanged_image_is_not_read_again(tmp_path: Path) -> None:
             facts = cache.facts([path, missing], inspect)
         assert asked == wanted
         assert [one.file_bytes for one in facts] == [len(content), None]
+
+
+def test_a_class_between_two_classes_is_neither(tmp_path: Path) -> None:
+    """1.7 is no pedestrian and 1.9 no car."""
+    for layout, name, row, label in (
+        ("wider_pedestrian", "train_annotations.txt", "a.jpg 1.7 1 2 3 4\n", "class 1.7"),
+        ("uavdt", "GT/M0101_gt_whole.txt", "1,1,10,20,30,40,1,1,1.9\n", "category 1.9"),
+    ):
+        dataset = LAYOUTS[layout](tmp_path / layout)
+        (tmp_path / layout / name).write_text(row)
+        rows = [row for row in rows_of(dataset) if isinstance(row, RawScene)]
+        assert next(row for row in rows if row.boxes).boxes[0].label == label
+
+
+@pytest.mark.parametrize(("flag", "ignored"), [("0", False), ("false", False), (0.0, False), ("1", True), (True, True)])
+def test_a_flag_as_text_is_read_exactly(tmp_path: Path, flag: object, ignored: bool) -> None:
+    dataset = LAYOUTS["coco"](tmp_path / "coco")
+    path = tmp_path / "coco/annotations/instances_train2017.json"
+    content = json.loads(path.read_text())
+    for key in ("iscrowd", "ignore"):
+        rows = [{**row, "iscrowd": 0, key: flag} for row in content["annotations"]]
+        path.write_text(json.dumps(content | {"annotations": rows}))
+        boxes = [box for row in rows_of(dataset) if isinstance(row, RawScene) for box in row.boxes]
+        assert {box.ignore for box in boxes} == {ignored}
+    crowd = LAYOUTS["crowdhuman"](tmp_path / "crowd")
+    line = {"ID": "a", "gtboxes": [{"tag": "Person", "fbox": [1, 2, 3, 4], "extra": {"ignore": flag}}]}
+    (tmp_path / "crowd/annotation_train.odgt").write_text(json.dumps(line))
+    (scene,) = rows_of(crowd)
+    assert isinstance(scene, RawScene)
+    assert scene.boxes[0].ignore is ignored
+
+
+def test_a_flag_that_says_nothing_is_refused_by_name(tmp_path: Path) -> None:
+    dataset = LAYOUTS["coco"](tmp_path)
+    path = tmp_path / "annotations/instances_train2017.json"
+    content = json.loads(path.read_text())
+    content["annotations"][0]["iscrowd"] = "perhaps"
+    path.write_text(json.dumps(content))
+    with pytest.raises(SourceError, match=r"annotation \d+: iscrowd is the flag 'perhaps'; want 0, 1, true or false"):
+        rows_of(dataset)
+
+
+def test_an_id_that_is_a_whole_float_is_the_number(tmp_path: Path) -> None:
+    dataset = LAYOUTS["coco"](tmp_path)
+    before = [row.boxes for row in rows_of(dataset) if isinstance(row, RawScene)]
+    path = tmp_path / "annotations/instances_train2017.json"
+    content = json.loads(path.read_text())
+    content["annotations"] = [{**row, "image_id": float(row["image_id"])} for row in content["annotations"]]
+    path.write_text(json.dumps(content))
+    assert [row.boxes for row in rows_of(dataset) if isinstance(row, RawScene)] == before
