@@ -4,6 +4,7 @@
     ├── ParamsError            params.yaml: a mistyped, missing or out-of-range key
     ├── SourceError            a dataset on disk is not what its format says
     ├── DataError              a file between stages is missing, broken or of another schema version
+    │   └── ImageError         an image file cannot be used; `defect` says why in a word
     ├── QualityError           validation found what must not reach training
     ├── ModelError             a model folder lacks something or cannot be loaded
     ├── TrainingError          a training cannot start, or ended before its work was done
@@ -31,6 +32,14 @@ class SourceError(LookoutError):
 
 class DataError(LookoutError):
     """A file between stages is missing, broken or of another schema version."""
+
+
+class ImageError(DataError):
+    """An image file cannot be used; the defect in a word or two, as validation lists it, and the whole sentence."""
+
+    def __init__(self, defect: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.defect = defect
 
 
 class QualityError(LookoutError):

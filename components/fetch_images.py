@@ -18,12 +18,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from components.errors import ParamsError, SourceError
+from components.errors import ImageError, ParamsError, SourceError
 from components.params import DatasetParams, FetchParams
 from components.sources import pixmo_count
-from components.sources.images import SUFFIX_OF_TYPE
 from components.stages import progress
 from components.store.atomic import atomic_file, write_json
+from components.store.image_files import FORMATS, decode
 
 log = logging.getLogger("lookout.fetch")
 REPORT = "fetch_report.json"
@@ -155,18 +155,13 @@ def _retry_after(headers: Any) -> float:
 
 def _keep(content: bytes, digest: str, folder: Path) -> str | None:
     """Puts the image in place under its digest; why not, where it is another one or none."""
-    from PIL import Image, UnidentifiedImageError
-
     found = hashlib.sha256(content).hexdigest()
     if found != digest:
         return "other bytes than the SHA-256 says"
     try:
-        with Image.open(io.BytesIO(content)) as image:
-            suffix = SUFFIX_OF_TYPE.get(image.format or "")
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        suffix = None
-    if suffix is None:
-        return "not an image"
+        suffix = FORMATS[decode(content, digest).kind][0]
+    except ImageError as error:
+        return "not an image" if error.defect in {"unreadable", "empty"} else error.defect
     with atomic_file(folder / f"{digest}{suffix}") as partial_file:
         partial_file.write_bytes(content)
     return None

@@ -55,11 +55,14 @@ class ImageView:
 def smart_resize(width_px: int, height_px: int, factor: int, min_pixels: int, max_pixels: int) -> tuple[int, int]:
     """(width, height) that Qwen's image processor resizes to: multiples of `factor`, area within the bounds.
 
-    Rounds half to even, as the processor does: at factor 28, 70 px become 56.
+    Rounds half to even, as the processor does: at factor 28, 70 px become 56, and 14 become 0, which the lower
+    bound then mends. Raises ValueError, as the processor does, where a side is over 200 times the other.
     Source: Qwen2-VL's image processor in transformers, whose result the tests compare.
     """
-    width = max(factor, round(width_px / factor) * factor)
-    height = max(factor, round(height_px / factor) * factor)
+    if max(width_px, height_px) / min(width_px, height_px) > 200:
+        raise ValueError(f"{width_px} x {height_px} px: one side is over 200 times the other")
+    width = round(width_px / factor) * factor
+    height = round(height_px / factor) * factor
     if width * height > max_pixels:
         shrink = math.sqrt(width_px * height_px / max_pixels)
         width = max(factor, math.floor(width_px / shrink / factor) * factor)

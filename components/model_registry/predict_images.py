@@ -9,6 +9,7 @@ from typing import Any
 from components.errors import DataError, RegistryError
 from components.model_registry.registry import connect
 from components.store.atomic import atomic_file
+from components.store.image_files import open_image
 
 COLOUR = "#ff7a1a"
 
@@ -24,7 +25,7 @@ def predict_images(
     then) and RegistryError for a model that is not there.
     """
     for path in images:
-        _check(path)
+        open_image(path)
     model = _load(reference)
     answers: list[dict[str, Any]] = _answers(model, [{"image": str(path)} | (asked or {}) for path in images])
     names = _names(images)
@@ -32,16 +33,6 @@ def predict_images(
         {"image": str(path), "picture": str(_draw(path, answer, out / name))} | answer
         for path, name, answer in zip(images, names, answers, strict=True)
     ]
-
-
-def _check(path: Path) -> None:
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as image:
-            image.load()
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} cannot be read as an image ({error})") from None
 
 
 def _load(reference: str) -> Any:
@@ -77,10 +68,9 @@ def _names(images: Sequence[Path]) -> list[str]:
 
 
 def _draw(path: Path, answer: dict[str, Any], target: Path) -> Path:
-    from PIL import Image, ImageDraw, ImageOps
+    from PIL import ImageDraw
 
-    with Image.open(path) as opened:
-        image = ImageOps.exif_transpose(opened).convert("RGB")
+    image = open_image(path)
     draw: Any = ImageDraw.Draw(image)
     width = max(1, round(max(image.size) / 300))
     for box, score in zip(answer["boxes"], answer["scores"], strict=True):

@@ -8,7 +8,10 @@ import io
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageDraw, ImageOps, UnidentifiedImageError
+from PIL import ImageDraw
+
+from components.errors import ImageError
+from components.store.image_files import decode, read_image_bytes
 
 THUMBNAIL_PX = 160
 MOST_THUMBNAILS = 24
@@ -35,12 +38,11 @@ def histogram(title: str, data: dict[str, Any]) -> str:
     )
 
 
-def thumbnail(path: Path, box: tuple[float, float, float, float] | None) -> str | None:
+def thumbnail(path: Path, root: Path, box: tuple[float, float, float, float] | None) -> str | None:
     """The image small, as a data URI, with a box drawn; None where it cannot be shown."""
     try:
-        with Image.open(path) as opened:
-            image = ImageOps.exif_transpose(opened).convert("RGB")
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError):
+        image = decode(read_image_bytes(path, root), str(path)).image
+    except ImageError:
         return None
     scale = THUMBNAIL_PX / max(image.size)
     small = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))))

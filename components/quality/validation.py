@@ -34,8 +34,11 @@ class ImageBounds:
     max_pixels: int
 
     def scale(self, width_px: int, height_px: int) -> float:
-        """Height of the model's image over the original's."""
-        return smart_resize(width_px, height_px, self.factor, self.min_pixels, self.max_pixels)[1] / height_px
+        """Height of the model's image over the original's; NaN where the model takes none of that shape."""
+        try:
+            return smart_resize(width_px, height_px, self.factor, self.min_pixels, self.max_pixels)[1] / height_px
+        except ValueError:
+            return float("nan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +187,7 @@ def _thumbnails(root: Path, scenes: Table, boxes: Table) -> dict[str, str]:
     for row in scenes[scenes["refusal"].notna()].head(MOST_THUMBNAILS).itertuples(index=False):
         at_fault = row.scene_id in faults.index
         box = tuple(faults.loc[row.scene_id, ["x1", "y1", "x2", "y2"]]) if at_fault else None
-        picture = thumbnail(root / row.image_path, box)
+        picture = thumbnail(root / row.image_path, root, box)
         if picture is not None:
             pictures[row.scene_id] = picture
     return pictures

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageDraw
 
-from components.errors import DataError
 from components.report.captions import counted
+from components.store.image_files import open_image
 
 Box = list[float]
 Point = list[float]
@@ -205,7 +205,7 @@ def _rectangles(boxes: Sequence[Box], kind: str) -> str:
 
 def data_uri(path: Path) -> str:
     """The image itself in the page; large ones as a thumbnail. Raises DataError where it cannot be read."""
-    image = _upright(path)
+    image = open_image(path)
     if max(image.size) > THUMB_PX:
         image.thumbnail((THUMB_PX, THUMB_PX))
     buffer = io.BytesIO()
@@ -232,7 +232,7 @@ def contact_sheet(pictures: Sequence[Picture]) -> bytes:
 
 
 def _drawn(picture: Picture) -> Image.Image:
-    image = _upright(picture.path)
+    image = open_image(picture.path)
     scale = SHEET_TILE_PX / max(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     image = image.resize(size, Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS)
@@ -249,13 +249,3 @@ def _drawn(picture: Picture) -> Image.Image:
             ends = (x * scale - radius, y * scale - radius, x * scale + radius, y * scale + radius)
             draw.ellipse(ends, outline=colour, width=2)
     return image
-
-
-def _upright(path: Path) -> Image.Image:
-    try:
-        with Image.open(path) as opened:
-            return ImageOps.exif_transpose(opened).convert("RGB")
-    except FileNotFoundError:
-        raise DataError(f"{path} is not there, but a test sample names it; put the dataset's images back") from None
-    except (OSError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} cannot be read as an image ({error}); it has changed since prompts read it") from error

@@ -8,10 +8,11 @@ from dataclasses import asdict, fields
 from pathlib import Path
 
 from components.sources.images import ImageFacts
+from components.store.image_files import LINKS_OUT, leaves_root
 
 Inspect = Callable[[Sequence[Path]], Iterable[ImageFacts]]
 COLUMNS = tuple(field.name for field in fields(ImageFacts))
-_VERSION = 2  # a change of what inspect_image says makes what is kept worthless
+_VERSION = 3  # a change of what inspect_image says makes what is kept worthless
 
 
 class ImageCache:
@@ -33,10 +34,15 @@ class ImageCache:
     def __exit__(self, *_: object) -> None:
         self._database.close()
 
-    def facts(self, paths: Sequence[Path], inspect: Inspect) -> list[ImageFacts]:
-        """The facts of each file, in order; `inspect` is asked for those that are new or have changed."""
-        keys = [_key(path) for path in paths]
+    def facts(self, paths: Sequence[Path], inspect: Inspect, root: Path | None = None) -> list[ImageFacts]:
+        """The facts of each file, in order; `inspect` is asked for those that are new or have changed.
+
+        A link that leads out of `root` is refused unread, also where another dataset made its target known.
+        """
+        outside = [root is not None and leaves_root(path, root) for path in paths]
+        keys = [None if out else _key(path) for path, out in zip(paths, outside, strict=True)]
         known = [None if key is None else self._look_up(key) for key in keys]
+        known = [ImageFacts(defect=LINKS_OUT) if out else facts for facts, out in zip(known, outside, strict=True)]
         new = [i for i, facts in enumerate(known) if facts is None]
         for i, facts in zip(new, inspect([paths[i] for i in new]), strict=True):
             known[i] = facts

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-EXIF_ORIENTATION = 274
+from components.errors import ImageError
+from components.store.image_files import FORMATS, check_shape, decode, read_image_bytes
+
 HASH_SIDE = 16
 """The perceptual hash has HASH_SIDE x HASH_SIDE bits."""
-SUFFIX_OF_TYPE = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "BMP": ".bmp"}
-_SUFFIXES = {"JPEG": {".jpg", ".jpeg"}, "PNG": {".png"}, "WEBP": {".webp"}, "BMP": {".bmp"}}
-IMAGE_SUFFIXES = frozenset().union(*_SUFFIXES.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,33 +26,35 @@ class ImageFacts:
     file_bytes: int | None = None
     exif_orientation: int | None = None
     perceptual_hash: bytes | None = None  # 32 bytes; few bits differ between pictures that look the same
-    defect: str | None = None  # missing | empty | truncated | unreadable | wrong_type
+    defect: str | None = None  # missing, empty, truncated, unreadable, wrong_type, or another of ImageError's
 
 
 def inspect_image(path: Path) -> ImageFacts:
     """Reads the whole file once. It is decoded to its end: truncation shows in no other way."""
+    content = b""
     try:
-        content = path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        return ImageFacts(defect="missing")
-    if not content:
-        return ImageFacts(file_bytes=0, defect="empty")
-    digest = hashlib.sha256(content).hexdigest()
+        content = read_image_bytes(path)
+        opened = decode(content, str(path), shrink=8)  # JPEG: an eighth of the size still reads every byte
+    except ImageError as error:
+        digest = hashlib.sha256(content).hexdigest() if content else None
+        size = 0 if error.defect == "empty" else len(content) or None
+        return ImageFacts(sha256=digest, file_bytes=size, defect=error.defect)
+    return ImageFacts(
+        *opened.size_px,
+        hashlib.sha256(content).hexdigest(),
+        len(content),
+        opened.orientation,
+        perceptual_hash(opened.image),
+        _wrong_shape(opened.size_px) or (None if path.suffix.lower() in FORMATS[opened.kind] else "wrong_type"),
+    )
+
+
+def _wrong_shape(size_px: tuple[int, int]) -> str | None:
     try:
-        with Image.open(io.BytesIO(content)) as image:
-            kind, (width, height) = image.format, image.size
-            orientation = int(image.getexif().get(EXIF_ORIENTATION, 1))
-            image.draft("RGB", (width // 8, height // 8))  # JPEG: an eighth of the size still reads every byte
-            image.load()
-            look = perceptual_hash(image)
-    except (UnidentifiedImageError, Image.DecompressionBombError):
-        return ImageFacts(sha256=digest, file_bytes=len(content), defect="unreadable")
-    except (OSError, SyntaxError, ValueError):
-        return ImageFacts(sha256=digest, file_bytes=len(content), defect="truncated")
-    if orientation in (5, 6, 7, 8):  # turned by a quarter
-        width, height = height, width
-    wrong = kind not in _SUFFIXES or path.suffix.lower() not in _SUFFIXES[kind]
-    return ImageFacts(width, height, digest, len(content), orientation, look, "wrong_type" if wrong else None)
+        check_shape(size_px, "")
+    except ImageError as error:
+        return error.defect
+    return None
 
 
 def perceptual_hash(image: Image.Image) -> bytes:

@@ -17,10 +17,11 @@ from components.home import lookout_home
 from components.params import DatasetParams, Split, load_params
 from components.sources import SOURCES
 from components.sources.image_cache import ImageCache
-from components.sources.images import IMAGE_SUFFIXES, ImageFacts, inspect_image
+from components.sources.images import ImageFacts, inspect_image
 from components.sources.source import Corners, Note, OnceOnly, RawAsk, RawScene, ReadOptions
 from components.stages import progress, run_stage
 from components.store.atomic import atomic_folder
+from components.store.image_files import IMAGE_SUFFIXES
 from components.store.schemas import ASKS, BOXES, NOTES, SCENES
 from components.store.tables import TableWriter, open_table_writer
 
@@ -48,7 +49,7 @@ def run(name: str, out: Path, params: DatasetParams) -> None:
             for batch in _batches(progress(read_split(root, params, split), f"{name} {split}")):
                 found = [row for row in batch if isinstance(row, RawScene)]
                 paths = [root / scene.image_path for scene in found]
-                facts = cache.facts(paths, lambda new: pool.map(inspect_image, new, chunksize=32))
+                facts = cache.facts(paths, lambda new: pool.map(inspect_image, new, chunksize=32), root)
                 writers.write(name, split, batch, found, facts)
                 named |= {scene.image_path for scene in found}
             images, people, asked, noted = (

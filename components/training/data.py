@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from datasets import Dataset
-from PIL import Image, ImageOps
+from PIL import Image
 
 from components.errors import DataError
+from components.store.image_files import decode_image, read_image_bytes
 from components.store.schemas import PROMPTS
 from components.store.tables import read_table
 
@@ -33,14 +33,8 @@ def _with_images(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
 
 def open_image(path: Path, sha256: str | None = None) -> Image.Image:
     """The image upright in RGB. Raises DataError where it is missing or its bytes are not those of the prompts."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"{path} cannot be read ({error.strerror}); `dvc pull` or `dvc repro` brings it back"
-        ) from error
+    content = read_image_bytes(path)
     found = hashlib.sha256(content).hexdigest()
     if sha256 is not None and found != sha256:
         raise DataError(f"{path} has SHA-256 {found[:12]}, the prompts were made from {sha256[:12]}; run dvc repro")
-    with Image.open(io.BytesIO(content)) as image:
-        return ImageOps.exif_transpose(image).convert("RGB")
+    return decode_image(content, str(path))
