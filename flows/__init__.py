@@ -6,12 +6,12 @@ Importing it points Prefect at the server that `make up` started, where one runs
 import os
 
 from components.home import lookout_home
-from components.operations.up import prefect_api
+from components.operations.up import client_settings
 from components.stages import QUIET
 
 os.environ.update(QUIET)
 os.environ.setdefault("PREFECT_HOME", str(lookout_home() / "prefect"))
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")  # a first start migrates its database
 os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "30")
-if "PREFECT_API_URL" not in os.environ and (_api := prefect_api()) is not None:
-    os.environ["PREFECT_API_URL"] = _api
+if "PREFECT_API_URL" not in os.environ:
+    os.environ |= client_settings()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_table_artifact
 from prefect.events import emit_event
@@ -13,7 +14,7 @@ from prefect.states import Completed, State
 from components.errors import DataError
 from components.home import lookout_home
 from components.metrics.task import headline_of
-from components.operations.up import mlflow_page
+from components.operations.up import mlflow_page, page_link
 from components.quality.drift import drift_of
 from components.report.gallery import png_uri
 from components.summary import scores
@@ -43,7 +44,7 @@ def show_validation(dataset: str, stopped: bool = False) -> dict[str, Any] | Non
     lines += ["", "## Since the previous version", "", text]
     if stopped:
         page = folder / dataset / "report" / "index.html"
-        lines += ["", f"[The report, with pictures]({page.as_uri()})"]
+        lines += ["", page_link("The report, with pictures", page)]
     create_markdown_artifact("\n".join(lines), key=f"validation-{_key(dataset)}")
     return moved
 
@@ -109,7 +110,7 @@ def show_links(datasets: list[str]) -> None:
     root = run.info.artifact_uri
     files = ["reports/evaluation/report.html", *(f"reports/validation/{name}/index.html" for name in datasets),
              "statement.json"]  # fmt: skip
-    lines = [f"- [{name}]({root}/{name})" for name in files]
+    lines = [f"- {_stored(root, name)}" for name in files]
     page = mlflow_page()
     if page is not None:
         lines.append(f"- [MLflow run]({page}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id})")
@@ -117,3 +118,10 @@ def show_links(datasets: list[str]) -> None:
     uri = registration["model_uri"]
     lines.append(f"- lineage of {uri}: `lookout trace {uri}`, `lookout trace {uri} --html lineage.html`")
     create_markdown_artifact("\n".join(lines), key="links")
+
+
+def _stored(root: str, name: str) -> str:
+    """A file that the registry keeps of a run: a link where a browser can follow it."""
+    if root.startswith("file://"):
+        return page_link(name, Path(unquote(urlsplit(root).path)) / name)
+    return f"[{name}]({root}/{name})" if root.startswith("http") else f"{name}: `{root}/{name}`"

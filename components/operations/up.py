@@ -1,18 +1,22 @@
-"""`make up` and `make down`: Prefect's server, MLflow's, one worker, deployments and schedules; all on loopback."""
+"""`make up` and `make down`: Prefect's server, MLflow's, the reports, one worker, deployments; all on loopback."""
 
 from __future__ import annotations
 
 import json
 import os
+import secrets
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 from components.errors import ServerError
 from components.home import lookout_home, main_checkout, mlflow_uri
+from components.operations.pages import address
 from components.operations.servers import LOOPBACK, Server, answers, mlflow_server, running, start, stop
 
-PORTS = {"prefect": 4200, "mlflow": 5000}
+PORTS = {"prefect": 4200, "mlflow": 5000, "reports": 4201}
 POOL = "lookout"
 CHECKOUT = "LOOKOUT_CHECKOUT"
 
@@ -23,22 +27,26 @@ def servers_folder() -> Path:
 
 
 def up() -> list[str]:
-    """Starts what does not run yet; a line a server. Raises ServerError; what was started by then stays up."""
+    """Starts what does not run yet; a line a server, and what to export. Raises ServerError.
+
+    What was started by then stays up.
+    """
     folder, lines = servers_folder(), list[str]()
+    new_password = not _password_file().exists()
     _make_registry()
     for server in _servers():
         begun = start(server, folder)
         lines.append(f"{server.name:<8} {'started' if begun else 'runs already':<13} {server.url}")
-    os.environ["PREFECT_API_URL"] = str(prefect_api())
+    os.environ |= client_settings()
     _deploy()
     begun = start(_worker(), folder)
     lines.append(f"{'worker':<8} {'started' if begun else 'runs already':<13} pool {POOL}")
-    return lines
+    return [*lines, *_what_to_export(new_password)]
 
 
 def down() -> list[str]:
     """Ends exactly what `up` started, the worker and its runs first; a line each."""
-    names = ("worker", "mlflow", "prefect")
+    names = ("worker", "reports", "mlflow", "prefect")
     return [f"{name:<8} {'ended' if stop(name, servers_folder()) else 'did not run'}" for name in names]
 
 
@@ -58,6 +66,44 @@ def prefect_api() -> str | None:
     if running("prefect", servers_folder()) is None:
         return None
     return f"http://{LOOPBACK}:{_port('prefect')}/api"
+
+
+def client_settings() -> dict[str, str]:
+    """What a client of the server that `up` has started needs in its environment; empty where it does not run."""
+    api = prefect_api()
+    return {} if api is None else {"PREFECT_API_URL": api, "PREFECT_API_AUTH_STRING": password()}
+
+
+def password() -> str:
+    """`lookout:...`, which Prefect's server asks for; made once and kept where only this user reads it.
+
+    Without it any page that a browser on this machine shows could start runs here: the browser would send its request.
+    """
+    file = _password_file()
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(0o600)
+        file.write_text(f"lookout:{secrets.token_urlsafe(24)}")
+    return file.read_text().strip()
+
+
+def _password_file() -> Path:
+    return servers_folder() / "prefect.auth"
+
+
+def _what_to_export(new_password: bool) -> list[str]:
+    kept = _password_file()
+    told = f"Prefect asks for: {password()}" if new_password else f"Prefect asks for what stands in {kept}"
+    lines = [told, "for commands of prefect and mlflow in this shell:", f"  export PREFECT_API_URL={prefect_api()}",
+             f"  export PREFECT_API_AUTH_STRING=$(cat {shlex.quote(str(kept))})"]  # fmt: skip
+    page = mlflow_page()
+    return [*lines, f"  export MLFLOW_TRACKING_URI={page}"] if page else lines
+
+
+def page_link(name: str, path: Path) -> str:
+    """Markdown: a link where the reports are served, else the path, which no browser follows from Prefect's page."""
+    shown = address(path) if running("reports", servers_folder()) is not None else None
+    return f"{name}: `{path}`" if shown is None else f"[{name}](http://{LOOPBACK}:{_port('reports')}{quote(shown)})"
 
 
 def check_prefect() -> None:
@@ -88,17 +134,22 @@ def _port(name: str) -> int:
 
 
 def _servers() -> list[Server]:
-    """Prefect's; and MLflow's, unless MLFLOW_TRACKING_URI names one that others run."""
+    """Prefect's, the reports', and MLflow's, unless MLFLOW_TRACKING_URI names one that others run."""
     port = _port("prefect")
+    pages = _port("reports")
     prefect = Server(
         "prefect", ("prefect", "server", "start", "--host", LOOPBACK, "--port", str(port)), port,
         f"http://{LOOPBACK}:{port}/api/health",
         {"PREFECT_HOME": str(lookout_home() / "prefect"), "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-         "PREFECT_SERVER_UI_API_URL": f"http://{LOOPBACK}:{port}/api"},
+         "PREFECT_SERVER_UI_API_URL": f"http://{LOOPBACK}:{port}/api",
+         "PREFECT_SERVER_API_AUTH_STRING": password(),
+         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://{LOOPBACK}:{port},http://localhost:{port}"},
     )  # fmt: skip
+    reports = Server("reports", ("components.operations.pages", "--port", str(pages)), pages,
+                     f"http://{LOOPBACK}:{pages}/", _paths())  # fmt: skip
     if mlflow_uri().startswith("http"):
-        return [prefect]
-    return [prefect, mlflow_server(_port("mlflow"), mlflow_uri(), (lookout_home() / "mlartifacts").as_uri())]
+        return [prefect, reports]
+    return [prefect, reports, mlflow_server(_port("mlflow"), mlflow_uri(), (lookout_home() / "mlartifacts").as_uri())]
 
 
 def _make_registry() -> None:
@@ -110,7 +161,7 @@ def _make_registry() -> None:
 
 def _worker() -> Server:
     command = ("prefect", "worker", "start", "--pool", POOL, "--type", "process", "--name", "lookout")
-    return Server("worker", command, environment=_paths() | {"PREFECT_API_URL": prefect_api() or ""})
+    return Server("worker", command, environment=_paths() | client_settings())
 
 
 def _paths() -> dict[str, str]:

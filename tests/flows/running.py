@@ -139,7 +139,8 @@ def until(found: Callable[[], Any], seconds: float, said: Callable[[], str] = st
 @contextmanager
 def servers_up(folder: Path, **more: str) -> Iterator[Running]:
     """`lookout up` on free ports, and `lookout down`, behind which nothing of it may run."""
-    ports = {"LOOKOUT_PREFECT_PORT": str(free_port()), "LOOKOUT_MLFLOW_PORT": str(free_port())}
+    ports = {"LOOKOUT_PREFECT_PORT": str(free_port()), "LOOKOUT_MLFLOW_PORT": str(free_port()),
+             "LOOKOUT_REPORTS_PORT": str(free_port())}  # fmt: skip
     ours = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(folder),
             "LOOKOUT_HOME": str(folder / ".lookout")}  # fmt: skip
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MLFLOW_TRACKING"))}
@@ -148,6 +149,7 @@ def servers_up(folder: Path, **more: str) -> Iterator[Running]:
         running = Running(folder, kept | ours | ports | more, client)
         try:
             running.lookout("up")
+            client.auth = tuple((folder / ".lookout/servers/prefect.auth").read_text().split(":"))
             yield running
         finally:
             running.lookout("down")

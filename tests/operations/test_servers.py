@@ -69,7 +69,7 @@ def test_a_process_number_that_was_given_again_is_another_process(server: Server
 def test_the_doctor_names_what_is_down_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     assert prefect_api() is None
     assert [(name, healthy) for name, healthy, _ in status()] == [
-        ("prefect", False), ("mlflow", False), ("worker", False)]  # fmt: skip
+        ("prefect", False), ("reports", False), ("mlflow", False), ("worker", False)]  # fmt: skip
     monkeypatch.setattr("components.operations.doctor.KNOWN_BAD", {"numpy": ("0.1", "it is too new")})
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     found = {one.what: one for one in examine()}
