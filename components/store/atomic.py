@@ -21,6 +21,8 @@ from components.home import lookout_home
 PARTIAL = ".partial-"
 OUTPUTS = ("data", "models", "reports")
 """Folders of the checkout that stages write to, and DVC knows."""
+_made: set[Path] = set()
+"""Folders that this process has put in place."""
 
 
 def _clear_leftovers(target: Path) -> None:
@@ -47,12 +49,12 @@ def atomic_file(target: Path) -> Iterator[Path]:
 
 
 def _check_ours(target: Path) -> None:
-    """What stands in the outputs' folders of the checkout, or in the home, is ours to replace; else only nothing is."""
+    """What stands among the outputs, in the home, or was made by this process is ours to replace; else nothing is."""
     if target.is_symlink() or (target.exists() and not target.is_dir()):
         raise DataError(f"{target} is a link or a file, and a folder is to take its place; move it away")
-    if not target.exists() or not any(target.iterdir()):
-        return
     where = target.resolve()
+    if where in _made or not target.exists() or not any(target.iterdir()):
+        return
     roots = [Path.cwd().resolve() / name for name in OUTPUTS]
     if not any(root in where.parents for root in roots) and lookout_home() not in where.parents:
         raise DataError(f"{target} is there already and no output of a stage; name a new folder, or move it away")
@@ -78,6 +80,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
             shutil.rmtree(old)
         else:
             partial.rename(target)
+        _made.add(target.resolve())
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
