@@ -26,6 +26,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 demo: setup
 ifeq ($(PROFILE),tiny)
+	@$(RUN) python -m components.cli doctor --repair
 	$(RUN) dvc repro
 	$(RUN) python -m components.cli summary
 else

@@ -17,6 +17,7 @@ from ruamel.yaml.scalarstring import SingleQuotedScalarString
 
 from components.compose import CONF, compose
 from components.errors import LookoutError, ParamsError, SourceError
+from components.kept_lock import check
 from components.names import reads_as_text
 from components.params import DatasetParams, check_entry, check_name, load_params
 from components.sources import SOURCES
@@ -165,6 +166,7 @@ def _tracked(name: str, root: Path) -> str:
 
 
 def _dvc(*command: str) -> None:
+    check()
     answer = subprocess.run(
         [sys.executable, "-m", "dvc", *command],
         capture_output=True,

@@ -329,7 +329,9 @@ def validate(dataset: Annotated[str, typer.Option(help="a name of datasets: in p
     import subprocess
 
     from components.errors import QualityError
+    from components.kept_lock import check
 
+    check()
     if subprocess.run([sys.executable, "-m", "dvc", "repro", f"validate@{dataset}"], check=False).returncode:
         raise QualityError(f"{dataset} did not pass; the stage's own sentence stands above")
     typer.echo(f"reports/validation/{dataset}/index.html")
@@ -501,9 +503,17 @@ def status() -> None:
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    repair: Annotated[bool, typer.Option("--repair", help="put the last whole dvc.lock back where it is torn")] = False,
+) -> None:
     """Look at what a run needs of this machine and say what to do; exit code 1 where something will not work."""
     from components.operations.doctor import examine
+
+    if repair:
+        from components.kept_lock import repair as put_back
+
+        typer.echo(put_back() or "dvc.lock is whole: nothing to repair")
+        return
 
     findings = examine()
     for one in findings:
@@ -517,6 +527,7 @@ def main() -> None:
     import logging
     import os
 
+    from components.refusals import refusal
     from components.stages import QUIET
 
     for name, value in QUIET.items():
@@ -527,6 +538,12 @@ def main() -> None:
         app()
     except LookoutError as error:
         typer.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    except Exception as error:
+        sentence = refusal(error)
+        if sentence is None:
+            raise
+        typer.echo(f"error: {sentence}", err=True)
         sys.exit(1)
 
 

@@ -12,7 +12,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from components.errors import DataError
 
 LOCK_FILE = Path("dvc.lock")
-REPAIR = "delete it and run `dvc repro`, which takes what was made from the run cache"
+REPAIR = "`lookout doctor --repair` puts the last whole one back"
 _MARKER = re.compile(r"^(<{7}|={7}|>{7})( |$)", re.MULTILINE)
 
 
@@ -27,18 +27,18 @@ def lock_values(text: str, name: str = LOCK_FILE.name) -> dict[str, Any]:
         line = text.count("\n", 0, marker.start()) + 1
         raise DataError(
             f"{name}:{line}: git left its conflict markers ({marker[1]}); take one side whole "
-            f"(`git checkout HEAD -- {name}`), or {REPAIR}"
+            f"(`git checkout HEAD -- {name}`), or delete it, and run dvc repro"
         )
     try:
         lock = YAML(typ="safe", pure=True).load(text)
     except MarkedYAMLError as error:
         at = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise DataError(_torn(f"{name}{at}", error.problem or "no YAML")) from None
+        raise DataError(torn(f"{name}{at}", error.problem or "no YAML")) from None
     except YAMLError as error:
-        raise DataError(_torn(name, " ".join(str(error).split())[:120])) from None
+        raise DataError(torn(name, " ".join(str(error).split())[:120])) from None
     wrong = _wrong(lock)
     if wrong:
-        raise DataError(_torn(name, wrong))
+        raise DataError(torn(name, wrong))
     return lock
 
 
@@ -49,11 +49,17 @@ def read_lock_file(path: Path = LOCK_FILE) -> dict[str, Any]:
     except FileNotFoundError:
         raise DataError(f"{path} is not there: nothing says what was made from what; run dvc repro") from None
     except UnicodeDecodeError as error:
-        raise DataError(_torn(str(path), f"byte {error.start} is no UTF-8")) from None
+        raise DataError(torn(str(path), f"byte {error.start} is no UTF-8")) from None
     return lock_values(text, str(path))
 
 
-def _torn(where: str, what: str) -> str:
+def lock_in_conflict(text: str) -> bool:
+    """Whether a merge that git could not finish has left its markers."""
+    return _MARKER.search(text) is not None
+
+
+def torn(where: str, what: str) -> str:
+    """The sentence for half a file."""
     return f"{where}: it is not whole ({what}), perhaps dvc was killed while it wrote; {REPAIR}"
 
 

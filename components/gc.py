@@ -12,6 +12,7 @@ from typing import Any
 
 from components.errors import RegistryError
 from components.home import lookout_home
+from components.kept_lock import check
 from components.model_registry.git import git
 from components.model_registry.registry import EXPERIMENT, all_versions, connect, git_tag, only_writer
 
@@ -79,6 +80,7 @@ def _checkpoints() -> list[Path]:
 
 
 def _cache(dry_run: bool) -> str:
+    check()
     command = [sys.executable, "-m", "dvc", "gc", *KEEP, "--force", *(["--dry"] if dry_run else [])]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     if answer.returncode:

@@ -8,14 +8,16 @@ import sys
 from pathlib import Path
 
 from components.errors import LookoutError
+from components.kept_lock import check
 from components.model_registry.git import git
 
 
 def add_worktree(into: Path, commit: str, state: dict[str, str]) -> None:
     """Makes it at `into`, writes `state` (path -> text) there, and has DVC put the data of its *.dvc files there.
 
-    Raises LookoutError where git cannot, or where neither cache nor remote has the data.
+    Raises LookoutError where git cannot, where dvc.lock is torn, or where neither cache nor remote has the data.
     """
+    check()
     if git("worktree", "add", "--detach", str(into), commit) is None:
         raise LookoutError(
             f"git has no commit {commit}, or no worktree can be made at {into}; git fetch brings commits"

@@ -20,6 +20,7 @@ from prefect.runtime import flow_run
 from components.children import die_with_parent
 from components.compose import composed, overridden
 from components.home import lookout_home
+from components.kept_lock import repair
 from components.model_registry.git import git
 from components.model_registry.lineage import LOCK_FILE, dvc_files
 from components.model_registry.registry import git_tag
@@ -37,8 +38,9 @@ def place(profile: str, overrides: Sequence[str], keep: str, new_datasets: bool 
 
     The worktree is named by its parameters: after a kill the same run finds it again and finishes. It is removed
     once the work is done; keep: a branch that the version's commit is then put on. Raises ParamsError before
-    anything is made.
+    anything is made. A dvc.lock that a kill has torn is put right first.
     """
+    _mend_lock()
     if not profile and not overrides:
         load_params()
         yield
@@ -54,10 +56,17 @@ def place(profile: str, overrides: Sequence[str], keep: str, new_datasets: bool 
         add_worktree(into, commit, dvc_files() | lock | {PARAMS_FILE.name: text})
     get_run_logger().info("works in %s, at commit %s; params.yaml here stays as it is", into, commit[:10])
     with chdir(into):
+        _mend_lock()
         yield
     if keep:
         _keep(keep, into / "reports/registration.json")
     remove_worktree(into)
+
+
+def _mend_lock() -> None:
+    said = repair()
+    if said:
+        get_run_logger().warning(said)
 
 
 def _keep(branch: str, registration: Path) -> None:

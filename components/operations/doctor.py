@@ -17,7 +17,9 @@ from pathlib import Path
 
 from packaging.version import Version
 
+from components.errors import DataError
 from components.home import lookout_home, mlflow_uri
+from components.kept_lock import check
 from components.operations.servers import answers
 from components.operations.up import status
 
@@ -43,7 +45,7 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Every finding, in the order in which one would mend them."""
-    looks = (_python, _versions, _disk, _permissions, _gpu, _remote, _servers, _clock)
+    looks = (_python, _versions, _disk, _permissions, _lock, _gpu, _remote, _servers, _clock)
     return [finding for look in looks for finding in look()]
 
 
@@ -98,6 +100,15 @@ def _permissions() -> Iterator[Finding]:
         fits = os.access(folder, os.R_OK | os.W_OK | os.X_OK)
         yield Finding("ok" if fits else "bad", "permission", f"{folder} can{'' if fits else 'not'} be written",
                       "" if fits else f"chown -R $(id -un) {folder}")  # fmt: skip
+
+
+def _lock() -> Iterator[Finding]:
+    try:
+        check()
+    except DataError as error:
+        yield Finding("bad", "dvc.lock", str(error))
+    else:
+        yield Finding("ok", "dvc.lock", "can be read")
 
 
 def _gpu() -> Iterator[Finding]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import resource
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, cast
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.io import loadmat  # pyright: ignore[reportMissingTypeStubs]
 
+from components.children import process_pool
 from components.errors import SourceError
 
 Cell = tuple[str, str, NDArray[np.float64]]
@@ -24,7 +24,7 @@ def read_cells(path: Path, key: str) -> list[Cell | str]:
     """The cells of `key`, in order; a text says what is wrong with a cell. Raises SourceError for the whole file."""
     server = multiprocessing.get_context("forkserver")
     server.set_forkserver_preload([__name__])
-    with ProcessPoolExecutor(1, mp_context=server, initializer=_limit_memory) as pool:
+    with process_pool(1, mp_context=server, initializer=_limit_memory) as pool:
         try:
             cells = pool.submit(_read, path, key).result()
         except BrokenProcessPool:

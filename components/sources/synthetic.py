@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from components.children import process_pool
 from components.core.boxes import as_boxes, iou
 from components.params import DrawingParams, DrawnPeopleParams, Kind
 
@@ -44,7 +45,7 @@ def write_crowd(folder: Path, params: DrawnPeopleParams, workers: int) -> dict[s
     """Fills `folder` with images and annotations; number of people drawn in each split."""
     (folder / "Images").mkdir(parents=True)
     people: dict[str, int] = {}
-    with ProcessPoolExecutor(workers) as pool:
+    with process_pool(workers) as pool:
         for index, split in enumerate(SPLITS):
             draw = partial(_write_image, folder, params, index)
             rows = drawn_rows(pool, draw, params, split)

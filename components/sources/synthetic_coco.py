@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from components.children import process_pool
 from components.params import Colour, DrawnPeopleParams
 from components.sources.synthetic import SPLITS, Person, draw_people, drawn_rows, place_people
 
@@ -43,7 +43,7 @@ def write_kinds(folder: Path, params: DrawnPeopleParams, workers: int) -> dict[s
     """Fills `folder` with images and an instances file a split; number of things drawn in each split."""
     (folder / "annotations").mkdir(parents=True)
     things: dict[str, int] = {}
-    with ProcessPoolExecutor(workers) as pool:
+    with process_pool(workers) as pool:
         for index, split in enumerate(SPLITS):
             (folder / split).mkdir()
             rows = drawn_rows(pool, partial(_write_kinds, folder / split, params, index), params, split)
@@ -59,7 +59,7 @@ def write_references(folder: Path, params: DrawnPeopleParams, workers: int) -> d
     import pyarrow.parquet as pq
 
     (folder / REFERENCE_IMAGES).mkdir(parents=True)
-    with ProcessPoolExecutor(workers) as pool:
+    with process_pool(workers) as pool:
         splits = {
             split: drawn_rows(pool, partial(_write_reference, folder / REFERENCE_IMAGES, params, index), params, split)
             for index, split in enumerate(SPLITS)

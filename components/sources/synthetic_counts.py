@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from components.children import process_pool
 from components.params import DrawnPeopleParams
 from components.sources.synthetic import SPLITS, draw_people, drawn_rows, place_people
 
@@ -33,7 +33,7 @@ def write_counts(folder: Path, params: DrawnPeopleParams, workers: int) -> dict[
     columns = [("image_url", pa.string()), ("image_sha256", pa.string()), ("count", pa.int32())]
     schema = pa.schema([*columns, ("points", pa.list_(place)), ("label", pa.string())])
     people: dict[str, int] = {}
-    with ProcessPoolExecutor(workers) as pool:
+    with process_pool(workers) as pool:
         for index, split in enumerate(SPLITS):
             draw = partial(_write_image, folder / "images", params, index)
             rows = drawn_rows(pool, draw, params, split)

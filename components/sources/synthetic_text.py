@@ -6,13 +6,13 @@ Every letter stands in a cell of its own, off its middle by chance, in a size an
 from __future__ import annotations
 
 import json
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from components.children import process_pool
 from components.params import DrawnTextParams
 from components.sources.synthetic import SPLITS, drawn_rows
 
@@ -21,7 +21,7 @@ def write_text(folder: Path, params: DrawnTextParams, workers: int) -> dict[str,
     """Fills `folder` with images and a file of rows a split; number of letters written in each split."""
     (folder / "images").mkdir(parents=True)
     letters: dict[str, int] = {}
-    with ProcessPoolExecutor(workers) as pool:
+    with process_pool(workers) as pool:
         for index, split in enumerate(SPLITS):
             draw = partial(_write_image, folder / "images", params, index)
             rows = drawn_rows(pool, draw, params, split)

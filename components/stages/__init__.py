@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import sys
@@ -13,6 +12,7 @@ from typing import TypeVar
 
 from components.children import die_with_parent
 from components.errors import LookoutError
+from components.refusals import refusal
 
 QUIET = {
     "DO_NOT_TRACK": "true",
@@ -35,11 +35,12 @@ def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iter
 
 
 def run_stage(main: Callable[[], None]) -> None:
-    """Runs a stage's main: logs to stderr; a LookoutError or a full disk is one sentence and exit code 1.
+    """Runs a stage's main: logs to stderr; what the user can mend is one sentence and exit code 1.
 
     The stage ends with the dvc that started it, and does not begin where dvc.yaml lacks a file that it imports.
     """
-    die_with_parent()
+    if not die_with_parent():
+        sys.exit(_fail("the process that started this stage has ended"))
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
@@ -52,10 +53,11 @@ def run_stage(main: Callable[[], None]) -> None:
         main()
     except LookoutError as error:
         sys.exit(_fail(str(error)))
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    except Exception as error:
+        sentence = refusal(error)
+        if sentence is None:
             raise
-        sys.exit(_fail(f"the disk is full ({error.filename or 'while writing'}); the old output is whole; free space"))
+        sys.exit(_fail(sentence))
 
 
 def _fail(sentence: str) -> int:

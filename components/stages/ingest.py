@@ -6,12 +6,12 @@ import argparse
 import logging
 import os
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from components.children import process_pool
 from components.errors import ParamsError, SourceError
 from components.home import lookout_home
 from components.params import DatasetParams, Split, load_params
@@ -41,7 +41,7 @@ def run(name: str, out: Path, params: DatasetParams) -> None:
         open_table_writer(folder / "asks.parquet", ASKS) as asks,
         open_table_writer(folder / "notes.parquet", NOTES) as notes,
         ImageCache(lookout_home() / "images.sqlite") as cache,
-        ProcessPoolExecutor(os.cpu_count() or 1) as pool,
+        process_pool(os.cpu_count() or 1) as pool,
     ):
         writers, named = Writers(scenes, boxes, asks, notes), set[str]()
         for split in params.annotations:

@@ -64,7 +64,7 @@ def check_version(path: Path, schema: TableSchema) -> pq.ParquetFile:
     try:
         file = pq.ParquetFile(path)
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path} is not a readable Parquet file ({error}); remove it and run dvc repro") from error
+        raise DataError(unreadable(path, error)) from error
     found = (file.schema_arrow.metadata or {}).get(_KEY, b"none").decode()
     if found != schema.tag:
         raise DataError(
@@ -74,11 +74,30 @@ def check_version(path: Path, schema: TableSchema) -> pq.ParquetFile:
 
 
 def read_table(path: Path, schema: TableSchema) -> pa.Table:
-    """The whole table. Raises DataError where it is missing, unreadable or of another version."""
-    return check_version(path, schema).read()
+    """The whole table. Raises DataError where it is missing, damaged or of another version."""
+    file = check_version(path, schema)
+    with _damage_named(path):
+        return file.read()
 
 
 def read_rows(path: Path, schema: TableSchema, batch_rows: int = 1024) -> Iterator[dict[str, Any]]:
     """The rows one by one, as dicts, in batches that keep memory flat."""
-    for batch in check_version(path, schema).iter_batches(batch_size=batch_rows):
-        yield from batch.to_pylist()
+    file = check_version(path, schema)
+    with _damage_named(path):
+        for batch in file.iter_batches(batch_size=batch_rows):
+            yield from batch.to_pylist()
+
+
+@contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    """What pyarrow says of bytes that were changed in the middle of a file, as one sentence."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise DataError(unreadable(path, error)) from error
+
+
+def unreadable(path: Path, error: BaseException) -> str:
+    """The sentence for a Parquet file that is cut or damaged."""
+    why = " ".join(str(error).split())[:120]
+    return f"{path} is not a readable Parquet file ({why}); it is cut or damaged: remove it and run dvc repro"

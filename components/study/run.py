@@ -14,6 +14,7 @@ from pathlib import Path
 
 from components.errors import TrainingError
 from components.home import lookout_home
+from components.kept_lock import check
 from components.study.plan import Run, Study, runs_of
 from components.training.lock import JOBS
 
@@ -40,6 +41,7 @@ def finished_names() -> set[str]:
 
 
 def _check_committed() -> None:
+    check()
     changed = _git("status", "--porcelain", "--untracked-files=no").strip()
     if changed:
         raise TrainingError(

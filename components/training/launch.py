@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import signal
 import sys
@@ -13,13 +14,15 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from components.children import die_with_parent
+from components.children import is_worker
 from components.errors import TrainingError
 from components.params import LaunchParams
 from components.training.lock import training_lock
 
 DEEPSPEED_FOLDER = Path("conf/deepspeed")
-LAST_LINES = 12
+OWN_SENTENCE = re.compile(r"^error: (.+)$", re.MULTILINE)
+"""What a process of ours says before it ends by a failure that the user can mend."""
+LAST_OF_TRACEBACK = re.compile(r"^[\w.]+(?:Error|Exception|Interrupt|Exit)\b.*$", re.MULTILINE)
 SHUTDOWN_S = 10
 """How long the others get to end by themselves once one process has died."""
 
@@ -27,8 +30,8 @@ SHUTDOWN_S = 10
 def run_training(stage: str, launch: LaunchParams, train: Callable[[], None]) -> None:
     """Calls `train` here, or has `python -m components.stages.<stage>` do so in every process that params ask for.
 
-    The machine's training lock is held meanwhile. Raises TrainingError where another training runs, or
-    with the last lines of the process that failed first; all others are ended then.
+    The machine's training lock is held meanwhile. Raises TrainingError where another training runs, or with the
+    sentence of a process that failed; all others are ended then.
     """
     with nullcontext() if is_worker() else training_lock(stage):
         run_processes(stage, [], launch, train)
@@ -37,7 +40,8 @@ def run_training(stage: str, launch: LaunchParams, train: Callable[[], None]) ->
 def run_processes(stage: str, arguments: list[str], launch: LaunchParams, work: Callable[[], None]) -> None:
     """As run_training, with arguments for the stage's command, and beside whatever else the machine does."""
     if is_worker():
-        _become_worker()
+        if os.environ["RANK"] != "0":
+            logging.getLogger("lookout").setLevel(logging.WARNING)  # only the first process logs
         work()
     elif launch.processes == 1 and launch.nodes == 1:
         work()
@@ -45,26 +49,18 @@ def run_processes(stage: str, arguments: list[str], launch: LaunchParams, work: 
         _launch(stage, arguments, launch)
 
 
-def is_worker() -> bool:
-    """Whether this process was started by the launcher, as one of several."""
-    return "LOCAL_RANK" in os.environ
-
-
-def _become_worker() -> None:
-    """Dies with its launcher, so that no orphan trains on; only the first process logs."""
-    if not die_with_parent(signal.SIGKILL):
-        raise TrainingError("the launcher has ended before its process began")
-    if os.environ["RANK"] != "0":
-        logging.getLogger("lookout").setLevel(logging.WARNING)
-
-
 def _launch(stage: str, arguments: list[str], launch: LaunchParams) -> None:
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, Std
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+    from components.training.meeting import BACKEND, LOOPBACK, allow, loopback_only
+
+    allow()
     for name, value in _environment(launch).items():
         os.environ.setdefault(name, value)
+    if launch.nodes == 1:
+        os.environ |= loopback_only()
     logs = Path(tempfile.mkdtemp(prefix=f"lookout-{stage}-"))
     config = LaunchConfig(
         min_nodes=launch.nodes,
@@ -72,8 +68,8 @@ def _launch(stage: str, arguments: list[str], launch: LaunchParams) -> None:
         nproc_per_node=launch.processes,
         run_id=f"lookout-{stage}",
         role=stage,  # what each line of a process begins with
-        rdzv_backend="c10d",
-        rdzv_endpoint=launch.rendezvous or "localhost:0",
+        rdzv_backend=BACKEND,
+        rdzv_endpoint=launch.rendezvous or LOOPBACK,
         max_restarts=0,
         shutdown_timeout=SHUTDOWN_S,
         logs_specs=DefaultLogsSpecs(str(logs), tee=Std.ALL),
@@ -81,7 +77,7 @@ def _launch(stage: str, arguments: list[str], launch: LaunchParams) -> None:
     try:
         elastic_launch(config, sys.executable)("-u", "-m", f"components.stages.{stage}", *arguments)
     except ChildFailedError as error:
-        raise TrainingError(_why(stage, error)) from None
+        raise TrainingError(_why(stage, error, logs)) from None
     finally:
         shutil.rmtree(logs, ignore_errors=True)
 
@@ -93,18 +89,24 @@ def _environment(launch: LaunchParams) -> dict[str, str]:
     return threads if torch.cuda.is_available() else threads | {"DS_ACCELERATOR": "cpu"}
 
 
-def _why(stage: str, error: Any) -> str:
-    """Which process failed first, how, and what it said last."""
+def _why(stage: str, error: Any, logs: Path) -> str:
+    """The own sentence of a process that failed; where none has one: which failed first, how, and its last line."""
+    for failure in error.failures.values():
+        if own := OWN_SENTENCE.findall(_said(failure, logs)):
+            return own[-1]
     rank, failure = error.get_first_failure()
     how = f"signal {failure.signal_name()}" if failure.exitcode < 0 else f"exit code {failure.exitcode}"
-    try:
-        text = (Path(failure.error_file).parent / "stderr.log").read_text(errors="replace")
-    except OSError:
-        text = ""
-    said = "\n".join(text.strip().splitlines()[-LAST_LINES:]) or "it said nothing"
-    return (
-        f"{stage}: process {rank} (pid {failure.pid}) ended by {how}, the others were stopped; its last lines:\n{said}"
-    )
+    if failure.exitcode == -signal.SIGKILL:
+        how += " (so the kernel ends the largest process where memory runs out)"
+    said = _said(failure, logs)
+    last = (LAST_OF_TRACEBACK.findall(said) or said.strip().splitlines() or ["nothing"])[-1]
+    return f"{stage}: process {rank} (pid {failure.pid}) ended by {how}, the others were stopped; it said last: {last}"
+
+
+def _said(failure: Any, logs: Path) -> str:
+    """The error stream of one process, as torch's launcher has kept it."""
+    kept = logs.glob(f"*/attempt_*/{failure.local_rank}/stderr.log")
+    return "".join(path.read_text(errors="replace") for path in sorted(kept))
 
 
 def deepspeed_config(launch: LaunchParams) -> str | None:

@@ -32,6 +32,7 @@ from components.training.launch import is_worker, run_processes
 
 log = logging.getLogger("lookout.predict")
 COMPLETIONS, SAMPLES = "completions/1", "samples/1"
+BATCH_KEYS = {"batch", "sample_id", "lines", "sampled", "seconds"}
 
 
 class Answers(Protocol):
@@ -97,11 +98,13 @@ def _answer_all(model: Path, prompts: Path, journal: Path, params: PredictParams
 def _batches(journal: Path) -> Iterator[Line]:
     """Every whole line of the journals; one that a kill has torn is left out."""
     for path in sorted(journal.glob("*.jsonl")):
-        for line in path.read_text(encoding="utf-8").split("\n"):
+        for line in path.read_bytes().split(b"\n"):  # a kill may have torn a character in two
             try:
-                yield json.loads(line)
+                batch = json.loads(line)
             except ValueError:
                 continue
+            if isinstance(batch, dict) and batch.keys() >= BATCH_KEYS:
+                yield batch
 
 
 def _assemble(journal: Path, sample_ids: list[str], out: Path, params: PredictParams) -> Line:

@@ -35,7 +35,7 @@ def workspace(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 @pytest.fixture
 def sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Fail:
     """Runs a stage's main, or a `lookout` command, that must fail; what it says."""
-    monkeypatch.setattr(stages, "die_with_parent", lambda: None)
+    monkeypatch.setattr(stages, "die_with_parent", lambda: True)
 
     def fail(main: Callable[[], Any], *arguments: str) -> str:
         monkeypatch.setattr(sys, "argv", ["stage", *arguments])
