@@ -130,8 +130,8 @@ def test_a_stage_that_meets_a_full_disk_says_one_sentence_and_keeps_the_old_outp
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(stages, "die_with_parent", lambda: True)
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out/old").write_text("whole")
+    with atomic_folder(tmp_path / "out") as folder:
+        (folder / "old").write_text("whole")
 
     def main() -> None:
         with atomic_folder(tmp_path / "out"):
