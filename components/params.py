@@ -295,20 +295,34 @@ class PretrainedParams(StrictModel):
     path: str
     revision: str | None
     factor: int = 28
-    """Sides of images become multiples of it: patch size times merge size, 28 for Qwen2.5-VL."""
+    """Sides of images become multiples of it: patch size times merge size, 28 for Qwen2-VL and Qwen2.5-VL, 32 for
+    Qwen3-VL. The stage base holds it against the checkpoint's config.json.
+    """
+    frame: Literal["resized", "relative_1000"] | None = None
+    """How this checkpoint says coordinates, where it was taught otherwise than its family; null: as its family does."""
     min_pixels: int
     max_pixels: int
+
+
+NO_LOCAL_BASE = "components/training/base_model.py"
 
 
 class BaseParams(StageParams):
     section: ClassVar[str] = "base"
     build: BuildParams | None = None
     pretrained: PretrainedParams | None = None
+    local: PathText = NO_LOCAL_BASE
+    """What the stage base depends on beside its code: the local folder that base.pretrained.path names, so that DVC
+    sees when its files change. Without a local folder it is a file of the code, which is a dependency anyway.
+    """
 
     @model_validator(mode="after")
     def _exactly_one(self) -> BaseParams:
         if (self.build is None) == (self.pretrained is None):
             raise ValueError("want exactly one of base.build and base.pretrained")
+        named = self.pretrained.path if self.pretrained else None
+        if self.local not in (NO_LOCAL_BASE, named):
+            raise ValueError(f"base.local is {self.local}, want the folder of base.pretrained.path or {NO_LOCAL_BASE}")
         return self
 
     @property
@@ -396,6 +410,12 @@ class GrpoParams(TrainerParams):
     """In tokens; the gold answers must fit (prompts.max_completion_tokens)."""
     temperature: float = Field(gt=0)
     top_p: float = Field(gt=0, le=1)
+    top_k: int = Field(default=0, ge=0)
+    """Rollouts take one of the so many likeliest tokens; 0: of all. No sampling setting comes from the model folder."""
+    min_p: float | None = Field(default=None, ge=0, le=1)
+    """Rollouts take no token below this share of the likeliest one's chance; null: off."""
+    repetition_penalty: float = Field(default=1.0, gt=0)
+    """1: none. Lists of boxes repeat digits and labels, so that a penalty falsifies them."""
     beta: float = Field(ge=0)
     """Weight of the KL to the reference model; 0 keeps none (TRL's default)."""
     epsilon: float = Field(gt=0)

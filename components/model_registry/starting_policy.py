@@ -13,8 +13,9 @@ from components.store.digest import file_sha256
 SAID = ("role", "licence", "dvc_md5")
 
 
-def registered_policy(reference: str) -> tuple[Path, str, str, dict[str, dict[str, Any]]]:
-    """Its files, the SHA-256 of its weights, its lineage's key, and what it was trained on, bases before it too.
+def registered_policy(reference: str) -> tuple[Path, str, str, dict[str, dict[str, Any]], str]:
+    """Its files, the SHA-256 of its weights, its lineage's key, what it was trained on (bases before it too), and the
+    frame that it speaks in.
 
     Raises RegistryError where the reference is no number of a version (an alias moves, and DVC would not see it), where
     there is no such version, and where its weights are not those that its statement names.
@@ -33,4 +34,5 @@ def registered_policy(reference: str) -> tuple[Path, str, str, dict[str, dict[st
     if found != lineage["weights"]:
         raise RegistryError(f"base.pretrained.path: the weights of {reference} are not those of its statement")
     own = {name: {key: one[key] for key in SAID} for name, one in lineage["data"].items()}
-    return folder, ",".join(found.values()), lineage["key"], lineage["base"].get("data", {}) | own
+    data, frame = lineage["base"].get("data", {}) | own, lineage["params"]["prompts"]["frame"]
+    return folder, ",".join(found.values()), lineage["key"], data, frame

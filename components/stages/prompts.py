@@ -38,8 +38,10 @@ ROLES = {"train": {"train"}, "eval": {"val", "test"}, "both": {"train", "val", "
 
 def run(base: Path, out: Path, datasets: dict[str, DatasetParams], params: PromptParams) -> None:
     """Writes sft, grpo, val and test.parquet and summary.json. Raises DataError where a split is left empty."""
+    from components.training.families import check_frame
     from components.training.processor import load_processor
 
+    check_frame(base, params.frame)
     processor = load_processor(base)
     samples: dict[str, list[Row]] = {"train": [], "val": [], "test": []}
     held_out, leaks = _held_out(datasets), dict[str, Counter[str]]()

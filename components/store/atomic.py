@@ -85,6 +85,18 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+@contextmanager
+def scratch_folder(target: Path) -> Iterator[Path]:
+    """Gives an empty folder beside `target` that is removed at the end, whatever happened."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _clear_leftovers(target)
+    folder = Path(tempfile.mkdtemp(prefix=f"{PARTIAL}{target.name}-", dir=target.parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def canonical_json(value: Any) -> str:
     """The one spelling of a JSON value that digests are taken of: sorted keys, no spaces, no NaN."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

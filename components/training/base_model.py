@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 from dataclasses import dataclass
@@ -12,11 +13,14 @@ from components.errors import ModelError
 from components.params import BaseParams, PretrainedParams
 from components.store.atomic import write_json
 from components.store.digest import file_sha256
-from components.training.policy import load_model, save_policy
+from components.training.families import ORIGIN, family_of, patch_factor, read_config
+from components.training.policy import greedy_config, load_model, save_policy
 from components.training.processor import load_processor, save_processor
 
 log = logging.getLogger("lookout.base")
-ORIGIN = "lookout_base.json"
+TAKEN = {".json", ".safetensors", ".txt", ".jinja"}
+"""Ends of the names of a checkpoint's files that are copied; never pickles, never code."""
+GENERATION, OLD_BOUNDS = "generation_config.json", "preprocessor_config.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,8 @@ class RegisteredPolicy:
     """The lineage's key."""
     data: dict[str, dict[str, Any]]
     """What it was trained on, by dataset, its own base's data too: role, licence, dvc_md5."""
+    frame: str
+    """How it was trained to say coordinates."""
 
 
 def write_base(folder: Path, params: BaseParams, registered: RegisteredPolicy | None = None) -> int:
@@ -36,7 +42,7 @@ def write_base(folder: Path, params: BaseParams, registered: RegisteredPolicy | 
 
     `registered` is what base.pretrained.path names where it is a version of the registry.
     """
-    more: dict[str, Any] = {}
+    more: dict[str, Any] = {"frame": None}  # a policy built from nothing learns whichever it is taught
     if params.build is not None:
         from components.training.tiny import build_model, build_processor
 
@@ -48,39 +54,78 @@ def write_base(folder: Path, params: BaseParams, registered: RegisteredPolicy | 
         pretrained = params.pretrained
         if pretrained is None:
             raise ModelError("base names neither build nor pretrained")
-        _copy_checkpoint(registered.folder if registered else _checkpoint_folder(pretrained), folder)
-        save_processor(load_processor(folder, pretrained.min_pixels, pretrained.max_pixels), folder)
-        model = load_model(folder)
+        source = registered.folder if registered else _checkpoint_folder(params, pretrained)
+        check_checkpoint(source, pretrained)
+        more |= {"source_sha256": file_digests(source), "generation_config": _generation_config(source)}
+        model = _copied(source, folder, pretrained)
         kind, name, revision = "pretrained", pretrained.path, pretrained.revision
+        more["frame"] = pretrained.frame or family_of(folder).frame
         if registered:
             kind, revision = "registered", registered.weights_sha256
-            more = {"lineage": registered.lineage, "data": registered.data}
+            more |= {"lineage": registered.lineage, "data": registered.data, "frame": registered.frame}
     files = {path.name: file_sha256(path) for path in sorted(folder.iterdir())}
     write_json(folder / ORIGIN, {"kind": kind, "name": name, "revision": revision, "sha256": files} | more)
     return sum(weight.numel() for weight in model.parameters())
 
 
-def _checkpoint_folder(params: PretrainedParams) -> Path:
+def check_checkpoint(source: Path, params: PretrainedParams) -> None:
+    """Raises ModelError where the folder is of no known family, or where base.pretrained.factor is not its own."""
+    family, factor = family_of(source), patch_factor(read_config(source))
+    if factor is not None and factor != params.factor:
+        raise ModelError(
+            f"base.pretrained.factor is {params.factor}, but {params.path} ({family.name}) takes images whose sides "
+            f"are multiples of {factor}: set base.pretrained.factor: {factor}"
+        )
+
+
+def file_digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file of a checkpoint that is taken, by its name."""
+    return {path.name: file_sha256(path) for path in sorted(folder.iterdir()) if path.suffix in TAKEN}
+
+
+def _copied(source: Path, folder: Path, params: PretrainedParams) -> Any:
+    """The checkpoint in its new folder, weights as they are; its own sampling settings stay behind. The model."""
+    for path in sorted(source.iterdir()):
+        if path.suffix in TAKEN and path.name not in {ORIGIN, GENERATION}:
+            shutil.copyfile(path, folder / path.name)
+    processor = load_processor(folder, params.min_pixels, params.max_pixels)
+    if (source / GENERATION).exists():
+        shutil.copyfile(source / GENERATION, folder / GENERATION)  # for its end tokens
+    model = load_model(folder)
+    greedy_config(model.generation_config, processor.tokenizer).save_pretrained(folder)
+    save_processor(processor, folder, model.config.model_type)
+    (folder / OLD_BOUNDS).unlink(missing_ok=True)  # what it says of image sizes no longer holds
+    return model
+
+
+def _generation_config(source: Path) -> Any:
+    """The checkpoint's own one, for the lineage; None where it has none. Raises ModelError where it is no JSON."""
+    path = source / GENERATION
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    except ValueError as error:
+        raise ModelError(f"{path} is not valid JSON ({error}); is the download whole?") from None
+
+
+def _checkpoint_folder(base: BaseParams, params: PretrainedParams) -> Path:
     """A local folder as it is; else the named revision from the hub, safetensors only."""
     local = Path(params.path)
     if local.is_dir():
+        if base.local != params.path:
+            raise ModelError(
+                f"base.pretrained.path {params.path} is a local folder, and DVC watches {base.local}: set base.local: "
+                f"{params.path} too, so that a change of its files is seen"
+            )
         return local
     if params.revision is None:
         raise ModelError(f"base.pretrained.path {params.path!r} is no local folder, and a hub name needs a revision")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    patterns = ["*.json", "*.safetensors", "*.txt", "*.jinja"]
+    patterns = [f"*{end}" for end in sorted(TAKEN)]
     try:
         return Path(snapshot_download(params.path, revision=params.revision, allow_patterns=patterns))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise ModelError(
             f"{params.path} at {params.revision} cannot be fetched: {' '.join(str(error).split())}"
         ) from error
-
-
-def _copy_checkpoint(source: Path, folder: Path) -> None:
-    for path in sorted(source.iterdir()):
-        if path.suffix in {".json", ".safetensors", ".txt", ".jinja"}:
-            shutil.copyfile(path, folder / path.name)
-    load_processor(folder)  # says which part is missing, before anything is trained

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import logging
 import shutil
+import zipfile
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from components.code_deps import code_deps
-from components.errors import TrainingError
+from components.errors import ModelError
 from components.home import lookout_home
-from components.params import TrainerParams
 from components.store.atomic import canonical_json
 from components.store.digest import file_sha256
-from components.training.policy import weights_sha256
+from components.training.weight_files import WEIGHTS, tensors_of
 
+log = logging.getLogger("lookout.training")
+CHECKED = {".safetensors", ".pt", ".pth"}
 LIBRARIES = ("torch", "transformers", "trl", "accelerate", "peft", "deepspeed", "numpy")
 
 
 def run_fingerprint(stage: str, start: Path, prompts: Path, params: dict[str, Any]) -> str:
-    """SHA-256 over everything that decides the run: weights, prompts, params, code, libraries."""
+    """SHA-256 over everything that decides the run: the starting folder, prompts, params, code, libraries.
+
+    Every file of the folder decides: weights, tokenizer, chat template, image processor, end tokens.
+    """
     decides = {
         "stage": stage,
-        "starting_weights": weights_sha256(start),
+        "start": {path.name: file_sha256(path) for path in sorted(start.iterdir()) if path.is_file()},
         "prompts": file_sha256(prompts),
         "params": params,
         "code": {path: file_sha256(Path(path)) for path in code_deps(stage)},
@@ -38,40 +43,68 @@ def checkpoint_folder(stage: str, fingerprint: str) -> Path:
     return lookout_home() / "checkpoints" / f"{stage}-{fingerprint[:16]}"
 
 
-def last_whole_checkpoint(folder: Path, processes: int = 1) -> Path | None:
-    """The newest checkpoint that was written to its end by all processes, None where there is none.
+def resume_point(stage: str, folder: Path, processes: int = 1, say: bool = True) -> Path | None:
+    """The newest resume point that is whole, None where there is none.
 
-    The trainer writes trainer_state.json last: a folder without a readable one was cut by a kill.
+    With `say` (one process of several) the log names each newer one that is damaged, and these are removed: the
+    training will write them again.
     """
-    found = [path for path in folder.glob("checkpoint-*") if path.name.removeprefix("checkpoint-").isdigit()]
-    for path in sorted(found, key=lambda path: int(path.name.removeprefix("checkpoint-")), reverse=True):
-        if _whole(path) and len(list(path.glob("rng_state*.pth"))) == processes:
+    attempted = folder.exists()
+    for path in _newest_first(folder):
+        why = what_is_wrong(path, processes)
+        if why is None:
             return path
+        if say:
+            log.warning("%s: the resume point %s is left out, an older one is looked for: %s", stage, path.name, why)
+            shutil.rmtree(path, ignore_errors=True)
+    if attempted and say:
+        log.info("%s: an earlier attempt at this run left no whole resume point: it begins anew", stage)
     return None
 
 
-def _whole(checkpoint: Path) -> bool:
-    try:
-        state = json.loads((checkpoint / "trainer_state.json").read_text())
-    except (OSError, json.JSONDecodeError):
-        return False
-    return isinstance(state, dict) and "global_step" in state
+def _newest_first(folder: Path) -> list[Path]:
+    there = [path for path in folder.glob("checkpoint-*") if path.name.removeprefix("checkpoint-").isdigit()]
+    return sorted(there, key=lambda path: int(path.name.removeprefix("checkpoint-")), reverse=True)
 
 
-def refuse_full_disk(stage: str, start: Path, folder: Path, params: TrainerParams) -> None:
-    """Raises TrainingError where the resume points and the new model would not fit beside what lies in `folder`.
+def what_is_wrong(checkpoint: Path, processes: int = 1) -> str | None:
+    """Why a resume point cannot be gone on from, None where it is whole.
 
-    An estimate from the size of the starting weights: a resume point holds them and AdamW's two moments in 32 bits
-    (DeepSpeed's a master copy too), three are there while one is written; an adapter's are small. The new model is
-    written beside the old one.
+    The trainer writes trainer_state.json last: without it the rest was cut by a kill. Each other file is looked at
+    too, since a power cut or a full disk cuts what was written before: weights by their header and length, torch's
+    files (zip) by the checksum of every part.
     """
-    weights = sum(path.stat().st_size for path in start.glob("*.safetensors"))
-    point = 0.1 if params.lora else 5 if params.launch.deepspeed == "none" else 7
-    there = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    needed = weights * (3 * point + 2) - there
-    free = shutil.disk_usage(folder.parent).free
-    if needed > free:
-        raise TrainingError(
-            f"{stage} cannot start: resume points and model need about {needed / 2**30:.1f} GiB more at "
-            f"{folder.parent}, {free / 2**30:.1f} are free; free space (lookout gc) or put LOOKOUT_HOME elsewhere"
-        )
+    try:
+        state_of(checkpoint)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"trainer_state.json is missing or cut ({error})"
+    written = len(list(checkpoint.glob("rng_state*.pth")))
+    if written != processes:
+        return f"{written} of {processes} processes have written their part"
+    if not list(checkpoint.glob(WEIGHTS)):
+        return "it has no weights"
+    files = sorted(path for path in checkpoint.rglob("*") if path.suffix in CHECKED)
+    return next(filter(None, map(_damage, files)), None)
+
+
+def _damage(path: Path) -> str | None:
+    """What is wrong with one file of a resume point."""
+    try:
+        if path.suffix == ".safetensors":
+            tensors_of(path)
+            return None
+        with zipfile.ZipFile(path) as parts:
+            bad = parts.testzip()
+    except (zipfile.BadZipFile, ModelError, OSError) as error:
+        return f"{path.name} is cut or damaged ({error})"
+    return None if bad is None else f"{path.name} is damaged at {bad}"
+
+
+def state_of(checkpoint: Path) -> Any:
+    """The trainer's state at a resume point: its step, what it logged. Raises OSError, ValueError or TypeError."""
+    from transformers import TrainerState
+
+    state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
+    if state.global_step < 1:
+        raise ValueError(f"global_step {state.global_step}")
+    return state

@@ -19,8 +19,9 @@ from components.training.decoding import text_of
 from components.training.group_rewards import COLUMNS as REWARD_COLUMNS
 from components.training.group_rewards import GroupRewards, RolloutKeeper, check_rewards
 from components.training.processor import load_processor
+from components.training.publishing import lora_config
 from components.training.shared_prefix import SharedPrefixTrainer
-from components.training.trainer_run import check_starts_from_policy, lora_config, train_policy
+from components.training.trainer_run import check_starts_from_policy, train_policy
 
 CURVES = {
     "reward_total": "reward",
@@ -116,13 +117,13 @@ def train_grpo(
     dataset = load_prompts(prompts).select_columns(["prompt", "image_path", "image_sha256", "tile", *REWARD_COLUMNS])
     check_rewards(rewards_params, dataset.unique("answer_as"))
     rewards = GroupRewards(rewards_params, params.num_generations, partial(text_of, load_processor(start).tokenizer))
-    keepers: list[RolloutKeeper] = []
+
+    def keeper(run: Path) -> RolloutKeeper:
+        return RolloutKeeper(run / "rollouts", params.kept_rollout_groups, params.max_steps)
 
     def make_trainer(model: Any, processor: Any, arguments: dict[str, Any]) -> Any:
         # a reference model (beta > 0) is loaded from this path: the start's, also when resuming
         model.config._name_or_path = str(start)
-        folder = Path(arguments["output_dir"]) / "rollouts"
-        keepers.append(RolloutKeeper(folder, params.kept_rollout_groups, params.max_steps))
         return RolloutTrainer(
             model=model,
             reward_funcs=rewards.functions(),
@@ -131,7 +132,7 @@ def train_grpo(
             processing_class=processor,
             peft_config=lora_config(params.lora),
             rewards=rewards,
-            keeper=keepers[-1],
+            keeper=keeper(Path(arguments["output_dir"])),
             shared_prefix=params.shared_prefix,
         )
 
@@ -139,7 +140,8 @@ def train_grpo(
     extra = {"rewards": rewards_params.model_dump()}
     train_policy(
         "grpo", start, prompts, out, reports, params, extra, columns, make_trainer,
-        finish=lambda folder: write_table(folder / "rollouts.parquet", ROLLOUTS, keepers[-1].rows()),
+        finish=lambda report, run: write_table(report / "rollouts.parquet", ROLLOUTS, keeper(run).rows()),
+        save_at_multiples_of=params.num_iterations,  # a batch of rollouts that is half used would be lost
     )  # fmt: skip
 
 
@@ -157,6 +159,11 @@ def check_batches(params: GrpoParams) -> None:
             f"grpo: {params.per_device_train_batch_size} completions x {processes} processes x "
             f"{params.gradient_accumulation_steps} accumulation steps = {batch}, which is no multiple of "
             f"num_generations {size}; per_device_train_batch_size {nearest} would be"
+        )
+    if params.save_steps % params.num_iterations:
+        raise TrainingError(
+            f"grpo.save_steps {params.save_steps} is no multiple of num_iterations {params.num_iterations}: a run that "
+            "resumes there would have lost the rest of its batch of rollouts"
         )
 
 

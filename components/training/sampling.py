@@ -13,8 +13,10 @@ import torch
 from torch import Tensor
 from transformers import (
     Cache,
+    MinPLogitsWarper,
     SuppressTokensLogitsProcessor,
     TemperatureLogitsWarper,
+    TopKLogitsWarper,
     TopPLogitsWarper,
 )
 from transformers.cache_utils import DynamicLayer
@@ -35,14 +37,21 @@ class Sampling:
     """Tokens that end a completion; they belong to it."""
     never: tuple[int, ...]
     """Tokens that are not drawn."""
+    top_k: int = 0
+    """0: all tokens."""
+    min_p: float | None = None
 
     def steps(self, device: torch.device) -> list[Any]:
         """transformers' own processors of logits, in the order of `generate`."""
         steps: list[Any] = [SuppressTokensLogitsProcessor(list(self.never), device=str(device))]
         if self.temperature != 1.0:
             steps.append(TemperatureLogitsWarper(self.temperature))
+        if self.top_k:
+            steps.append(TopKLogitsWarper(self.top_k))
         if self.top_p < 1.0:
             steps.append(TopPLogitsWarper(self.top_p))
+        if self.min_p is not None:
+            steps.append(MinPLogitsWarper(self.min_p))
         return steps
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from components.params import SftParams
 from components.training.data import load_prompts
-from components.training.trainer_run import check_starts_from_policy, lora_config, train_policy
+from components.training.publishing import lora_config
+from components.training.trainer_run import check_starts_from_policy, train_policy
 
 COLUMNS = {
     name: name for name in ("loss", "mean_token_accuracy", "entropy", "grad_norm", "learning_rate")

@@ -16,14 +16,13 @@ from trl.models.utils import unwrap_model_for_generation
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from components.errors import TrainingError
+from components.training.families import FAMILIES
 from components.training.prefix_layouts import Completions, Scored, layout_costs, packed, two_part
 from components.training.prompts_once import Prompts, distinct_prompts, images_by_row
 from components.training.sampling import Sampling, sample_completions
 
 log = logging.getLogger("lookout.grpo")
 SharedPrefix = Literal["auto", "on", "off"]
-KNOWN = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
-"""Model types whose positions and caches are known to work; tests hold each of them."""
 
 
 class SharedPrefixTrainer(GRPOTrainer):
@@ -42,10 +41,12 @@ class SharedPrefixTrainer(GRPOTrainer):
     def _why_not(self) -> str | None:
         """Why the prompt cannot be shared here, None where it can."""
         config = self._inner(self.model).config
-        if config.model_type not in KNOWN:
-            return f"a model of type {config.model_type} is not known to work ({', '.join(KNOWN)} are)"
+        if config.model_type not in FAMILIES:  # whose positions and caches are known to work; tests hold each of them
+            return f"a model of type {config.model_type} is not known to work ({', '.join(FAMILIES)} are)"
         if config.get_text_config()._attn_implementation != "sdpa":
             return f"attention is {config.get_text_config()._attn_implementation}, want sdpa"
+        if self.repetition_penalty != 1.0:
+            return f"grpo.repetition_penalty is {self.repetition_penalty}, want 1.0"
         return None
 
     def _inner(self, model: Any) -> Any:
@@ -56,7 +57,8 @@ class SharedPrefixTrainer(GRPOTrainer):
     @property
     def _sampling(self) -> Sampling:
         image_token = self._inner(self.model).config.image_token_id  # a sampled one would have no image
-        return Sampling(self.temperature, self.top_p, tuple(self.eos_token_ids), (image_token,))
+        ends = tuple(self.eos_token_ids)
+        return Sampling(self.temperature, self.top_p, ends, (image_token,), self.top_k, self.min_p)
 
     def _get_per_token_logps_and_entropies(
         self,

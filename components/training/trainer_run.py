@@ -19,17 +19,22 @@ import torch
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from components.errors import TrainingError
-from components.params import LoraParams, TrainerParams
+from components.params import TrainerParams
 from components.store.atomic import atomic_file, atomic_folder, write_json
-from components.training.checkpoints import checkpoint_folder, last_whole_checkpoint, refuse_full_disk, run_fingerprint
+from components.training.checkpoints import checkpoint_folder, resume_point, run_fingerprint, state_of
+from components.training.disk import refuse_full_disk
 from components.training.launch import deepspeed_config
 from components.training.lock import sole_run
-from components.training.policy import load_model, save_policy, weights_sha256
+from components.training.policy import load_model, weights_sha256
 from components.training.processor import load_processor
+from components.training.publishing import Weights, publish, rehearse, weights_of_checkpoint, whole_weights
+from components.training.stopping import StopWhenAsked
 
 log = logging.getLogger("lookout.training")
 TrainerFactory = Callable[[Any, Any, dict[str, Any]], Any]
 """(model, processor, the shared arguments) -> a TRL trainer."""
+Finish = Callable[[Path, Path], None]
+"""(the folder of reports, the folder of resume points) -> more reports."""
 
 
 def train_policy(
@@ -42,28 +47,41 @@ def train_policy(
     extra: dict[str, Any],
     columns: dict[str, str],
     make_trainer: TrainerFactory,
-    finish: Callable[[Path], None] | None = None,
+    finish: Finish | None = None,
+    save_at_multiples_of: int = 1,
 ) -> None:
     """Trains from `start` to `out`, from the last whole checkpoint of this exact run where there is one.
 
     `extra` is what decides the run beside params; `columns` maps the curves' columns to the trainer's log keys.
-    `finish` adds to the folder of reports.
+    `finish` adds to the folder of reports. A run of which all steps are done (or none is wanted) is published only.
     """
     fingerprint = run_fingerprint(stage, start, prompts, params.model_dump() | extra)
     folder, started = checkpoint_folder(stage, fingerprint), _now()
+    first = os.environ.get("RANK", "0") == "0"  # one process holds the lock, looks and publishes for all
     with ExitStack() as held:
-        if os.environ.get("RANK", "0") == "0":  # one process holds it for all
+        if first:
             held.enter_context(sole_run(stage, folder))
-            refuse_full_disk(stage, start, folder, params)
-        trainer = _trained(stage, start, folder, params, columns, make_trainer)
-        weights = _whole_weights(trainer)
-        if trainer.accelerator.is_main_process:
-            _publish(weights, start, out, params)
-            curves = _curves(trainer.state.log_history, columns)
+            refuse_full_disk(stage, start, folder, out, params)
+            rehearse(start, out, reports, params)
+        checkpoint = resume_point(stage, folder, params.launch.processes * params.launch.nodes, say=first)
+        state = TrainerState() if checkpoint is None else state_of(checkpoint)
+        weights: Weights | None = None
+        trainer: Any = None
+        if state.global_step < params.max_steps:
+            stop = StopWhenAsked(stage, save_at_multiples_of)
+            trainer = _trained(stage, start, folder, checkpoint, params, columns, make_trainer, stop)
+            weights, state = whole_weights(trainer), trainer.state
+        elif checkpoint is not None and first:
+            log.info("%s: all %d steps are done already (%s): published only", stage, params.max_steps, checkpoint.name)
+            weights = weights_of_checkpoint(checkpoint, start, params)
+        if first:
+            with atomic_folder(out) as model:
+                publish(weights, start, model, params)
+            curves = _curves(state.log_history, columns)
             summary = {
                 "schema": "training/1",
                 "stage": stage,
-                "steps": trainer.state.global_step,
+                "steps": state.global_step,
                 "fingerprint": fingerprint,
                 "starting_weights_sha256": weights_sha256(start),
                 "weights_sha256": weights_sha256(out),
@@ -73,10 +91,11 @@ def train_policy(
             with atomic_folder(reports) as report:
                 _write_csv(report / "curves.csv", ["step", *columns], curves)
                 if finish:
-                    finish(report)
+                    finish(report, folder)
                 write_json(report / "summary.json", summary)
             shutil.rmtree(folder, ignore_errors=True)  # the outputs are in place
-        trainer.accelerator.wait_for_everyone()
+        if trainer is not None:
+            trainer.accelerator.wait_for_everyone()
 
 
 def _now() -> str:
@@ -88,24 +107,41 @@ def _trained(
     stage: str,
     start: Path,
     folder: Path,
+    checkpoint: Path | None,
     params: TrainerParams,
     columns: dict[str, str],
     make_trainer: TrainerFactory,
+    stop: StopWhenAsked,
 ) -> Any:
-    """The trainer after its last step, gone on from a resume point in `folder` where there is one."""
+    """The trainer after its last step, gone on from a resume point where there is one.
+
+    Raises TrainingError where it was asked to end before.
+    """
     torch.set_num_threads(params.launch.threads)
-    checkpoint = last_whole_checkpoint(folder, params.launch.processes * params.launch.nodes)
     # the trainer's own resuming leaves a Qwen2.5-VL at its starting weights: its keys do not match the
     # checkpoint's, so the weights come from the checkpoint's folder and only the rest from the trainer
     # (adapters it does bring back)
-    model = _prepared(load_model(start if checkpoint is None or params.lora else checkpoint), params)
+    whole = checkpoint is not None and not params.lora
+    model = _prepared(load_model(checkpoint if checkpoint and whole else start), params)
     trainer = make_trainer(model, load_processor(start), _arguments(folder, params))
+    if whole:
+        trainer._load_from_checkpoint = _loaded_already  # or it names every key that does not match
     trainer.remove_callback(PrinterCallback)  # it prints every number of every step
     trainer.add_callback(ProgressCallback(stage, columns))
-    if params.max_steps:
-        log.info("%s: %s", stage, f"resumes from {checkpoint.name}" if checkpoint else "starts")
+    trainer.add_callback(stop)
+    log.info("%s: %s", stage, f"resumes from {checkpoint.name}" if checkpoint else "starts")
+    with stop.listening():
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    if stop.stopped_at is not None:
+        raise TrainingError(
+            f"{stage} was asked to end: step {stop.stopped_at} of {params.max_steps} is saved as a resume point, "
+            "the same command goes on from there"
+        )
     return trainer
+
+
+def _loaded_already(*_: Any) -> None:
+    """In place of the trainer's own loading of weights."""
 
 
 def _prepared(model: Any, params: TrainerParams) -> Any:
@@ -130,48 +166,7 @@ def _arguments(folder: Path, params: TrainerParams) -> dict[str, Any]:
         "remove_unused_columns": False,
         "dataloader_num_workers": 0,
         "logging_nan_inf_filter": False,
-        "max_steps": max(1, params.max_steps),
     }
-
-
-def lora_config(params: LoraParams | None) -> Any:
-    """peft's configuration, None for full training."""
-    if params is None:
-        return None
-    from peft import LoraConfig
-
-    return LoraConfig(
-        r=params.r,
-        lora_alpha=params.alpha,
-        lora_dropout=params.dropout,
-        target_modules=params.target_modules,
-        task_type="CAUSAL_LM",
-    )
-
-
-def _whole_weights(trainer: Any) -> dict[str, torch.Tensor]:
-    """The trained weights by name; every process takes part: under ZeRO-3 each holds a part of them."""
-    inner = trainer.accelerator.unwrap_model(trainer.model)
-    if trainer.model_wrapped is inner:
-        return inner.state_dict()
-    return trainer.accelerator.get_state_dict(trainer.model_wrapped)
-
-
-def _publish(weights: dict[str, torch.Tensor], start: Path, out: Path, params: TrainerParams) -> None:
-    """A whole model folder without any resume state; adapters are merged into the weights."""
-    from transformers.integrations.deepspeed import unset_hf_deepspeed_config
-
-    unset_hf_deepspeed_config()  # or this process would load its part of a model only
-    model = load_model(start)
-    if params.lora:
-        from peft import get_peft_model
-
-        model = get_peft_model(model, lora_config(params.lora))
-    model.load_state_dict(weights)
-    policy: Any = model.merge_and_unload() if params.lora else model
-    policy.generation_config.do_sample = False  # how it is published; the trainer samples by its own settings
-    with atomic_folder(out) as folder:
-        save_policy(policy, load_processor(start), folder)
 
 
 def _curves(history: Sequence[dict[str, Any]], columns: dict[str, str]) -> list[dict[str, Any]]:

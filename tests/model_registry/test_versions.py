@@ -153,7 +153,8 @@ def test_a_registered_version_is_a_base_that_the_lineage_names(checkout: Path, t
     uri = registered(checkout, "one", 5)
     shutil.copy(checkout / "models/base/model.safetensors", tmp_path / "true")
     version = find_version(connect(), uri)
-    folder, weights, lineage, data = registered_policy(uri)
+    folder, weights, lineage, data, frame = registered_policy(uri)
+    assert frame == "resized"
     assert (folder / "model.safetensors").read_bytes() == b"one"
     assert weights == version.tags["lookout.weights"]
     assert lineage == version.tags["lookout.key"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -12,12 +13,15 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from components.errors import DataError, ModelError, TrainingError
 from components.params import BaseParams, GrpoParams, PretrainedParams, RewardsParams, VllmParams, load_section
 from components.training.answering import answer_tokens
-from components.training.checkpoints import checkpoint_folder, last_whole_checkpoint, refuse_full_disk, run_fingerprint
+from components.training.checkpoints import checkpoint_folder, resume_point, run_fingerprint
 from components.training.data import load_prompts, open_image
+from components.training.disk import refuse_full_disk
 from components.training.group_rewards import GroupRewards, whole_groups
 from components.training.grpo import SamePrompts, check_batches, check_vllm
 from components.training.launch import deepspeed_config, run_training
@@ -71,8 +75,10 @@ def test_a_local_checkpoint_becomes_the_base_with_its_own_image_bounds(prepared:
     from components.training.base_model import write_base
     from components.training.processor import load_processor
 
-    local = PretrainedParams(path=str(prepared / "models/base"), revision=None, min_pixels=256, max_pixels=1024)
-    write_base(tmp_path, BaseParams(build=None, pretrained=local))
+    local = PretrainedParams(
+        path=str(prepared / "models/base"), revision=None, min_pixels=256, max_pixels=1024, factor=16
+    )
+    write_base(tmp_path, BaseParams(build=None, pretrained=local, local=local.path))
     assert load_processor(tmp_path).image_processor.size["longest_edge"] == 1024
     weights = "model.safetensors"
     assert file_sha256(tmp_path / weights) == file_sha256(prepared / "models/base" / weights)
@@ -155,16 +161,22 @@ def test_a_batch_without_whole_groups_names_the_nearest_that_has() -> None:
         check_batches(params)
 
 
-def test_a_checkpoint_that_a_kill_cut_is_passed_over(tmp_path: Path) -> None:
+def test_a_checkpoint_that_a_kill_cut_is_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="lookout.training")
     for step, state in ((5, '{"global_step": 5}'), (10, '{"global_'), (15, None)):
         folder = tmp_path / f"checkpoint-{step}"
         folder.mkdir()
         if state:
             (folder / "trainer_state.json").write_text(state)
-        (folder / "rng_state.pth").touch()
-    assert last_whole_checkpoint(tmp_path) == tmp_path / "checkpoint-5"
-    assert last_whole_checkpoint(tmp_path / "none") is None
-    assert last_whole_checkpoint(tmp_path, processes=2) is None  # the second process had not written its part
+        torch.save({}, folder / "rng_state.pth")
+        save_file({"weight": torch.ones(3)}, folder / "model.safetensors")
+    assert resume_point("sft", tmp_path, say=False) == tmp_path / "checkpoint-5"
+    assert resume_point("sft", tmp_path / "none") is None
+    assert resume_point("sft", tmp_path) == tmp_path / "checkpoint-5"
+    assert [path.name for path in tmp_path.glob("checkpoint-*")] == ["checkpoint-5"]  # the trainer counts what is there
+    assert "an earlier attempt" not in caplog.text
+    assert resume_point("sft", tmp_path, processes=2) is None  # the second process had not written its part
+    assert "sft: an earlier attempt at this run left no whole resume point: it begins anew" in caplog.text
 
 
 def test_a_second_training_is_refused_and_the_lock_dies_with_its_owner(own_home: Path) -> None:
@@ -190,21 +202,36 @@ def test_a_second_training_is_refused_and_the_lock_dies_with_its_owner(own_home:
     raise AssertionError("the lock outlived its owner")
 
 
-def test_a_training_that_would_fill_the_disk_does_not_start(tmp_path: Path, monkeypatch) -> None:
-    start, folder = tmp_path / "start", tmp_path / "checkpoints/grpo-1"
+@pytest.mark.parametrize(
+    ("dtype", "changes", "points"),
+    [
+        (torch.float32, {}, 3 * 12),  # weights and two moments of 32 bits each
+        (torch.bfloat16, {}, 3 * 12),  # the same: what is stored in 16 bits is trained in 32
+        (torch.float32, {"save_steps": 160}, 12),  # one at the end
+        (torch.float32, {"freeze_vision": True}, 3 * (4 + 8 / 2)),
+    ],
+)
+def test_a_training_that_would_fill_the_disk_does_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, changes: dict, points: float
+) -> None:
+    start, folder, out = tmp_path / "start", tmp_path / "checkpoints/grpo-1", tmp_path / "models/grpo"
     start.mkdir()
     folder.mkdir(parents=True)
-    (start / "model.safetensors").write_bytes(bytes(2**20))
-    (folder / "resume-point").write_bytes(bytes(5 * 2**20))
-    params = load_section(GrpoParams)
-    needed = (3 * 5 + 2 - 5) * 2**20  # three resume points of five times the weights, the new model; five are there
+    half = 2**17
+    weights = {"model.visual.a": torch.ones(half, dtype=dtype), "model.text.b": torch.ones(half, dtype=dtype)}
+    save_file(weights, start / "model.safetensors")
+    (folder / "resume-point").write_bytes(bytes(2**20))
+    model = (start / "model.safetensors").stat().st_size
+    params = load_section(GrpoParams).model_copy(update=changes)
+    kept = points * 2 / 3 if points > 12 else points
+    needed = int(max(points * 2 * half, kept * 2 * half + model)) - 2**20
     for free, fits in ((needed, True), (needed - 1, False)):
         monkeypatch.setattr("shutil.disk_usage", lambda _, free=free: SimpleNamespace(free=free))
         if fits:
-            refuse_full_disk("grpo", start, folder, params)
+            refuse_full_disk("grpo", start, folder, out, params)
         else:
             with pytest.raises(TrainingError, match=r"grpo cannot start: .* need about 0\.0 GiB more .*LOOKOUT_HOME"):
-                refuse_full_disk("grpo", start, folder, params)
+                refuse_full_disk("grpo", start, folder, out, params)
 
 
 def test_one_process_runs_in_place_under_the_lock(own_home: Path) -> None:

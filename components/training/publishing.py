@@ -1,0 +1,73 @@
+"""What stands behind a training's last step: its weights as a model folder. Rehearsed before the first one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from components.params import LoraParams, TrainerParams
+from components.store.atomic import scratch_folder
+from components.training.policy import load_model, save_policy
+from components.training.processor import load_processor
+from components.training.weight_files import stored_dtype
+
+Weights = dict[str, torch.Tensor]
+
+
+def whole_weights(trainer: Any) -> Weights:
+    """The trained weights by name; every process takes part: under ZeRO-3 each holds a part of them."""
+    inner = trainer.accelerator.unwrap_model(trainer.model)
+    if trainer.model_wrapped is inner:
+        return inner.state_dict()
+    return trainer.accelerator.get_state_dict(trainer.model_wrapped)
+
+
+def weights_of_checkpoint(checkpoint: Path, start: Path, params: TrainerParams) -> Weights:
+    """As whole_weights, from a resume point; under adapters it holds these alone, the rest is the start's."""
+    if not params.lora:
+        return load_model(checkpoint).state_dict()
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(load_model(start), str(checkpoint)).state_dict()
+
+
+def publish(weights: Weights | None, start: Path, folder: Path, params: TrainerParams) -> None:
+    """Fills `folder` with a whole model, no resume state, in the precision of the start; adapters are merged.
+
+    `weights` None: those of the start.
+    """
+    from transformers.integrations.deepspeed import unset_hf_deepspeed_config
+
+    unset_hf_deepspeed_config()  # or this process would load its part of a model only
+    model = load_model(start)
+    if weights is not None:
+        if params.lora:
+            from peft import get_peft_model
+
+            model = get_peft_model(model, lora_config(params.lora))
+        model.load_state_dict(weights)
+    policy: Any = model.merge_and_unload() if weights is not None and params.lora else model
+    save_policy(policy, load_processor(start), folder, stored_dtype(start))
+
+
+def rehearse(start: Path, out: Path, reports: Path, params: TrainerParams) -> None:
+    """Publishes the starting weights beside `out` and takes them away again: what cannot be published is known now."""
+    with scratch_folder(out) as folder, scratch_folder(reports):
+        publish(None, start, folder, params)
+
+
+def lora_config(params: LoraParams | None) -> Any:
+    """peft's configuration, None for full training."""
+    if params is None:
+        return None
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=params.r,
+        lora_alpha=params.alpha,
+        lora_dropout=params.dropout,
+        target_modules=params.target_modules,
+        task_type="CAUSAL_LM",
+    )
