@@ -40,7 +40,7 @@ class Reproduction:
         return self.wanted == self.found
 
 
-def reproduce(reference: str, into: Path, start: str = "ingest", default_name: str = "lookout") -> Reproduction:
+def reproduce(reference: str, into: Path, start: str = "ingest", default_name: str = "") -> Reproduction:
     """Runs every stage from `start` to grpo again in a worktree at `into`, with the embedded params.yaml.
 
     Stages before `start` are taken from the cache or the remote. Raises RegistryError where one of

@@ -7,7 +7,7 @@ from typing import Any
 from components.metrics.detection import ImageCounts, f1_gain_interval
 from components.model_registry.git import git
 from components.model_registry.lineage import Lineage
-from components.model_registry.registry import artifact, connect, find_version, statement_of
+from components.model_registry.registry import artifact, connect, find_version, statement_of, uri_of
 from components.model_registry.statement import from_statement
 from components.store.schemas import PER_IMAGE
 from components.store.tables import read_table
@@ -16,7 +16,7 @@ BOOTSTRAP, SEED = 2000, 0
 METRICS = ("detection.f1", "detection.precision", "detection.recall", "crowdhuman.JI", "crowdhuman.MR", "coco.AP50")
 
 
-def diff(before: str, after: str, default_name: str = "lookout") -> dict[str, Any]:
+def diff(before: str, after: str, default_name: str = "") -> dict[str, Any]:
     """Sections with only what differs: data, prompts, rewards, params, code, base, libraries, metrics.
 
     Raises RegistryError where one of the two is not there.
@@ -29,7 +29,7 @@ def diff(before: str, after: str, default_name: str = "lookout") -> dict[str, An
     found: dict[str, Any] = {name: section for name, section in sections.items() if section}
     found["code"] = _code(a, b)
     found["metrics"] = {path: [_at(a, path), _at(b, path)] for path in _paths(a, b)}
-    return {"before": _named(versions[0]), "after": _named(versions[1])} | found | {"f1_gain": f1_gain(*versions)}
+    return {"before": uri_of(versions[0]), "after": uri_of(versions[1])} | found | {"f1_gain": f1_gain(*versions)}
 
 
 def lines(found: dict[str, Any]) -> list[str]:
@@ -83,10 +83,6 @@ def _code(a: Lineage, b: Lineage) -> dict[str, Any]:
     ends = a["code"]["commit"], b["code"]["commit"]
     between = git("log", "--oneline", f"{ends[0]}..{ends[1]}") if ends[0] != ends[1] else ""
     return {"commits": list(ends), "between": None if between is None else between.splitlines()}
-
-
-def _named(version: Any) -> str:
-    return f"models:/{version.name}/{version.version}"
 
 
 def _paths(*lineages: Lineage) -> list[str]:

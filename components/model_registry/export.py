@@ -10,7 +10,7 @@ from components.model_registry.registry import STATEMENT_FILE, artifact, connect
 from components.store.atomic import atomic_folder
 
 
-def export(reference: str, folder: Path, default_name: str = "lookout") -> Path:
+def export(reference: str, folder: Path, default_name: str = "") -> Path:
     """Weights, tokenizer, processor, README.md and statement.json. Raises RegistryError for a full folder."""
     if folder.exists() and any(folder.iterdir()):
         raise RegistryError(f"{folder} is there already and not empty; name a new folder")

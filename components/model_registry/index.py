@@ -9,32 +9,23 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from typing import Any
 
 from components.errors import RegistryError
 from components.home import lookout_home, mlflow_uri
 from components.model_registry.registry import IMAGES_FILE, all_versions, artifact, connect, statement_of
 from components.model_registry.statement import from_statement
+from components.store.cache_file import open_cache
 
 PREFIX = re.compile(r"[0-9a-f]{8,}")
 """What may be the beginning of a digest; a dataset's name is never cut: `crowd` does not recall `crowdhuman`."""
 SCHEMA = """
 create table if not exists version (id text primary key, name text, number integer, key text, created integer);
 create table if not exists digest (digest text, id text, what text);
-create index if not exists by_digest on digest (digest);
+create index if not exists by_digest on digest (digest)
 """
-
-
-@contextmanager
-def _index() -> Iterator[sqlite3.Connection]:
-    connection = sqlite3.connect(lookout_home() / "lineage-index.sqlite", timeout=30)
-    try:
-        connection.executescript(SCHEMA)
-        yield connection
-        connection.commit()
-    finally:
-        connection.close()
+_VERSION = 1
 
 
 def used_by(what: str) -> list[dict[str, Any]]:
@@ -44,7 +35,7 @@ def used_by(what: str) -> list[dict[str, Any]]:
     """
     client = connect()
     versions = all_versions(client)
-    with _index() as index:
+    with closing(open_cache(lookout_home() / "lineage-index.sqlite", SCHEMA, _VERSION)) as index:
         _fill(index, versions)
         rows = index.execute(
             "select distinct v.name, v.number, v.key, d.what, v.id from digest d join version v on v.id = d.id "
@@ -64,16 +55,17 @@ def _id(version: Any) -> str:
 
 
 def _fill(index: sqlite3.Connection, versions: list[Any]) -> None:
+    """Adds what is not known yet, a version a transaction: of several processes at once the first one's rows stay."""
     known = {row[0] for row in index.execute("select id from version")}
     for version in versions:
-        if _id(version) not in known:
-            rows = list(_digests(version))
-            index.executemany("insert into digest values (?, ?, ?)", [(d, _id(version), what) for d, what in rows])
-            index.execute(
-                "insert into version values (?, ?, ?, ?, ?)",
-                (_id(version), version.name, int(version.version), version.tags["lookout.key"],
-                 int(version.creation_timestamp)),
-            )  # fmt: skip
+        name = _id(version)
+        if name in known:
+            continue
+        rows = [(digest, name, what) for digest, what in _digests(version)]
+        own = (version.name, int(version.version), version.tags["lookout.key"], int(version.creation_timestamp))
+        with index:
+            if index.execute("insert or ignore into version values (?, ?, ?, ?, ?)", (name, *own)).rowcount:
+                index.executemany("insert into digest values (?, ?, ?)", rows)
 
 
 def _digests(version: Any) -> Iterator[tuple[str, str]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -13,7 +13,8 @@ from typing import Any
 
 from components.errors import RegistryError
 from components.home import lookout_home, mlflow_uri
-from components.store.atomic import atomic_file
+from components.model_registry.local_store import ready_store, ready_to_write, sentence_of, wait_for
+from components.params import PARAMS_FILE, RegisterParams, load_section
 
 EXPERIMENT = "lookout"
 REGISTRY = "models:/"
@@ -22,8 +23,14 @@ STATEMENT_FILE = "statement.json"
 IMAGES_FILE = "images.sha256"
 KEY_TAG = "lookout.key"
 RETRIES, TIMEOUT_S = "3", "20"
+WRITER_WAIT_S = 1800.0
+"""As long as it may take to register 7 GB of weights on a slow disk, or to score a champion again."""
+ANSWERS = ("RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "INVALID_PARAMETER_VALUE", "NOT_FOUND")
+"""MLflow's codes for what a caller asked amiss; any other is a store that does not do its work."""
 _REFERENCE = re.compile(r"(?:models:/)?(?:(?P<name>[^/@]+))?(?:/(?P<version>\d+)|@(?P<alias>[\w-]+))")
-_RUN = re.compile(r"[0-9a-f]{32}")
+_RUN = re.compile(r"(?:runs:/)?([0-9a-f]{32})(?:/.*)?")
+_SHORT = re.compile(r"\d+$|@|models:/")
+"""A version's own spellings: a folder of such a name does not take its place."""
 
 
 def git_tag(name: str, number: int | str) -> str:
@@ -31,30 +38,84 @@ def git_tag(name: str, number: int | str) -> str:
     return f"{name}/v{number}"
 
 
+class Client:
+    """MLflow's client, whose failures are of our tree: what is not there stays an MlflowException, all else is one
+    sentence.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._client, name)
+        if not callable(method):
+            return method
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            with explained():
+                return method(*arguments, **named)
+
+        return call
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Around a call of MLflow's: a store that is locked, damaged or does not answer is a RegistryError.
+
+    What MLflow says of a name that is not there, or there already, passes.
+    """
+    import mlflow
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except mlflow.MlflowException as error:
+        if error.error_code in ANSWERS:
+            raise
+        raise _one_sentence(error) from None
+    except SQLAlchemyError as error:
+        raise _one_sentence(error) from None
+
+
 def connect() -> Any:
     """An MLflow client on the configured store; the store is made where it is the local default.
 
-    Raises RegistryError, after a bounded number of tries, where a server does not answer or wants a password.
+    Raises RegistryError, after a bounded wait, where the store is held, damaged, does not answer or wants a password.
     """
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", RETRIES)
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", TIMEOUT_S)
     import mlflow
 
-    _make_store()
+    ready_store()
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # our sentence says it without a traceback
     mlflow.set_tracking_uri(mlflow_uri())
-    client = mlflow.MlflowClient()
     try:
-        if client.get_experiment_by_name(EXPERIMENT) is None:
-            local = mlflow_uri().startswith("sqlite:")  # a server has a place of its own
-            place = (lookout_home() / "mlartifacts").as_uri() if local else None
-            client.create_experiment(EXPERIMENT, artifact_location=place)
+        with explained():
+            client: Any = Client(mlflow.MlflowClient())
+            if client.get_experiment_by_name(EXPERIMENT) is None:
+                _make_experiment(client)
     except mlflow.MlflowException as error:
         raise _one_sentence(error) from None
     return client
 
 
+def _make_experiment(client: Any) -> None:
+    import mlflow
+
+    local = mlflow_uri().startswith("sqlite:")  # a server has a place of its own
+    place = (lookout_home() / "mlartifacts").as_uri() if local else None
+    try:
+        client.create_experiment(EXPERIMENT, artifact_location=place)
+    except mlflow.MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process makes it at the same time
+            raise
+
+
 def _one_sentence(error: Exception) -> RegistryError:
     said = " ".join(str(error).split())
+    of_the_file = sentence_of(said)
+    if of_the_file is not None:
+        return RegistryError(of_the_file)
     if "401" in said or "UNAUTHENTICATED" in said:
         return RegistryError(
             f"the registry at {mlflow_uri()} wants a name and a password, or other ones: set "
@@ -66,79 +127,76 @@ def _one_sentence(error: Exception) -> RegistryError:
     )
 
 
-def _make_store() -> None:
-    """The sqlite file with all its tables, or none: MLflow cannot go on with one that a kill has left half made."""
-    uri = mlflow_uri()
-    target = Path(uri.removeprefix("sqlite:///"))
-    if not uri.startswith("sqlite:///") or target.exists():
-        return
-    import mlflow
-
-    with (lookout_home() / "store.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if target.exists():
-            return
-        with atomic_file(target) as partial:
-            partial.unlink()
-            mlflow.MlflowClient(f"sqlite:///{partial}").search_experiments()
-
-
 @contextmanager
 def only_writer() -> Iterator[None]:
-    """One register, promote or rollback at a time on this machine.
+    """One register, promote or rollback at a time on this machine, with a backup of the local store before it.
 
-    Raises RegistryError where another is at it, and where the registry ceases to answer meanwhile.
+    A second one waits for WRITER_WAIT_S, and says for whom. Raises RegistryError where that is not enough, and where
+    the registry ceases to answer meanwhile.
     """
     import mlflow
 
     with (lookout_home() / "registry.lock").open("a+") as file:
+        wait_for(file, WRITER_WAIT_S, "the registry")
+        ready_to_write()
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            who = file.read().strip() or "another process"
-            raise RegistryError(
-                f"the registry is being changed on this machine by {who}; run the command again"
-            ) from None
-        file.truncate(0)
-        file.write(f"process {os.getpid()}")
-        file.flush()
-        try:
-            yield
+            with explained():
+                yield
         except mlflow.MlflowException as error:
             raise _one_sentence(error) from error
 
 
 def parse_reference(reference: str, default_name: str) -> tuple[str, str | None, str | None]:
     """(name, version, alias) of a reference. Raises RegistryError where it is none."""
-    text = f"/{reference}" if reference.isdigit() else reference
+    text = f"/{reference}" if reference.isdecimal() else reference
     match = _REFERENCE.fullmatch(text)
     if match is None:
-        raise RegistryError(f"{reference!r} is no reference; want models:/lookout/1, models:/lookout@challenger or 1")
+        raise RegistryError(
+            f"{reference!r} is no reference and no folder here; want 1, @champion, models:/lookout/1, "
+            "models:/lookout@challenger, a run's ID or a model's folder"
+        )
     return match["name"] or default_name, match["version"], match["alias"]
 
 
-def find_version(client: Any, reference: str, default_name: str = "lookout") -> Any:
-    """The model version of models:/NAME/VERSION, models:/NAME@ALIAS, @ALIAS, a number, a run's ID, or a model's folder.
+def find_version(client: Any, reference: str, default_name: str = "") -> Any:
+    """The model version that any verb's reference names: the one reader of them.
 
-    Raises RegistryError where the reference or the version is not there.
+    `1` and `@ALIAS` are of the model `default_name`, that of the params.yaml here where it is empty; models:/NAME/1 and
+    models:/NAME@ALIAS name it; a run's ID, alone or in runs:/ID/model, as MLflow's pages show it; a folder with the
+    weights of a version. Raises RegistryError where the reference or the version is not there.
     """
     import mlflow
 
-    if _RUN.fullmatch(reference):
-        found = client.search_model_versions(f"run_id = '{reference}'")
-        if not found:
-            raise RegistryError(f"no registered version belongs to the run {reference}")
-        return found[0]
-    if Path(reference).is_dir():
+    run = _RUN.fullmatch(reference)
+    if run is not None:
+        return _version_of_run(client, run[1])
+    if not _SHORT.match(reference) and Path(reference).is_dir():
         return _version_of_folder(client, Path(reference))
-    name, version, alias = parse_reference(reference, default_name)
+    name, version, alias = parse_reference(reference, "")
+    name = name or default_name or profile_model()
     try:
         return client.get_model_version_by_alias(name, alias) if alias else client.get_model_version(name, version)
     except mlflow.MlflowException as error:
         raise RegistryError(
             f"{reference} is not in the registry ({error.message}); `lookout register` makes one"
         ) from None
+
+
+def profile_model() -> str:
+    """The name of the profile's model, by the params.yaml here; lookout where there is none."""
+    return load_section(RegisterParams).model_name if PARAMS_FILE.exists() else "lookout"
+
+
+def uri_of(version: Any) -> str:
+    """What MLflow calls a version: models:/NAME/NUMBER."""
+    return f"{REGISTRY}{version.name}/{version.version}"
+
+
+def _version_of_run(client: Any, run: str) -> Any:
+    versions = client.search_model_versions(f"run_id = '{run}'")
+    if not versions:
+        raise RegistryError(f"no registered version belongs to the run {run}")
+    return max(versions, key=lambda version: int(version.creation_timestamp))
 
 
 def _version_of_folder(client: Any, folder: Path) -> Any:
@@ -153,11 +211,16 @@ def _version_of_folder(client: Any, folder: Path) -> Any:
 
 def all_versions(client: Any) -> list[Any]:
     """Every version that carries a lineage, newest first."""
+    return [version for version in registered_versions(client) if KEY_TAG in version.tags]
+
+
+def registered_versions(client: Any) -> list[Any]:
+    """Every version of every model, whoever registered it, newest first."""
     found: list[Any] = []
     token: str | None = None
     while True:
         page = client.search_model_versions(max_results=1000, page_token=token, order_by=["creation_timestamp DESC"])
-        found += [version for version in page if KEY_TAG in version.tags]
+        found += page
         token = page.token
         if not token:
             return found
@@ -189,7 +252,8 @@ def artifact(version: Any, path: str) -> Path:
     import mlflow
 
     try:
-        return Path(mlflow.artifacts.download_artifacts(run_id=version.run_id, artifact_path=path))
+        with explained():
+            return Path(mlflow.artifacts.download_artifacts(run_id=version.run_id, artifact_path=path))
     except (mlflow.MlflowException, OSError) as error:
         raise RegistryError(
             f"{version.name} version {version.version}: its run holds no {path} ({' '.join(str(error).split())[:120]})"
@@ -201,7 +265,8 @@ def model_folder(version: Any) -> Path:
     import mlflow
 
     try:
-        folder = Path(mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}"))
+        with explained():
+            folder = Path(mlflow.artifacts.download_artifacts(uri_of(version)))
     except (mlflow.MlflowException, OSError) as error:
         said = " ".join(str(error).split())[:120]
         raise RegistryError(f"{version.name} version {version.version}: its files cannot be had ({said})") from None

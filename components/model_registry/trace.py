@@ -12,7 +12,7 @@ from components.model_registry.registry import connect, find_version, statement_
 from components.model_registry.statement import from_statement
 
 
-def trace(reference: str, default_name: str = "lookout") -> Lineage:
+def trace(reference: str, default_name: str = "") -> Lineage:
     """The lineage behind any reference that registry.find_version reads. Raises RegistryError where it is not there."""
     version = find_version(connect(), reference, default_name)
     found = {"name": version.name, "version": int(version.version), "run_id": version.run_id}

@@ -38,7 +38,7 @@ class Finding:
     seen: str
 
 
-def verify(reference: str, deep: bool = False, default_name: str = "lookout") -> list[Finding]:
+def verify(reference: str, deep: bool = False, default_name: str = "") -> list[Finding]:
     """Findings on model files, statement, parameters, commit, data. Raises RegistryError for an unknown reference.
 
     deep: fetches what the cache lacks and hashes the data's own bytes, where else their names in the cache do.

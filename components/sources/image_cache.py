@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
 from components.sources.images import ImageFacts
+from components.store.cache_file import open_cache
 from components.store.image_files import LINKS_OUT, leaves_root
 
 Inspect = Callable[[Sequence[Path]], Iterable[ImageFacts]]
@@ -19,14 +19,10 @@ class ImageCache:
     """`with ImageCache(file) as cache: cache.facts(paths, inspect)`."""
 
     def __init__(self, file: Path) -> None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        self._database = sqlite3.connect(file, timeout=60)
-        names = ", ".join(COLUMNS)
-        self._table = f"images_{_VERSION}"
-        self._database.execute(
-            f"CREATE TABLE IF NOT EXISTS {self._table} (path TEXT, size INTEGER, mtime_ns INTEGER, {names}, "
-            "PRIMARY KEY (path, size, mtime_ns))"
-        )
+        columns = f"path TEXT, size INTEGER, mtime_ns INTEGER, {', '.join(COLUMNS)}"
+        self._table = "images"
+        schema = f"CREATE TABLE IF NOT EXISTS {self._table} ({columns}, PRIMARY KEY (path, size, mtime_ns))"
+        self._database = open_cache(file, schema, _VERSION)
 
     def __enter__(self) -> ImageCache:
         return self

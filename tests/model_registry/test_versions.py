@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -17,6 +19,7 @@ from typer.testing import CliRunner
 
 from components.cli import app
 from components.errors import RegistryError
+from components.model_registry import registry
 from components.model_registry.diff import changes, diff
 from components.model_registry.export import export
 from components.model_registry.index import used_by
@@ -353,12 +356,22 @@ def test_on_other_test_images_the_champion_is_scored_again(checkout: Path) -> No
     assert [gate.seen for gate in outcome.gates if gate.name.startswith("gain in")] == ["1.0000 -> 1.0000: +0.0000"]
 
 
-def test_two_writers_on_one_machine_do_not_meet(checkout: Path) -> None:
+def test_two_writers_on_one_machine_do_not_meet(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     uri = registered(checkout, "one", 5)
+    monkeypatch.setattr(registry, "WRITER_WAIT_S", 0.1)
     with only_writer():
         for change in (lambda: promote(uri, never), rollback, register_model):
             with pytest.raises(RegistryError, match=r"the registry is being changed on this machine by process \d+"):
                 change()
+    monkeypatch.setattr(registry, "WRITER_WAIT_S", 60.0)
+    with only_writer():  # a training that has ended while another registers is registered behind it
+        waiting = subprocess.Popen(
+            [sys.executable, "-m", "components.cli", "register"], stderr=subprocess.PIPE, text=True
+        )
+        assert waiting.stderr is not None
+        said = next(line for line in waiting.stderr if line.startswith("waits for the registry"))
+        assert f"which process {os.getpid()} " in said
+    assert waiting.wait(120) == 0
     assert promote(uri, never).promoted
 
 
