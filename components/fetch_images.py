@@ -7,7 +7,6 @@ nothing twice. URLs die: what could not be had is reported with its reason, and 
 from __future__ import annotations
 
 import hashlib
-import io
 import logging
 import time
 from collections import Counter
@@ -20,6 +19,7 @@ from typing import Any
 
 from components.errors import ImageError, ParamsError, SourceError
 from components.params import DatasetParams, FetchParams
+from components.public_web import NotFetchedError, download
 from components.sources import pixmo_count
 from components.stages import progress
 from components.store.atomic import atomic_file, write_json
@@ -69,9 +69,18 @@ def fetch_images(name: str, dataset: DatasetParams) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     there = {path.stem for path in folder.iterdir()}
     missing = {digest: url for digest, url in wanted.items() if digest not in there}
-    outcomes = list(_fetch_all(missing, folder, dataset.fetch, name))
-    report = _report(wanted, outcomes)
-    write_json(root / REPORT, report)
+    outcomes: list[Outcome] = []
+    try:
+        outcomes.extend(_fetch_all(missing, folder, dataset.fetch, name))
+    finally:  # the report of a fetch that was stopped says what was not asked for
+        asked = {outcome.sha256 for outcome in outcomes}
+        left = [
+            Outcome(digest, url, "not asked: it was stopped", 0)
+            for digest, url in missing.items()
+            if digest not in asked
+        ]
+        report = _report(wanted, outcomes + left)
+        write_json(root / REPORT, report)
     if wanted and not report["images"]:
         raise SourceError(f"{root}: none of its {len(wanted)} images could be fetched; {REPORT} says why")
     return report
@@ -96,56 +105,35 @@ def _report(wanted: dict[str, str | None], outcomes: list[Outcome]) -> dict[str,
 
 
 def _fetch_all(missing: dict[str, str | None], folder: Path, params: FetchParams, name: str) -> Iterator[Outcome]:
-    import requests
-    from requests.adapters import HTTPAdapter
-
-    with requests.Session() as session, ThreadPoolExecutor(params.workers) as pool:
-        adapter = HTTPAdapter(pool_maxsize=params.workers)
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, adapter)
-        fetch = partial(_fetch, session, folder, params)
+    with ThreadPoolExecutor(params.workers) as pool:
+        fetch = partial(_fetch, folder, params)
         yield from progress(pool.map(fetch, missing.items()), f"fetch {name}", len(missing))
 
 
-def _fetch(session: Any, folder: Path, params: FetchParams, one: tuple[str, str | None]) -> Outcome:
-    """One image, tried again where that may help. Never raises for what a server does."""
+def _fetch(folder: Path, params: FetchParams, one: tuple[str, str | None]) -> Outcome:
+    """One image, tried again where that may help. Never raises for what a URL or a server does."""
     digest, url = one
     if not url or not url.lower().startswith(("http://", "https://")):
         return Outcome(digest, url, "no URL", 0)
     reason = ""
     for number in range(1, params.tries + 1):
-        content, reason, wait = _download(session, url, params)
-        if content is not None:
+        try:
+            content = _download(url, params)
+        except NotFetchedError as error:
+            reason = str(error)
+            if error.wait_s is None or number == params.tries:
+                return Outcome(digest, url, reason, number)
+            time.sleep(min(error.wait_s or WAIT_S * 2 ** (number - 1), MOST_WAIT_S))
+        else:
             return Outcome(digest, url, _keep(content, digest, folder), number)
-        if wait is None or number == params.tries:
-            return Outcome(digest, url, reason, number)
-        time.sleep(min(wait or WAIT_S * 2 ** (number - 1), MOST_WAIT_S))
     return Outcome(digest, url, reason, params.tries)
 
 
-def _download(session: Any, url: str, params: FetchParams) -> tuple[bytes | None, str, float | None]:
-    """(bytes, reason, seconds to wait before the next try): no bytes and no wait means that it is gone."""
-    import requests
-    from urllib3.exceptions import LocationValueError
-
-    nowhere = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, LocationValueError)
-    try:
-        with session.get(url, timeout=params.timeout_s, stream=True) as answer:
-            if answer.status_code != 200:
-                wait = _retry_after(answer.headers) if answer.status_code in AGAIN else None
-                return None, f"status {answer.status_code}", wait
-            content = io.BytesIO()
-            for part in answer.iter_content(1 << 16):
-                content.write(part)
-                if content.tell() > params.most_bytes:
-                    return None, f"larger than {params.most_bytes} bytes", None
-            return content.getvalue(), "", None
-    except (*nowhere, requests.exceptions.TooManyRedirects):
-        return None, "the URL leads nowhere", None
-    except requests.exceptions.Timeout:
-        return None, "timeout", 0.0
-    except requests.exceptions.RequestException:
-        return None, "no connection", 0.0
+def _download(url: str, params: FetchParams) -> bytes:
+    status, headers, content = download(url, params.timeout_s, params.most_s, params.most_bytes, params.hosts)
+    if status != 200:
+        raise NotFetchedError(f"status {status}", _retry_after(headers) if status in AGAIN else None)
+    return content
 
 
 def _retry_after(headers: Any) -> float:
@@ -161,7 +149,7 @@ def _keep(content: bytes, digest: str, folder: Path) -> str | None:
     try:
         suffix = FORMATS[decode(content, digest).kind][0]
     except ImageError as error:
-        return "not an image" if error.defect in {"unreadable", "empty"} else error.defect
+        return "not an image" if error.defect in {"unreadable", "empty", "truncated"} else error.defect
     with atomic_file(folder / f"{digest}{suffix}") as partial_file:
         partial_file.write_bytes(content)
     return None

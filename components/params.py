@@ -138,8 +138,13 @@ class FetchParams(StrictModel):
     tries: int = Field(default=4, ge=1)
     """For one URL; what may pass (a timeout, status 429 or 5xx) is tried again, what is gone is not."""
     timeout_s: float = Field(default=30.0, gt=0)
+    """The longest silence of a server."""
+    most_s: float = Field(default=120.0, gt=0)
+    """One image takes at most so long, however little of it comes at a time; it is not tried again."""
     most_bytes: int = Field(default=50_000_000, ge=1)
     """A larger answer is no image of ours."""
+    hosts: list[str] = Field(default_factory=list)
+    """Hosts that may be asked although their address is not public (a mirror in one's own network)."""
 
 
 class ExpectedParams(StrictModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import threading
 import zlib
@@ -14,6 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from components import fetch_images as module
 from components.errors import ParamsError, SourceError
@@ -34,7 +36,6 @@ class Server:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setattr(module, "WAIT_S", 0.01)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -70,7 +71,7 @@ def dataset(root: Path, urls: dict[str, str]) -> DatasetParams:
     ]
     (root / "data").mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.Table.from_pylist(rows), root / "data/train-0.parquet")
-    fetch = {"workers": 3, "tries": 3, "timeout_s": 5.0, "most_bytes": 50_000}
+    fetch = {"workers": 3, "tries": 3, "timeout_s": 5.0, "most_bytes": 50_000, "hosts": ["127.0.0.1"]}
     values = {"format": "pixmo_count", "task": "count", "root": str(root), "role": "train", "licence": "x"}
     return DatasetParams.model_validate(values | {"annotations": {"train": "data/train-*.parquet"}, "fetch": fetch})
 
@@ -155,3 +156,37 @@ def test_a_format_that_comes_with_its_images_is_refused(tmp_path: Path) -> None:
     params = dataset(tmp_path, {"1" * 64: "x"}).model_copy(update={"format": "coco"})
     with pytest.raises(ParamsError, match="is coco, whose images come with it"):
         fetch_images("cats", params)
+
+
+def test_a_fetch_that_is_stopped_leaves_its_report(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = image(tmp_path, 1)
+    server.pages = {"/good": [(200, good)]}
+    data = dataset(tmp_path / "raw", {digest(good): server.url + "/good", "1" * 64: server.url + "/stop"})
+
+    def stop(url: str, *_: object) -> bytes:
+        if url.endswith("stop"):
+            raise KeyboardInterrupt
+        return good
+
+    monkeypatch.setattr(module, "_download", stop)
+    with pytest.raises(KeyboardInterrupt):
+        fetch_images("cats", data)
+    report = json.loads((tmp_path / "raw/fetch_report.json").read_text())
+    assert (report["images"], report["reasons"]) == (1, {"not asked: it was stopped": 1})
+
+
+def test_each_picture_of_the_right_digest_is_kept_whatever_its_format(server: Server, tmp_path: Path) -> None:
+    kinds = {"GIF": "gif", "AVIF": "avif", "TIFF": "tif", "WEBP": "webp", "MPO": "jpg"}
+    contents: dict[str, bytes] = {}
+    for number, kind in enumerate(kinds):
+        plain, buffer = Image.new("RGB", (32, 24), (9 * number, 1, 2)), io.BytesIO()
+        plain.save(buffer, kind, **({"save_all": True, "append_images": [plain]} if kind == "MPO" else {}))
+        contents[kind] = buffer.getvalue()
+    server.pages = {f"/{kind}": [(200, content)] for kind, content in contents.items()}
+    urls = {digest(content): f"{server.url}/{kind}" for kind, content in contents.items()}
+    report = fetch_images("cats", dataset(tmp_path / "raw", urls))
+    assert report["reasons"] == {}
+    names = {path.name for path in (tmp_path / "raw/images").iterdir()}
+    assert names == {f"{digest(contents[kind])}.{suffix}" for kind, suffix in kinds.items()}
