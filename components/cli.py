@@ -502,6 +502,30 @@ def status() -> None:
         raise typer.Exit(1)
 
 
+class Promotion(StrEnum):
+    """What becomes of a retraining's challenger."""
+
+    never = "never"
+    if_better = "if-better"
+    ask = "ask"
+
+
+@app.command()
+def retrain(
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="KEY=VALUE of params.yaml, like rewards.weights.looking=0.5")
+    ] = None,
+    profile: Annotated[str, typer.Option(help="a file of conf/profile; params.yaml as it is where not given")] = "",
+    promote: Annotated[Promotion, typer.Option(help="what becomes of the challenger")] = Promotion.never,
+    new_dataset: Annotated[bool, typer.Option("--new-dataset", help="a mapping may bring keys that are new")] = False,
+) -> None:
+    """Have the server that `make up` started run the pipeline, with other parameters where they are given."""
+    from components.operations.retrain import retrain as schedule
+
+    name, page = schedule(profile, settings or [], promote.value, new_dataset)
+    typer.echo(f"{name} is scheduled: {page}")
+
+
 @app.command()
 def doctor(
     repair: Annotated[bool, typer.Option("--repair", help="put the last whole dvc.lock back where it is torn")] = False,

@@ -1,0 +1,52 @@
+"""`lookout retrain`: a run of the deployment `retrain` on the server that `make up` started."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from typing import Any
+
+from components.compose import composed, overridden
+from components.errors import ServerError
+from components.operations.up import client_settings
+from components.params import PARAMS_FILE
+
+DEPLOYMENT = "/deployments/name/retrain/retrain"
+PATIENCE_S = 90
+"""SQLite behind the server waits 60 s for its own lock."""
+
+
+def retrain(profile: str, overrides: Sequence[str], promote: str, new_datasets: bool) -> tuple[str, str]:
+    """Schedules a run at once; its name and its page. Raises ParamsError before anything is asked, else ServerError."""
+    overridden(composed(profile) if profile else PARAMS_FILE.read_text(), overrides, new_datasets)
+    settings = client_settings() if "PREFECT_API_URL" not in os.environ else dict(os.environ)
+    if "PREFECT_API_URL" not in settings:
+        raise ServerError("no server of Prefect runs here; `make up` starts one, `dvc repro` runs without one")
+    deployment = _ask(settings, DEPLOYMENT)
+    parameters = {"profile": profile, "overrides": list(overrides), "promote": promote, "new_datasets": new_datasets}
+    body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
+    run = _ask(settings, f"/deployments/{deployment['id']}/create_flow_run", body)
+    page = settings["PREFECT_API_URL"].rstrip("/").removesuffix("/api")
+    return run["name"], f"{page}/runs/flow-run/{run['id']}"
+
+
+def _ask(settings: dict[str, str], path: str, body: dict[str, Any] | None = None) -> Any:
+    url = settings["PREFECT_API_URL"].rstrip("/") + path
+    request = urllib.request.Request(url, None if body is None else json.dumps(body).encode())
+    request.add_header("Content-Type", "application/json")
+    words = settings.get("PREFECT_API_AUTH_STRING")
+    if words:
+        request.add_header("Authorization", f"Basic {base64.b64encode(words.encode()).decode()}")
+    try:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
+            return json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        why = {401: "it asks for a password: PREFECT_API_AUTH_STRING=name:password",
+               404: "it has no deployment retrain: `make up` makes it"}.get(error.code, error.reason)  # fmt: skip
+        raise ServerError(f"Prefect's server at {settings['PREFECT_API_URL']} answered {error.code}; {why}") from None
+    except OSError as error:
+        raise ServerError(f"Prefect's server at {settings['PREFECT_API_URL']} does not answer ({error})") from None
