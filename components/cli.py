@@ -526,6 +526,22 @@ def retrain(
     typer.echo(f"{name} is scheduled: {page}")
 
 
+@app.command("new-profile")
+def new_profile(
+    name: Annotated[str, typer.Argument(help="what it is to be called; a file of conf/profile")],
+    datasets: Annotated[list[str], typer.Option(help="a validated dataset; several times for several")],
+    start: Annotated[str, typer.Option("--from", help="the profile that everything else is taken from")] = "tiny",
+    only: Annotated[bool, typer.Option("--only", help="leave every other dataset out")] = False,
+) -> None:
+    """Write a profile whose image sizes and token limits fit your data, and say what was chosen and why."""
+    from components.new_profile import new_profile as write
+
+    path, choices = write(name, start, datasets, only)
+    for choice in choices:
+        typer.echo(f"{choice.key:<32} {choice.value}: {choice.why}")
+    typer.echo(f"{path} is written\nnext: lookout compose {name}, then dvc repro")
+
+
 @app.command()
 def doctor(
     repair: Annotated[bool, typer.Option("--repair", help="put the last whole dvc.lock back where it is torn")] = False,

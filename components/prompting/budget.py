@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+
+from components.errors import ParamsError
 
 BINS = 20
 
@@ -31,6 +33,19 @@ def person_heights(heights_px: Sequence[float], min_height_px: float) -> dict[st
     below = float((np.asarray(heights_px) < min_height_px).mean())
     return {"p1": round(float(low), 1), "p50": round(float(middle), 1), "p99": round(float(high), 1),
             "min_height_px": min_height_px, "below_frac": round(below, 4)}  # fmt: skip
+
+
+def check_numbers(samples: Iterable[dict[str, Any]], most_number: int) -> None:
+    """Raises ParamsError where a coordinate can be larger than the numbers that a built policy has tokens for."""
+    for row in samples:
+        resized = row["frame"] == "resized"
+        side = max(row["model_width_px"], row["model_height_px"]) if resized else 1000
+        if row["answer_as"] in ("boxes", "box", "points") and side > most_number:
+            frame = f"{row['model_width_px']} x {row['model_height_px']} px" if resized else "thousandths"
+            raise ParamsError(
+                f"base.build.max_number is {most_number}, and {row['sample_id']} has coordinates up to {side} "
+                f"({frame}): want {side} or more; `lookout new-profile` measures it"
+            )
 
 
 def pixels_factor(heights_px: Sequence[float], min_height_px: float) -> float:

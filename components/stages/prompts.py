@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -12,8 +13,8 @@ from typing import Any
 
 from components.core.completion import ParseFailure
 from components.errors import DataError
-from components.params import DatasetParams, PromptParams, load_params
-from components.prompting.budget import person_heights, pixels_factor, token_budget
+from components.params import BaseParams, DatasetParams, PromptParams, load_params
+from components.prompting.budget import check_numbers, person_heights, pixels_factor, token_budget
 from components.prompting.choice import chosen
 from components.prompting.leakage import HeldOut, check_leaks
 from components.prompting.questions import ASKS_FOR, grammar_of, template_of
@@ -36,8 +37,13 @@ CONTROL = re.compile(r"<\|\w+\|>")
 ROLES = {"train": {"train"}, "eval": {"val", "test"}, "both": {"train", "val", "test"}}
 
 
-def run(base: Path, out: Path, datasets: dict[str, DatasetParams], params: PromptParams) -> None:
-    """Writes sft, grpo, val and test.parquet and summary.json. Raises DataError where a split is left empty."""
+def run(
+    base: Path, out: Path, datasets: dict[str, DatasetParams], params: PromptParams, of_base: BaseParams | None = None
+) -> None:
+    """Writes sft, grpo, val and test.parquet and summary.json. Raises DataError where a split is left empty.
+
+    of_base: the params that the base was made with, which messages name.
+    """
     from components.training.families import check_frame
     from components.training.processor import load_processor
 
@@ -52,6 +58,8 @@ def run(base: Path, out: Path, datasets: dict[str, DatasetParams], params: Promp
         for split, rows in found.items():
             samples[split] += rows
         check_leaks(name, leaks[name], dataset.leakage == "drop")
+    if of_base is not None and of_base.build is not None:
+        check_numbers([row for rows in samples.values() for row in rows], of_base.build.max_number)
     fitting, refusals = _fitting(samples, params)
     summary = _summary(samples, refusals, datasets, params)
     summary["left_out_as_held_out"] = {name: dict(sorted(found.items())) for name, found in leaks.items() if found}
@@ -67,7 +75,7 @@ def run(base: Path, out: Path, datasets: dict[str, DatasetParams], params: Promp
         for file in SPLIT_FILES[split]:
             write_table(out / f"{file}.parquet", PROMPTS, kept)
     write_json(out / "summary.json", summary)
-    _log(summary)
+    _log(summary, of_base)
 
 
 def _samples(name: str, asker: Asker, held_out: HeldOut) -> tuple[dict[str, list[Row]], Counter[str]]:
@@ -77,7 +85,7 @@ def _samples(name: str, asker: Asker, held_out: HeldOut) -> tuple[dict[str, list
     """
     samples: dict[str, list[Row]] = {"train": [], "val": [], "test": []}
     leaks, images, dataset = Counter[str](), 0, asker.dataset
-    for scene in _scenes(name, ROLES[dataset.role]):
+    for scene in scenes_of(name, ROLES[dataset.role]):
         rule = held_out.rule(scene.row) if scene.row["split"] == "train" else None
         if rule is None:
             images += 1
@@ -168,7 +176,7 @@ def _summary(
     }
 
 
-def _log(summary: Row) -> None:
+def _log(summary: Row, base: BaseParams | None) -> None:
     tokens, heights = summary["gold_tokens"], summary["person_height_in_model_px"]
     log.info("samples %s, gold tokens p50 %d, p99 %d", summary["samples_by_dataset"], tokens["p50"], tokens["p99"])
     if summary["refused_too_long"]:
@@ -182,12 +190,20 @@ def _log(summary: Row) -> None:
         log.warning("%d samples of %s are refused: %s", count, split, reason)
     if heights and heights["below_frac"] > MOST_SMALL:
         log.warning(
-            "%.0f %% of the people are lower than %g model pixels; %.1f times the max_pixels would lift 99 %% above it",
-            100 * heights["below_frac"], heights["min_height_px"], summary["pixels_factor_for_min_height"],
+            "%.0f %% of the people are lower than the %g model pixels of prompts.min_height_px; 99 %% are not with %s",
+            100 * heights["below_frac"], heights["min_height_px"], _more_pixels(summary, base),
         )  # fmt: skip
 
 
-def _scenes(name: str, wanted: set[str]) -> Iterator[ScenePart]:
+def _more_pixels(summary: Row, base: BaseParams | None) -> str:
+    factor = summary["pixels_factor_for_min_height"]
+    if base is None:
+        return f"{factor:.1f} times the max_pixels"
+    kind, now = "build" if base.build else "pretrained", base.image_bounds[2]
+    return f"base.{kind}.max_pixels {math.ceil(now * factor)} (now {now}); `lookout new-profile` sets what goes with it"
+
+
+def scenes_of(name: str, wanted: set[str]) -> Iterator[ScenePart]:
     """Every image that validation let through, with its boxes and questions."""
     folder = INTERIM / name
     refused = set(read_table(VALIDATED / name / "quarantine.parquet", QUARANTINE)["scene_id"].to_pylist())
@@ -220,7 +236,7 @@ def _by_scene(path: Path, schema: TableSchema) -> dict[str, list[Row]]:
 
 def main() -> None:
     params = load_params()
-    run(Path("models/base"), Path("data/prompts"), params.datasets, params.prompts)
+    run(Path("models/base"), Path("data/prompts"), params.datasets, params.prompts, params.base)
 
 
 if __name__ == "__main__":
