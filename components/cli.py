@@ -279,28 +279,57 @@ def add_dataset(
     split: Annotated[
         list[str] | None, typer.Option(help="train=FILE, where the usual names do not fit; several times for several")
     ] = None,
+    word: Annotated[
+        list[str] | None,
+        typer.Option("--class", help="WORD=LABEL, several times: a label, ignore or other; *: the rest"),
+    ] = None,
+    rows_without_class: Annotated[
+        bool, typer.Option("--rows-without-class", help="wider_pedestrian: rows hold x y w h, not class x y w h")
+    ] = False,
     track: Annotated[bool, typer.Option(help="have DVC add or import the folder")] = True,
+    force: Annotated[bool, typer.Option("--force", help="replace an entry of that name that differs")] = False,
 ) -> None:
     """Make a downloaded dataset part of the pipeline: check its layout, write its entry, track its digest."""
+    from components.add_dataset import Wish
     from components.add_dataset import add_dataset as add
-    from components.errors import ParamsError
     from components.params import load_params
     from components.sources.layouts import LAYOUTS
 
     chosen: dict[str, list[str]] = {}
-    for one in split or []:
-        key, found, file = one.partition("=")
-        if key not in ("train", "val", "test") or not found:
-            raise ParamsError(f"--split {one}: want train=FILE, val=FILE or test=FILE")
+    for key, file in _pairs(split or [], "--split", "train=FILE, val=FILE or test=FILE", {"train", "val", "test"}):
         chosen.setdefault(key, []).append(file)
     files = {key: found[0] if len(found) == 1 else found for key, found in chosen.items()}
-    path = add(name, kind, root, role.value, licence, files, track)
+    classes = dict(_pairs(word or [], "--class", "WORD=LABEL"))
+    path, said = add(name, root, Wish(kind, role.value, licence, files, classes, rows_without_class), track, force)
     entry, before = load_params().datasets[name], LAYOUTS[kind].next_step.format(name=name)
     typer.echo(f"{path} is written and params.yaml composed from it")
     for each in entry.annotations:
         typer.echo(f"{each}: {', '.join(entry.files(each))}")
+    for line in said:
+        typer.echo(line)
     typer.echo(f"next: {before and f'{before}, then '}dvc repro validate@{name}\n"
                f"then: reports/validation/{name}/index.html, and git add conf params.yaml '*.dvc'")  # fmt: skip
+
+
+def _pairs(texts: list[str], option: str, wanted: str, keys: set[str] | None = None) -> list[tuple[str, str]]:
+    """The KEY=VALUE of an option that may be given several times. Raises ParamsError for another text."""
+    from components.errors import ParamsError
+
+    pairs = [text.rpartition("=") if option == "--class" else text.partition("=") for text in texts]
+    for text, (key, equals, value) in zip(texts, pairs, strict=True):
+        if not (key and equals and value) or (keys is not None and key not in keys):
+            raise ParamsError(f"{option} {text}: want {wanted}")
+    return [(key, value) for key, _, value in pairs]
+
+
+@app.command("remove-dataset")
+def remove_dataset(name: Annotated[str, typer.Argument(help="what it was called in add-dataset")]) -> None:
+    """Take an added dataset's entry out of conf/ and params.yaml; its files stay where they lie."""
+    from components.add_dataset import remove_dataset as remove
+
+    root = remove(name)
+    typer.echo(f"{name} is no dataset of params.yaml any more; its files stay in {root}\n"
+               f"no longer tracked either: dvc remove {root}.dvc (where add-dataset tracked it)")  # fmt: skip
 
 
 @app.command("fetch-images")

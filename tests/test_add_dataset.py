@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,13 +17,14 @@ from typing import Any
 
 import pytest
 
-from components.add_dataset import add_dataset
-from components.errors import ParamsError
+from components.add_dataset import Wish, add_dataset, remove_dataset
+from components.errors import ParamsError, SourceError
 from components.params import load_params
+from components.sources.source import RawScene
 from components.stages import ingest, prompts, validate
 from components.store.schemas import PROMPTS
 from components.store.tables import read_rows
-from tests.layouts import LAYOUTS, TASK_LAYOUTS
+from tests.layouts import LAYOUTS, TASK_LAYOUTS, hash_of, picture
 from tests.workspace import REPO, make_workspace, read_params
 
 FORMATS = {"citypersons_mat": "citypersons", "citypersons_json": "citypersons", "lvis": "coco"}
@@ -70,8 +73,7 @@ def test_a_download_goes_through_ingest_and_validate(
         (root / f"M_attr/{split}").mkdir(parents=True)
         for name in names:
             (root / f"M_attr/{split}/{name}_attr.txt").write_text("1\n")
-    more = ["--split", "test=annotation_val.odgt"] if layout == "crowdhuman" else []
-    said = add(checkout, FORMATS.get(layout, layout), root, *more).stdout
+    said = add(checkout, FORMATS.get(layout, layout), root).stdout
     assert "next: dvc repro validate@new" in said
     assert (checkout / "data/raw/new.dvc").exists()
     run(checkout, "components.cli", "compose", "tiny")  # what was added stays with any composition
@@ -110,7 +112,7 @@ def test_the_entry_of_a_dataset_with_a_task_says_all_of_it(
     kind, role, of_task, annotations = TASKS[layout]
     TASK_LAYOUTS[layout](checkout / "data/raw/new")
     monkeypatch.chdir(checkout)
-    add_dataset("new", kind, "data/raw/new", role, "CC0-1.0", {}, track=False)
+    add_dataset("new", "data/raw/new", Wish(kind, role, "CC0-1.0"), track=False)
     entry = read_params(checkout)["datasets"]["new"]
     common = {"format": kind, "root": "data/raw/new", "role": role, "licence": "CC0-1.0"}
     assert entry == common | of_task | {"annotations": annotations}
@@ -173,7 +175,7 @@ def test_a_folder_elsewhere_is_imported_with_its_digest(checkout: Path, tmp_path
     add(checkout, "wider_pedestrian", tmp_path / "elsewhere", "--role", "eval")
     entry = read_params(checkout)["datasets"]["new"]
     assert entry["root"] == "data/raw/new"
-    assert entry["annotations"] == {"test": "val_annotations.txt"}
+    assert entry["annotations"] == {"val": "val_annotations.txt", "test": "test_annotations.txt"}
     assert entry["role"] == "eval"
     recorded = (checkout / "data/raw/new.dvc").read_text()
     assert "md5" in recorded
@@ -211,7 +213,7 @@ def test_the_folder_behind_a_url_becomes_the_root(checkout: Path, tmp_path: Path
 
     monkeypatch.chdir(checkout)
     monkeypatch.setattr("components.add_dataset._dvc", fetch)
-    path = add_dataset("new", "wider_pedestrian", "s3://bucket/wider", "eval", "CC0-1.0", {}, track=True)
+    path, _ = add_dataset("new", "s3://bucket/wider", Wish("wider_pedestrian", "eval", "CC0-1.0"))
     assert fetched == [("import-url", "s3://bucket/wider", "data/raw/new")]
     assert "root: data/raw/new" in path.read_text()
 
@@ -234,7 +236,7 @@ def test_what_yaml_hydra_or_a_shell_would_misread_is_refused_and_nothing_changes
     monkeypatch.chdir(checkout)
     splits = {"train": "annotation_train.odgt", "test": "annotation_val.odgt"}
     with pytest.raises(ParamsError, match=sentence):
-        add_dataset(name, "crowdhuman", "data/raw/new", "both", licence, splits, track=False)
+        add_dataset(name, "data/raw/new", Wish("crowdhuman", "both", licence, splits), track=False)
     assert conf_of(checkout) == before
 
 
@@ -246,14 +248,14 @@ def test_a_root_that_hydra_would_fill_in_is_refused_before_it_is_written(
     before = conf_of(checkout)
     monkeypatch.chdir(checkout)
     with pytest.raises(ParamsError, match=r"the character '\$' may not stand in a path"):
-        add_dataset("new", "crowdhuman", "data/raw/${x}", "train", "CC0", {}, track=False)
+        add_dataset("new", "data/raw/${x}", Wish("crowdhuman", "train", "CC0"), track=False)
     assert conf_of(checkout) == before
 
 
 def test_a_word_that_hydra_would_read_as_a_switch_is_quoted(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     LAYOUTS["crowdhuman"](checkout / "data/raw/new")
     monkeypatch.chdir(checkout)
-    add_dataset("new", "crowdhuman", "data/raw/new", "train", "no", {}, track=False)
+    add_dataset("new", "data/raw/new", Wish("crowdhuman", "train", "no"), track=False)
     assert load_params().datasets["new"].licence == "no"
 
 
@@ -266,5 +268,146 @@ def test_an_entry_that_does_not_compose_leaves_conf_as_it_was(checkout: Path, mo
     monkeypatch.chdir(checkout)
     monkeypatch.setattr("components.add_dataset.compose", fail)
     with pytest.raises(ParamsError, match="it does not fit"):
-        add_dataset("new", "crowdhuman", "data/raw/new", "train", "CC0", {}, track=False)
+        add_dataset("new", "data/raw/new", Wish("crowdhuman", "train", "CC0"), track=False)
     assert conf_of(checkout) == before
+
+
+def coco_file(path: Path, *names: str, boxes: int = 3) -> None:
+    """An instances file whose boxes are of the first category, and its images."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = path.stem.rpartition("_")[2]
+    images = [{"id": i, "file_name": f"{i}.jpg", "width": 64, "height": 48} for i in range(boxes)]
+    for image in images:
+        picture(path.parents[1] / folder / image["file_name"], hash_of(f"{folder}{image['id']}"))
+    rows = [{"id": i, "image_id": i, "category_id": 0, "bbox": [5, 5, 20, 30]} for i in range(boxes)]
+    categories = [{"id": i, "name": name} for i, name in enumerate(names)]
+    path.write_text(json.dumps({"images": images, "annotations": rows, "categories": categories}))
+
+
+@pytest.fixture
+def here(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(checkout)
+    return checkout
+
+
+def both(root: Path, *names: str) -> None:
+    for split in ("train", "val"):
+        coco_file(root / f"annotations/instances_{split}.json", *names)
+
+
+@pytest.mark.parametrize(
+    ("names", "classes"),
+    [
+        (("pedestrian",), {"pedestrian": "person", "*": "other"}),
+        (("Person", "car"), {"person": "person", "*": "other"}),
+        (("PEOPLE ", "Pedestrian", "bus"), {"people": "person", "pedestrian": "person", "*": "other"}),
+    ],
+)
+def test_a_category_that_can_only_be_a_person_is_taken_as_one_and_said(
+    here: Path, names: tuple[str, ...], classes: dict[str, str]
+) -> None:
+    both(Path("data/raw/new"), *names)
+    _, said = add_dataset("new", "data/raw/new", Wish("coco", "both", "CC0-1.0"), track=False)
+    assert read_params(here)["datasets"]["new"]["classes"] == classes
+    assert any(line.endswith("-> person") and repr(names[0]) in line for line in said)
+
+
+def test_categories_that_nobody_asks_for_are_listed_with_the_map_to_give(here: Path) -> None:
+    both(Path("data/raw/new"), "行人", "voiture")
+    wish = Wish("coco", "both", "CC0-1.0")
+    with pytest.raises(
+        SourceError, match=r"the labels are person, the dataset's words are '行人', 'voiture'; say"
+    ) as no:
+        add_dataset("new", "data/raw/new", wish, track=False)
+    assert "--class '行人=person' --class '*=other'" in str(no.value)
+    assert not Path("conf/datasets").exists()
+    with pytest.raises(SourceError, match="no category is called people; there are '行人'"):
+        add_dataset("new", "data/raw/new", replace(wish, classes={"people": "person"}), track=False)
+    add_dataset("new", "data/raw/new", replace(wish, classes={"行人": "person", "*": "other"}), track=False)
+    assert load_params().datasets["new"].classes == {"行人": "person", "*": "other"}
+
+
+@pytest.mark.parametrize("layout", ["crowdhuman", "citypersons_json", "wider_pedestrian", "uavdt"])
+def test_the_words_of_every_format_are_looked_at(here: Path, layout: str) -> None:
+    files = LAYOUTS[layout](here / "data/raw/new").annotations
+    wish = Wish(FORMATS.get(layout, layout), "both", "CC0-1.0", files, {"nobody": "person", "*": "other"})
+    with pytest.raises(SourceError, match=r"nobody would be asked for: .* words are '\w+"):
+        add_dataset("new", "data/raw/new", wish, track=False)
+
+
+@pytest.mark.parametrize("layout", ["crowdhuman", "citypersons_mat", "wider_pedestrian", "coco"])
+def test_train_val_and_test_are_taken_where_they_lie_and_val_is_tested_on_where_there_is_no_test(
+    here: Path, layout: str
+) -> None:
+    files = dict(LAYOUTS[layout](here / "data/raw/new").annotations)
+    wish = Wish(FORMATS.get(layout, layout), "both", "CC0-1.0")
+    _, said = add_dataset("new", "data/raw/new", wish, track=False)
+    assert load_params().datasets["new"].annotations == files
+    assert not [line for line in said if line.startswith("left out")]
+    (here / "data/raw/new" / str(files["test"])).unlink()
+    add_dataset("new", "data/raw/new", wish, track=False, force=True)
+    assert load_params().datasets["new"].annotations == {"train": files["train"], "test": files["val"]}
+    _, said = add_dataset("new", "data/raw/new", replace(wish, role="train"), track=False, force=True)
+    assert f"left out: {files['val']} (val)" in said
+
+
+def test_a_test_file_without_annotations_is_left_out_and_said(here: Path) -> None:
+    both(Path("data/raw/new"), "person")
+    coco_file(Path("data/raw/new/annotations/instances_test.json"), "person", boxes=0)
+    _, said = add_dataset("new", "data/raw/new", Wish("coco", "both", "CC0-1.0"), track=False)
+    assert load_params().datasets["new"].annotations["test"] == "annotations/instances_val.json"
+    assert "left out: annotations/instances_test.json (test, which holds no annotations)" in said
+
+
+def test_what_was_edited_by_hand_is_not_written_over(here: Path) -> None:
+    both(Path("data/raw/new"), "person", "rider")
+    wish = Wish("coco", "both", "CC0-1.0")
+    path, _ = add_dataset("new", "data/raw/new", wish, track=False)
+    edited = path.read_text().replace("  licence", "  # ours\n  licence")
+    path.write_text(edited)
+    add_dataset("new", "data/raw/new", wish, track=False)  # the same again changes nothing
+    assert path.read_text() == edited
+    path.write_text(edited.replace("person: person", "person: person\n    rider: person"))
+    with pytest.raises(ParamsError, match=r"would change: classes\.rider: person -> nothing; --force replaces it"):
+        add_dataset("new", "data/raw/new", wish, track=False)
+    assert "rider: person" in path.read_text()
+    add_dataset("new", "data/raw/new", wish, track=False, force=True)
+    assert "rider" not in path.read_text()
+
+
+def test_a_dataset_is_taken_away_and_everything_is_as_before(here: Path) -> None:
+    before = Path("params.yaml").read_bytes()
+    both(Path("data/raw/new"), "person")
+    with pytest.raises(ParamsError, match="no dataset 'new' was added; added are none"):
+        remove_dataset("new")
+    add_dataset("new", "data/raw/new", Wish("coco", "both", "CC0-1.0"), track=False)
+    assert remove_dataset("new") == "data/raw/new"
+    assert Path("params.yaml").read_bytes() == before
+    assert "datasets" not in Path("conf/config.yaml").read_text()
+    assert Path("data/raw/new").is_dir()
+
+
+def test_the_name_of_a_profiles_own_dataset_is_refused(here: Path) -> None:
+    both(Path("data/raw/new"), "person")
+    for name in ("crowd", "crowdhuman"):  # of the profile in force, and of another
+        with pytest.raises(ParamsError, match=rf"\.yaml has a dataset '{name}' of its own, and the two would be mixed"):
+            add_dataset(name, "data/raw/new", Wish("coco", "both", "CC0-1.0"), track=False)
+    assert not Path("conf/datasets").exists()
+
+
+def test_a_root_whose_digest_git_ignores_is_told_where_to_lie(here: Path) -> None:
+    both(Path("data/raw/set/new"), "person")
+    Path(".gitignore").write_text("/data/raw/*/\n")
+    with pytest.raises(
+        SourceError, match=r"git ignores data/raw/set/new\.dvc, .* move the folder to data/raw/new, dire"
+    ):
+        add_dataset("new", "data/raw/set/new", Wish("coco", "both", "CC0-1.0"))
+    assert not Path("conf/datasets").exists()
+
+
+def test_an_annotation_file_may_have_a_hash_in_its_name(here: Path) -> None:
+    coco_file(Path("data/raw/new/annotations/batch#1_train.json"), "person")
+    wish = Wish("coco", "train", "CC0-1.0", {"train": "annotations/batch#1_train.json"})
+    add_dataset("new", "data/raw/new", wish, track=False)
+    rows = ingest.read_split(Path("data/raw/new"), load_params().datasets["new"], "train")
+    assert [row.image_path for row in rows if isinstance(row, RawScene)] == [f"train/{i}.jpg" for i in range(3)]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 from components.errors import SourceError
+from components.sources.coco import stream
 from components.sources.refcoco import INSTANCES, LEAKS, LEAKS_RULE, split_names
 
-FROM_VALIDATION = "the published test split has no annotations: the validation split is tested on"
+FROM_VALIDATION = "the published test split has no annotations: without any, the validation split is tested on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,33 +27,49 @@ class Layout:
     task: str = "detect"
     val: tuple[str, ...] = ()
     """Taken where one of them is there."""
+    tested_on_val: bool = False
+    """Whether the val annotations are tested on where there are no test annotations."""
     leakage: str = "stop"
     """drop where the published training split is known to hold images of the others."""
     next_step: str = ""
     """What is to be done before its images can be read; {name} is the dataset's."""
 
+    def candidates(self, split: str) -> tuple[str, ...]:
+        """What a split's annotations are usually called."""
+        return {"train": self.train, "val": self.val, "test": self.test}[split]
 
-_PEOPLE_ONLY = {"person": "person", "*": "other"}
+
 LAYOUTS = {
-    "crowdhuman": Layout(("annotation_train.odgt",), ("annotation_val.odgt",), note=FROM_VALIDATION),
+    "crowdhuman": Layout(
+        ("annotation_train.odgt",),
+        ("annotation_test.odgt",),
+        note=FROM_VALIDATION,
+        val=("annotation_val.odgt",),
+        tested_on_val=True,
+    ),
     "citypersons": Layout(
         ("annotations/anno_train.mat", "anno_train.mat", "gtBboxCityPersons/train"),
-        ("annotations/anno_val.mat", "anno_val.mat", "gtBboxCityPersons/val"),
+        ("annotations/anno_test.mat", "anno_test.mat", "gtBboxCityPersons/test"),
         {"pedestrian": "person", "rider": "ignore", "sitting person": "ignore", "person (other)": "ignore"},
         note=FROM_VALIDATION,
+        val=("annotations/anno_val.mat", "anno_val.mat", "gtBboxCityPersons/val"),
+        tested_on_val=True,
     ),
     "wider_pedestrian": Layout(
         ("train_annotations.txt", "annotations/train_annotations.txt"),
-        ("val_annotations.txt", "annotations/val_annotations.txt"),
+        ("test_annotations.txt", "annotations/test_annotations.txt"),
         {"pedestrian": "person", "cyclist": "person"},
         note=FROM_VALIDATION,
+        val=("val_annotations.txt", "annotations/val_annotations.txt"),
+        tested_on_val=True,
     ),
     "uavdt": Layout(("M_attr/train",), ("M_attr/test",), labels=("car", "truck", "bus")),
     "coco": Layout(
-        ("annotations/instances_train*.json", "annotations/*_train.json"),
-        ("annotations/instances_val*.json", "annotations/*_val.json"),
-        _PEOPLE_ONLY,
+        ("annotations/instances_train*.json", "annotations/*_train.json", "annotations/train.json"),
+        ("annotations/instances_test*.json", "annotations/*_test.json", "annotations/test.json"),
         note=FROM_VALIDATION,
+        val=("annotations/instances_val*.json", "annotations/*_val.json", "annotations/val.json"),
+        tested_on_val=True,
     ),
     "pixmo_count": Layout(
         ("data/train-*.parquet",),
@@ -89,12 +107,16 @@ def find_annotations(kind: str, root: Path, splits: tuple[str, ...]) -> dict[str
     """Each split's annotations, relative to the root. Raises SourceError: what was looked for, and what lies there."""
     layout, found = LAYOUTS[kind], dict[str, str | list[str]]()
     for split in splits:
-        candidates = {"train": layout.train, "val": layout.val, "test": layout.test}[split]
-        matches = next((match for name in candidates if (match := _matching(root, name))), [])
+        candidates = layout.candidates(split)
+        matches = _annotated(kind, root, candidates)
         if not matches and split == "val":
             continue
+        if not matches and split == "test" and layout.tested_on_val and "val" in found:
+            found["test"] = found.pop("val")
+            continue
         if not matches:
-            raise SourceError(_nothing_found(kind, root, split, candidates))
+            also = layout.val if split == "test" and layout.tested_on_val else ()
+            raise SourceError(_nothing_found(kind, root, split, candidates + also))
         if kind == "uavdt":
             found[split] = _sequences(_only(matches, root, split), root)
         elif kind == "refcoco":
@@ -104,6 +126,33 @@ def find_annotations(kind: str, root: Path, splits: tuple[str, ...]) -> dict[str
         else:
             found[split] = _only(matches, root, split).relative_to(root).as_posix()
     return found
+
+
+def left_out(kind: str, root: Path, taken: Iterable[str]) -> list[str]:
+    """Annotation files of the format that lie there and are not taken, each with its split."""
+    files, layout = {entry.partition("#")[0] for entry in taken}, LAYOUTS[kind]
+    lines: list[str] = []
+    for split in ("train", "val", "test"):
+        for path in (path for name in layout.candidates(split) for path in _matching(root, name)):
+            place = path.relative_to(root).as_posix()
+            if place not in files and kind != "uavdt":
+                files.add(place)
+                why = "" if _holds_annotations(kind, path) else ", which holds no annotations"
+                lines.append(f"{place} ({split}{why})")
+    return lines
+
+
+def _annotated(kind: str, root: Path, candidates: tuple[str, ...]) -> list[Path]:
+    """What the first candidate that is there matches; a COCO file without annotations is none: its images are."""
+    for name in candidates:
+        matches = [path for path in _matching(root, name) if _holds_annotations(kind, path)]
+        if matches:
+            return matches
+    return []
+
+
+def _holds_annotations(kind: str, path: Path) -> bool:
+    return kind != "coco" or next(stream(path, "annotations"), None) is not None
 
 
 def _matching(root: Path, pattern: str) -> list[Path]:

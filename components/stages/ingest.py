@@ -64,14 +64,14 @@ def run(name: str, out: Path, params: DatasetParams) -> None:
                     f"{root}: {', '.join(params.files(split))} hold no image at all, {noted} rows were skipped; are "
                     "they the right files, and are the images there? (of a dataset of URLs: lookout fetch-images)"
                 )
-        notes.write(_orphans(root, named))
+        notes.write(_orphans(root, params, named))
 
 
-def _orphans(root: Path, named: set[str]) -> list[dict[str, str]]:
-    """A note for each image beside the annotated ones that no annotation names."""
+def _orphans(root: Path, params: DatasetParams, named: set[str]) -> list[dict[str, str]]:
+    """A note for each image beside the annotated ones that no annotation which the entry takes names."""
     folders = sorted({PurePosixPath(path).parent for path in named})
     files = (path for folder in folders if (root / folder).is_dir() for path in sorted((root / folder).iterdir()))
-    reason = "orphan: an image that no annotation names"
+    reason = f"orphan: an image that no annotation of this entry names (it takes {', '.join(params.annotations)})"
     return [
         {"split": "", "kind": "flagged", "where": str(path), "reason": reason}
         for path in files
@@ -123,11 +123,16 @@ def annotation_paths(root: Path, params: DatasetParams, split: Split) -> list[Pa
     paths: list[Path] = []
     for entry in params.files(split):
         found = sorted(root.glob(entry)) if "*" in entry else [root / entry]
-        if not found or not found[0].with_name(found[0].name.partition("#")[0]).exists():  # file#split
+        if not found or not (found[0].exists() or _file_of(found[0]).exists()):
             there = ", ".join(sorted(path.name for path in islice(root.iterdir(), 8))) or "nothing"
             raise SourceError(f"{root / entry} is not there (the {split} annotations); {root} holds {there}")
         paths += found
     return paths
+
+
+def _file_of(entry: Path) -> Path:
+    """The file of an entry that names a split of it: file#split."""
+    return entry.with_name(entry.name.rpartition("#")[0] or entry.name)
 
 
 def _batches(rows: Iterator[RawScene | Note]) -> Iterator[list[RawScene | Note]]:

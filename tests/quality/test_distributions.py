@@ -50,7 +50,7 @@ def test_the_page_shows_distributions_notes_and_refused_images(tmp_path: Path) -
     page = (tmp_path / "docs/index.html").read_text()
     assert "data:image/jpeg;base64," in page
     assert "box 0 has no area" in page
-    assert "orphan: an image that no annotation names" in page
+    assert "orphan: an image that no annotation of this entry names (it takes train" in page
     assert page.count("<figure>") == 6
 
 

@@ -68,6 +68,6 @@ def test_every_planted_defect_is_named(tmp_path: Path) -> None:
     text = page.read_text()
     for reason in ("missing", "truncated", "empty", "wrong_type", "box 0 has no area", "lies wholly outside the image"):
         assert f"<td>{reason}</td>" in text or re.search(rf"<td>[^<]*{reason}", text), reason
-    assert "orphan: an image that no annotation names" in text
+    assert "orphan: an image that no annotation of this entry names (it takes train" in text
     assert content["counts"]["images_without_people"] == 1
     assert content["quarantined"] == 6
