@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -30,9 +31,9 @@ def pets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     dataset = LAYOUTS["crowdhuman"](Path("data/raw/pets"))
     (folder / "conf/datasets").mkdir()
     entry = dataset.model_dump(exclude_defaults=True)
-    (folder / "conf/datasets/pets.yaml").write_text(f"pets: {entry}\n")
+    (folder / "conf/datasets/pets.yaml").write_text(f"pets: {json.dumps(entry)}\n")
     config = folder / "conf/config.yaml"
-    config.write_text(f"{config.read_text()}  - datasets: [pets]\n")
+    config.write_text(config.read_text().replace("- profile: tiny", "- profile: tiny\n  - datasets: [pets]"))
     ingest.run("pets", Path("data/interim/pets"), dataset)
     (folder / "data/validated/pets").mkdir(parents=True)
     write_table(folder / "data/validated/pets/quarantine.parquet", QUARANTINE, [])
@@ -85,9 +86,7 @@ def test_a_coordinate_that_a_built_policy_has_no_token_for_is_an_error() -> None
     row = {"frame": "resized", "model_width_px": 96, "model_height_px": 48, "answer_as": "boxes", "sample_id": "pets/a"}
     check_numbers([row], 96)
     check_numbers([row | {"answer_as": "text"}], 64)
-    with pytest.raises(
-        ParamsError, match=r"is 64, and pets/a has coordinates up to 96 \(96 x 48 px\): want 96"
-    ):
+    with pytest.raises(ParamsError, match=r"is 64, and pets/a has coordinates up to 96 \(96 x 48 px\): want 96"):
         check_numbers([row], 64)
     with pytest.raises(ParamsError, match=r"coordinates up to 1000 \(thousandths\)"):
         check_numbers([row | {"frame": "relative_1000"}], 999)
