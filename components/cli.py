@@ -458,7 +458,7 @@ def score(
 @app.command()
 def predict(
     images: Annotated[list[Path], typer.Argument(help="pictures to find people in")],
-    model: Annotated[str, typer.Option(help="models:/NAME/VERSION, models:/NAME@ALIAS, or a packaged model's folder")],
+    model: Annotated[str, typer.Option(help="as for trace, or a packaged model's folder")],
     out: Annotated[Path, typer.Option(help="folder of the copies with boxes drawn on them")] = Path("predictions"),
     task: Annotated[str, typer.Option(help="detect, ground, count or read; the model's first where not given")] = "",
     phrase: Annotated[str, typer.Option(help="what to ask for: a sentence, or the word for what is counted")] = "",

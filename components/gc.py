@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,21 @@ from components.errors import RegistryError
 from components.home import lookout_home
 from components.kept_lock import check
 from components.model_registry.git import git
-from components.model_registry.registry import EXPERIMENT, all_versions, connect, git_tag, only_writer
+from components.model_registry.registry import (
+    EXPERIMENT,
+    KEY_TAG,
+    STATEMENT_FILE,
+    connect,
+    git_tag,
+    only_writer,
+    registered_versions,
+    statement_of,
+    uri_of,
+)
+from components.model_registry.statement import from_statement
 
 A_DAY_S = 24 * 3600
+RUN, LOGGED_MODEL = re.compile(r"(?<![0-9a-f-])[0-9a-f]{32}(?![0-9a-f])"), re.compile(r"m-[0-9a-f]{32}")
 KEEP = ("--workspace", "--all-branches", "--all-tags", "--all-experiments")
 
 
@@ -30,16 +44,17 @@ class Garbage:
 
 
 def collect(dry_run: bool = True) -> Garbage:
-    """Finds, and unless `dry_run` removes. Every version's tag must be here: by its dvc.lock DVC knows what to keep.
+    """Finds, and unless `dry_run` removes. What any registered version names stays, whoever registered it.
 
-    Raises RegistryError where a tag is missing, or a training runs.
+    Each lineage's git tag must be here and hold its own dvc.lock: by that DVC knows what to keep. Raises RegistryError
+    where a tag is missing or of another lineage, or a training runs.
     """
     from components.training.lock import training_lock
 
     client = connect()
     with only_writer(), training_lock("gc"):
-        versions = all_versions(client)
-        _all_tagged(versions)
+        versions = registered_versions(client)
+        _all_tagged([version for version in versions if _has_lineage(client, version)])
         garbage = Garbage(_runs(client, versions), _checkpoints(), _cache(dry_run))
         if not dry_run:
             for run in garbage.runs:
@@ -49,18 +64,43 @@ def collect(dry_run: bool = True) -> Garbage:
     return garbage
 
 
+def _has_lineage(client: Any, version: Any) -> bool:
+    """By our tag, and where somebody has removed it by the statement that its run holds."""
+    if KEY_TAG in version.tags:
+        return True
+    return any(file.path == STATEMENT_FILE for run in _named_runs(client, version) for file in _artifacts(client, run))
+
+
+def _artifacts(client: Any, run: str) -> list[Any]:
+    import mlflow
+
+    try:
+        return client.list_artifacts(run)
+    except mlflow.MlflowException:  # there is no such run: a store that does not answer is a RegistryError
+        return []
+
+
 def _all_tagged(versions: list[Any]) -> None:
-    tags = [git_tag(version.name, version.version) for version in versions]
+    tags = {git_tag(version.name, version.version): version for version in versions}
     lost = [tag for tag in tags if git("rev-parse", "-q", "--verify", f"refs/tags/{tag}") is None]
     if lost:
         raise RegistryError(
             f"the tags of {len(lost)} versions are not in this repository ({lost[0]} first), so what they "
             "need is not known here: git fetch --tags"
         )
+    for tag, version in tags.items():
+        state = from_statement(statement_of(version))["state"]
+        wrong = [path for path, text in state.items() if git("show", f"{tag}:{path}") != text]
+        if wrong:
+            raise RegistryError(
+                f"the tag {tag} holds another {wrong[0]} than the version {uri_of(version)} names, so what it needs is "
+                f"not known here: fetch the right tag (git fetch --force origin tag {tag}), or take the wrong one away "
+                f"(git tag -d {tag}) and register the version again from its own checkout"
+            )
 
 
 def _runs(client: Any, versions: list[Any]) -> list[str]:
-    needed = {version.run_id for version in versions}
+    needed = {run for version in versions for run in _named_runs(client, version)}
     experiment = client.get_experiment_by_name(EXPERIMENT)
     runs = client.search_runs([experiment.experiment_id], max_results=5000)
     young = (time.time() - A_DAY_S) * 1000  # a run that was begun lately may be a register on another machine
@@ -69,6 +109,18 @@ def _runs(client: Any, versions: list[Any]) -> list[str]:
         for run in runs
         if run.info.run_id not in needed and not (run.info.status == "RUNNING" and run.info.start_time > young)
     ]
+
+
+def _named_runs(client: Any, version: Any) -> set[str]:
+    """Every run that a version names: itself, in the path of its files, or by the logged model that it is of."""
+    import mlflow
+
+    source = version.source or ""
+    named = {version.run_id or "", *RUN.findall(source)} - {""}
+    for model in LOGGED_MODEL.findall(source):
+        with suppress(mlflow.MlflowException):  # it is gone: it names nothing any more
+            named.add(client.get_logged_model(model).source_run_id or "")
+    return named - {""}
 
 
 def _checkpoints() -> list[Path]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import DataError, RegistryError
-from components.model_registry.registry import connect
+from components.model_registry.registry import connect, explained, find_version, uri_of
 from components.store.atomic import atomic_file
 from components.store.image_files import open_image
 
@@ -21,8 +21,8 @@ def predict_images(
 
     asked: task and phrase, where they are not the model's own.
 
-    reference: anything that MLflow loads. Raises DataError for a picture that cannot be read (none is answered
-    then) and RegistryError for a model that is not there.
+    reference: as registry.find_version reads it, or a packaged model's folder, which needs no registry. Raises
+    DataError for a picture that cannot be read (none is answered then) and RegistryError for a model that is not there.
     """
     for path in images:
         open_image(path)
@@ -38,9 +38,11 @@ def predict_images(
 def _load(reference: str) -> Any:
     import mlflow
 
-    connect()
+    packaged = (Path(reference) / "MLmodel").is_file()
+    uri = reference if packaged else uri_of(find_version(connect(), reference))
     try:
-        return mlflow.pyfunc.load_model(reference)
+        with explained():
+            return mlflow.pyfunc.load_model(uri)
     except (mlflow.MlflowException, OSError) as error:
         said = " ".join(str(error).split())[:200]
         raise RegistryError(f"{reference} cannot be loaded ({said}); `lookout summary` names a version") from None

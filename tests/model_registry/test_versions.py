@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from components.cli import app
 from components.errors import RegistryError
+from components.gc import collect
 from components.model_registry import registry
 from components.model_registry.diff import changes, diff
 from components.model_registry.export import export
@@ -227,6 +228,10 @@ def test_the_changed_files_stand_on_a_tagged_commit_and_the_branch_is_untouched(
     git(checkout, "tag", "-f", "lookout/v1", "HEAD")
     (finding,) = [one for one in verify("1") if one.claim.startswith("its params.yaml")]
     assert finding == Finding(finding.claim, False, "dvc.lock differs at lookout/v1")
+    with pytest.raises(
+        RegistryError, match=r"the tag lookout/v1 holds another dvc\.lock than .*models:/lookout/1 names"
+    ):
+        collect()
     git(checkout, "tag", "-d", "lookout/v1")
     register_model()  # what a kill has left undone is done by the next call
     assert holds(verify("1"))
