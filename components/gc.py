@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from components.code_state import git
 from components.errors import RegistryError
 from components.home import lookout_home
 from components.kept_lock import check
-from components.model_registry.git import git
 from components.model_registry.registry import (
     EXPERIMENT,
     KEY_TAG,

@@ -7,9 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from components.code_state import git
 from components.errors import LookoutError
 from components.kept_lock import check
-from components.model_registry.git import git
 
 
 def add_worktree(into: Path, commit: str, state: dict[str, str]) -> None:

@@ -18,10 +18,10 @@ from prefect.concurrency.sync import concurrency
 from prefect.runtime import flow_run
 
 from components.children import die_with_parent
+from components.code_state import git
 from components.compose import composed, overridden
 from components.home import lookout_home
 from components.kept_lock import repair
-from components.model_registry.git import git
 from components.model_registry.lineage import LOCK_FILE, dvc_files
 from components.model_registry.registry import git_tag
 from components.params import PARAMS_FILE, check_name, load_params

@@ -15,8 +15,8 @@ from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 from prefect.states import State
 
+from components.code_state import git, warn_uncommitted
 from components.errors import LookoutError
-from components.model_registry.git import git
 from components.operations.up import check_prefect
 from components.params import load_params
 from flows.artifacts import REPORTS, done, show_links, show_scores, show_validation, tell
@@ -62,6 +62,7 @@ def retrain(
     with place(profile, overrides, keep, new_datasets):
         params = load_params()
         _tag(params.profile, list(params.datasets))
+        warn_uncommitted(get_run_logger())
         with only_training():
             cached = run_shown(stages, force)
         said = f"{sum(cached)} of {len(cached)} stages were up to date"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from components.code_state import git
 from components.metrics.detection import ImageCounts, f1_gain_interval
-from components.model_registry.git import git
 from components.model_registry.lineage import Lineage
 from components.model_registry.registry import artifact, connect, find_version, statement_of, uri_of
 from components.model_registry.statement import from_statement

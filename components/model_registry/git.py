@@ -1,77 +1,22 @@
-"""What git says of the code, and a commit of its own for each version's state."""
+"""No version without a commit: code that is not on one is refused, and a version's state has one of its own."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import re
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from components.code_state import git, uncommitted
 from components.errors import RegistryError
 from components.home import main_checkout
-
-# what a run changes by itself: embedded in the statement, so no reason to call a checkout dirty
-TRACKED_STATE = re.compile(r"params\.yaml|dvc\.lock|.*\.dvc")
-CODE_FOLDERS = ("flows/", "components/", "conf/")
-USERINFO = re.compile(r"(?<=://)[^/@]+@")
-
-
-def git(*arguments: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> str | None:
-    """What git prints, None where it fails or there is no repository."""
-    answer = subprocess.run(
-        ["git", *arguments], capture_output=True, text=True, check=False, cwd=cwd, env=os.environ | (env or {})
-    )
-    return answer.stdout if answer.returncode == 0 else None
-
-
-def git_state() -> dict[str, Any]:
-    """Commit, remote, which files differ from it (what a run changes aside), and the digest of that difference.
-
-    An untracked file counts where code and configuration lie.
-    """
-    commit = git("rev-parse", "HEAD")
-    if commit is None:
-        return {"commit": None, "remote": None, "clean": False, "changed": [], "diff_sha256": None}
-    lines = (git("status", "--porcelain", "--untracked-files=all") or "").splitlines()
-    changed = sorted(
-        path
-        for line in lines
-        if not TRACKED_STATE.fullmatch(path := line[3:]) and (line[:2] != "??" or path.startswith(CODE_FOLDERS))
-    )
-    remote = (git("remote", "get-url", "origin") or "").strip()
-    return {
-        "commit": commit.strip(),
-        "remote": USERINFO.sub("", remote) if "://" in remote else None,  # a path or a password says nothing to others
-        "clean": not changed,
-        "changed": changed,
-        "diff_sha256": _diff_sha256(changed) if changed else None,
-    }
-
-
-def _diff_sha256(changed: list[str]) -> str:
-    digest = hashlib.sha256((git("diff", "HEAD") or "").encode())
-    for path in changed:
-        if Path(path).is_file():
-            digest.update(path.encode() + b"\0" + Path(path).read_bytes())
-    return digest.hexdigest()
 
 
 def refuse_dirty(state: dict[str, Any]) -> None:
     """Raises RegistryError, with the command to run, where code differs from its commit."""
-    if state["commit"] is None:
+    said = uncommitted(state)
+    if said:
         raise RegistryError(
-            "this folder has no git commit: nothing says which code trained the model; git commit first"
-        )
-    if not state["clean"]:
-        files = state["changed"]
-        more = f" and {len(files) - 3} more" if len(files) > 3 else ""
-        raise RegistryError(
-            f"{', '.join(files[:3])}{more} differ from the commit {state['commit'][:10]}: run "
-            "`git add -A flows components conf && git commit -a`, then `dvc repro register` (or register.allow_dirty: "
-            "true, and promotion will refuse the version)"
+            f"{said}, then `dvc repro register` (or register.allow_dirty: true, and promotion will refuse the version)"
         )
 
 

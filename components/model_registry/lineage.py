@@ -15,11 +15,11 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from components.code_state import git, git_state
 from components.dvc_lock import LOCK_FILE, read_lock_file
 from components.errors import RegistryError
 from components.graph import stage_names
 from components.metrics.words import OCR_LIBRARIES, has_ocr_extra
-from components.model_registry.git import git, git_state
 from components.params import PARAMS_FILE, Params, load_params
 from components.store.atomic import canonical_json
 from components.store.digest import file_md5, file_sha256

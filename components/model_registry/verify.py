@@ -13,7 +13,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from components.model_registry.git import git
+from components.code_state import git
 from components.model_registry.lineage import Lineage
 from components.model_registry.registry import (
     IMAGES_FILE,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from components.children import is_worker
+from components.code_state import warn_uncommitted
 from components.errors import TrainingError
 from components.params import LaunchParams
 from components.training.lock import training_lock
@@ -33,6 +34,8 @@ def run_training(stage: str, launch: LaunchParams, train: Callable[[], None]) ->
     The machine's training lock is held meanwhile. Raises TrainingError where another training runs, or with the
     sentence of a process that failed; all others are ended then.
     """
+    if not is_worker():
+        warn_uncommitted(logging.getLogger("lookout.training"))
     with nullcontext() if is_worker() else training_lock(stage):
         run_processes(stage, [], launch, train)
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from components.code_state import git_state, uncommitted
 from components.errors import DataError, RegistryError
-from components.model_registry.git import git_state, refuse_dirty, tag_state
+from components.model_registry.git import refuse_dirty, tag_state
 from components.model_registry.lineage import LIBRARIES, check_weights, dvc_folder_digest, installed, read_lock
 from components.model_registry.registry import parse_reference
 from components.model_registry.trace import trace
+from components.params import LaunchParams
+from components.training.launch import run_training
 
 
 @pytest.mark.parametrize(
@@ -99,6 +103,40 @@ def test_params_and_lock_do_not_make_a_checkout_dirty_and_code_does(tmp_path: Pa
     assert git_state()["changed"] == ["conf/new.yaml"]
     with pytest.raises(RegistryError, match=r"conf/new\.yaml differ from the commit .*: run `git add -A"):
         refuse_dirty(git_state())
+    (tmp_path / "data/raw").mkdir(parents=True)
+    (tmp_path / "data/raw/pets.dvc").write_text("outs:\n")  # what `lookout add-dataset` asks to add
+    (tmp_path / "data/raw/.gitignore").write_text("/pets\n")
+    sentence = uncommitted(git_state())
+    command = sentence.partition("`")[2].rstrip("`")
+    assert command == "git add -A conf '*.dvc' '*.gitignore' && git commit -a"
+    subprocess.run(f"{command} -qm y", shell=True, check=True)
+    assert uncommitted(git_state()) == ""
+    added = subprocess.check_output(["git", "ls-files", "conf", "data"], text=True).split()
+    assert added == ["conf/new.yaml", "data/raw/.gitignore", "data/raw/pets.dvc"]
+
+
+def test_a_training_says_at_its_start_which_code_is_not_committed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(["git", "init", "-q"], check=True)
+    subprocess.run(
+        ["git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x", "--allow-empty"], check=True
+    )
+    launch = LaunchParams(processes=1, deepspeed="none", threads=1, nodes=1, rendezvous=None)
+    with caplog.at_level(logging.WARNING):
+        run_training("sft", launch, lambda: logging.getLogger("lookout").warning("trains"))
+        (tmp_path / "conf").mkdir()
+        (tmp_path / "conf/new.yaml").write_text("")
+        run_training("sft", launch, lambda: logging.getLogger("lookout").warning("trains"))
+        monkeypatch.setenv("LOCAL_RANK", "1")  # one of several processes: the launcher has said it
+        monkeypatch.setenv("RANK", "0")
+        run_training("sft", launch, lambda: logging.getLogger("lookout").warning("trains"))
+    said = [record.getMessage() for record in caplog.records]
+    assert [line for line in said if line == "trains"] == ["trains"] * 3
+    (warned,) = [line for line in said if line != "trains"]
+    assert warned.startswith("conf/new.yaml differ from the commit ")
+    assert said.index(warned) == 1  # before the second training
 
 
 def test_a_version_made_in_a_temporary_experiment_is_tagged_in_the_main_checkout(tmp_path: Path, monkeypatch) -> None:
