@@ -399,17 +399,15 @@ def reward(
     """Score completions without a model: every reward of every line, the total and why a line cannot be read."""
     import json
 
-    from components.completion_scores import score_file
+    from components.completion_scores import score_file, write_scores
     from components.params import RewardsParams, load_section
-    from components.store.atomic import atomic_file
 
     lines = [json.dumps(scores) for scores in score_file(completions, load_section(RewardsParams, params))]
     text = "\n".join(lines) + "\n"
     if output is None:
         typer.echo(text, nl=False)
         return
-    with atomic_file(output) as partial:
-        partial.write_text(text)
+    write_scores(text, output, completions)
     typer.echo(f"{len(lines)} completions scored into {output}", err=True)
 
 

@@ -20,6 +20,7 @@ from components.core.grammars.points import MOST_ITEMS
 from components.errors import DataError
 from components.params import RewardsParams, StrictModel, first_sentence
 from components.rewards import REWARDS, chosen_reading, judges, weighted_total
+from components.store.atomic import atomic_file
 from components.store.samples import read_sample, truth_of_sample
 
 Side = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -166,6 +167,17 @@ def score_group(group: list[CompletionLine], params: RewardsParams) -> list[dict
         }
         for index, answer in enumerate(answers)
     ]
+
+
+def write_scores(text: str, output: Path, completions: Path) -> None:
+    """The scored lines as a file. Raises DataError where it would be the completions, or cannot be written."""
+    if output.exists() and output.samefile(completions):
+        raise DataError(f"{output} holds the completions that are scored, and would be lost; name another --output")
+    try:
+        with atomic_file(output) as partial:
+            partial.write_text(text)
+    except OSError as error:
+        raise DataError(f"{output} cannot be written ({error.strerror}); name a file in another folder") from None
 
 
 def _shortest(scores: NDArray[np.float32], index: int) -> float | None:

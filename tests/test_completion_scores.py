@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from components.completion_scores import score_file
+from components.completion_scores import score_file, write_scores
 from components.errors import DataError
 from components.params import RewardsParams, load_section
 from tests.workspace import REPO
@@ -165,3 +165,15 @@ def test_every_task_is_scored_by_its_own_rewards(tmp_path: Path) -> None:
 def test_a_line_with_another_tasks_truth_is_one_sentence(tmp_path: Path, bad: dict[str, Any], sentence: str) -> None:
     with pytest.raises(DataError, match=sentence):
         score(tmp_path, bad)
+
+
+def test_the_scores_are_never_written_onto_the_completions(tmp_path: Path) -> None:
+    completions = tmp_path / "said.jsonl"
+    completions.write_text("x")
+    (tmp_path / "link.jsonl").symlink_to(completions)
+    for output in (completions, tmp_path / "link.jsonl"):
+        with pytest.raises(DataError, match="holds the completions that are scored, and would be lost"):
+            write_scores("y", output, completions)
+    with pytest.raises(DataError, match="cannot be written"):
+        write_scores("y", tmp_path, completions)
+    assert completions.read_text() == "x"

@@ -126,16 +126,17 @@ def test_a_training_of_another_task_begins_from_the_version_and_names_it(folder:
     assert list(origin["data"]) == ["crowd"]
 
 
-def test_the_registered_model_answers_paths_bytes_and_base64(folder: Path) -> None:
+def test_the_registered_model_answers_bytes_base64_and_data_uris(folder: Path) -> None:
     code = (
         "import base64, glob, json, mlflow\n"
         "mlflow.set_tracking_uri('sqlite:///.lookout/mlflow.db')\n"
         "model = mlflow.pyfunc.load_model('models:/lookout@challenger')\n"
         "path = sorted(glob.glob('data/raw/crowd/Images/*'))[0]\n"
         "content = open(path, 'rb').read()\n"
-        "rows = [{'image': path}, {'image': base64.b64encode(content).decode()}]\n"
+        "text = base64.b64encode(content).decode()\n"
+        "rows = [{'image': text}, {'image': 'data:image/jpeg;base64,' + text}]\n"
         "answers = model.predict(rows) + model.predict([{'image_bytes': content}])\n"
-        "try: model.predict([{'image': 'nowhere.jpg'}])\n"
+        "try: model.predict([{'image': path}])\n"
         "except Exception as error: refused = str(error)\n"
         "print(json.dumps([answers, refused]))\n"
     )
@@ -149,7 +150,7 @@ def test_the_registered_model_answers_paths_bytes_and_base64(folder: Path) -> No
     assert answers[0] == answers[1] == answers[2]
     assert scores[0] == scores[1]
     assert scores[2] == pytest.approx(scores[0], abs=1e-4)  # alone, not two in a batch: other sums, the same answer
-    assert "neither a file that is there nor base64" in refused
+    assert "neither base64 nor a data URI" in refused
 
 
 WITHOUT_US = """
@@ -162,10 +163,11 @@ sys.meta_path.insert(0, Absent())
 import mlflow
 mlflow.set_tracking_uri(sys.argv[1])
 first, second = (mlflow.pyfunc.load_model(uri) for uri in sys.argv[2:4])
-answers = [model.predict([{'image': sys.argv[4]}]) for model in (first, second, first)]
+row = {'image_bytes': open(sys.argv[4], 'rb').read()}
+answers = [model.predict([row]) for model in (first, second, first)]
 options = {'confidence': 'rank', 'overlay': True, 'max_new_tokens': 60}
-extra = first.predict([{'image': sys.argv[4]}], params=options)[0]
-try: first.predict([{'image': sys.argv[4]}], params={'confidence': 'luck'})
+extra = first.predict([row], params=options)[0]
+try: first.predict([row], params={'confidence': 'luck'})
 except Exception as error: refused = str(error)
 packages = sorted({name.split('.')[0] for name in sys.modules if name.startswith('lookout_')})
 print(json.dumps([answers, sorted(extra), refused, packages]))
@@ -230,7 +232,8 @@ def test_the_model_is_served_on_loopback_and_a_bad_image_is_a_400(folder: Path, 
             assert set(body["predictions"][0]) >= {"boxes", "labels", "scores", "count"}
             status, body = post(url, base64.b64encode(b"no image").decode())
             assert status == 400
-            assert "row 0: the image cannot be decoded" in json.dumps(body)
+            assert "row 0: the image is no image of the kinds" in json.dumps(body)
+            assert post(url, "/etc/hostname")[0] == 400
         finally:
             os.killpg(server.pid, signal.SIGTERM)
             server.wait(30)

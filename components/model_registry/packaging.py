@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from components.code_deps import import_closure
+from components.params import load_params
 
 SERVING = Path("components/training/serving.py")
 PACKAGE = "components"
@@ -60,22 +61,24 @@ def travelling_code(folder: Path, name: str) -> Path:
 
 
 def serving_config(lineage: dict[str, Any]) -> dict[str, Any]:
-    """What the model needs to know of how it was trained."""
+    """What the model needs to know of how it was trained and measured, and the bounds of a request."""
     import pyarrow.parquet as pq
 
     columns = ["task", "answer_as", "thinking", "prompt_form", "phrase"]
     tasks: dict[str, dict[str, Any]] = {}
     for row in pq.read_table("data/prompts/test.parquet", columns=columns).to_pylist():
         tasks.setdefault(row.pop("task"), row)
+    params = load_params()
     return {
         "tasks": tasks,
         "frame": lineage["params"]["prompts"]["frame"],
-        "max_new_tokens": lineage["params"]["grpo"]["max_completion_length"],
-    }
+        "max_new_tokens": params.predict.max_new_tokens,
+        "bf16": params.predict.bf16,
+    } | params.register_.serving.model_dump()
 
 
 def signature() -> Any:
-    """image (path or base64) or image_bytes, and perhaps task, phrase, prompt, in; boxes in original pixels, points,
+    """image (base64, data URI) or image_bytes, and perhaps task, phrase, prompt, in; boxes in original pixels, points,
     text and the rest out; options."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
@@ -107,7 +110,7 @@ def signature() -> Any:
     )
     options = ParamSchema(
         [
-            ParamSpec("max_new_tokens", DataType.long, 0),  # 0: as the model was trained
+            ParamSpec("max_new_tokens", DataType.long, 0),  # 0: as the model was measured
             ParamSpec("confidence", DataType.string, "logprob"),  # constant | rank | logprob
             ParamSpec("overlay", DataType.boolean, False),  # a PNG with the boxes drawn, in base64
         ]

@@ -1,17 +1,28 @@
-"""`lookout predict`: a registered model on pictures of one's own."""
+"""`lookout predict`: a registered model on pictures of one's own.
+
+The pictures are read here and handed to the model as bytes: the model itself reads no path.
+"""
 
 from __future__ import annotations
 
+import io
+import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from components.errors import DataError, RegistryError
+from components.errors import DataError, ImageError, RegistryError
 from components.model_registry.registry import connect, explained, find_version, uri_of
 from components.store.atomic import atomic_file
-from components.store.image_files import open_image
+from components.store.image_files import decode_image, open_image, read_image_bytes
 
 COLOUR = "#ff7a1a"
+AT_ONCE = 16
+MADE_BY = "lookout predict"
+"""Stands in each copy: only such a file is replaced."""
+LONGEST_STEM = 180
+"""Bytes; most file systems take names of 255, and a file in the making has a longer one."""
 
 
 def predict_images(
@@ -22,17 +33,54 @@ def predict_images(
     asked: task and phrase, where they are not the model's own.
 
     reference: as registry.find_version reads it, or a packaged model's folder, which needs no registry. Raises
-    DataError for a picture that cannot be read (none is answered then) and RegistryError for a model that is not there.
+    DataError for a picture that cannot be read or a copy that cannot be written (none is answered then) and
+    RegistryError for a model that is not there.
     """
     for path in images:
         open_image(path)
+    _check_folder(out)
+    targets = [out / name for name in _names(images)]
+    for target in targets:
+        _check_target(target, images)
     model = _load(reference)
-    answers: list[dict[str, Any]] = _answers(model, [{"image": str(path)} | (asked or {}) for path in images])
-    names = _names(images)
-    return [
-        {"image": str(path), "picture": str(_draw(path, answer, out / name))} | answer
-        for path, name, answer in zip(images, names, answers, strict=True)
-    ]
+    answers: list[dict[str, Any]] = []
+    for start in range(0, len(images), AT_ONCE):
+        paths = images[start : start + AT_ONCE]
+        contents = [read_image_bytes(path) for path in paths]
+        found = _answers(model, [{"image_bytes": content} | (asked or {}) for content in contents])
+        places = zip(paths, contents, targets[start:], found, strict=False)
+        answers += [
+            {"image": str(path), "picture": str(_draw(decode_image(content, str(path)), answer, target))} | answer
+            for path, content, target, answer in places
+        ]
+    return answers
+
+
+def _check_folder(out: Path) -> None:
+    """Raises DataError where copies cannot be written there."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise DataError(f"{out} is a file, and --out wants a folder for the copies; name another") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{out} cannot be made for the copies ({error}); name another folder as --out") from None
+    if not os.access(out, os.W_OK | os.X_OK):
+        raise DataError(f"{out} cannot be written to, and the copies go there; name another folder as --out")
+
+
+def _check_target(target: Path, images: Sequence[Path]) -> None:
+    """Raises DataError where something stands there that is not a copy made by an earlier call."""
+    from PIL import Image
+
+    if not os.path.lexists(target):
+        return
+    try:
+        with Image.open(io.BytesIO(read_image_bytes(target)), formats=["PNG"]) as image:
+            made = image.info.get("Software", "")
+    except (ImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # no picture of ours
+        made = ""
+    if made != MADE_BY or any(target.exists() and target.samefile(path) for path in images):
+        raise DataError(f"{target} is there and is no copy that this command may replace; name another folder as --out")
 
 
 def _load(reference: str) -> Any:
@@ -42,7 +90,8 @@ def _load(reference: str) -> Any:
     uri = reference if packaged else uri_of(find_version(connect(), reference))
     try:
         with explained():
-            return mlflow.pyfunc.load_model(uri)
+            # who asks at this machine waits as long as he likes
+            return mlflow.pyfunc.load_model(uri, model_config={"most_seconds": 0})
     except (mlflow.MlflowException, OSError) as error:
         said = " ".join(str(error).split())[:200]
         raise RegistryError(f"{reference} cannot be loaded ({said}); `lookout summary` names a version") from None
@@ -54,7 +103,7 @@ def _load(reference: str) -> Any:
         ) from error
 
 
-def _answers(model: Any, rows: list[dict[str, str]]) -> list[dict[str, Any]]:
+def _answers(model: Any, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     from mlflow import MlflowException
 
     try:
@@ -64,15 +113,29 @@ def _answers(model: Any, rows: list[dict[str, str]]) -> list[dict[str, Any]]:
 
 
 def _names(images: Sequence[Path]) -> list[str]:
-    """File names of the copies; a number in front where two pictures share one."""
-    names = [f"{path.stem}.png" for path in images]
-    return [name if names.count(name) == 1 else f"{place}-{name}" for place, name in enumerate(names)]
+    """File names of the copies, all different, in small letters too; a number in front where two pictures share one."""
+    stems = [_short(path.stem) for path in images]
+    shared = Counter(stem.casefold() for stem in stems)
+    taken = {stem for stem, count in shared.items() if count == 1}
+    names: list[str] = []
+    for place, stem in enumerate(stems):
+        name = stem
+        while shared[stem.casefold()] > 1 and (name == stem or name.casefold() in taken):
+            name = f"{place}-{name}"
+        taken.add(name.casefold())
+        names.append(f"{name}.png")
+    return names
 
 
-def _draw(path: Path, answer: dict[str, Any], target: Path) -> Path:
-    from PIL import ImageDraw
+def _short(stem: str) -> str:
+    """A stem that leaves room in a file's name."""
+    written = os.fsencode(stem)
+    return stem if len(written) <= LONGEST_STEM else written[:LONGEST_STEM].decode("utf-8", "ignore")
 
-    image = open_image(path)
+
+def _draw(image: Any, answer: dict[str, Any], target: Path) -> Path:
+    from PIL import ImageDraw, PngImagePlugin
+
     draw: Any = ImageDraw.Draw(image)
     width = max(1, round(max(image.size) / 300))
     for box, score in zip(answer["boxes"], answer["scores"], strict=True):
@@ -81,6 +144,13 @@ def _draw(path: Path, answer: dict[str, Any], target: Path) -> Path:
             draw.text((box[0] + width + 1, box[1] + width), f"{score:.2f}", fill=COLOUR)
     for x, y in answer.get("points", []):
         draw.ellipse((x - 2 * width, y - 2 * width, x + 2 * width, y + 2 * width), fill=COLOUR)
-    with atomic_file(target) as partial:
-        image.save(partial, "PNG")
+    note = PngImagePlugin.PngInfo()
+    note.add_text("Software", MADE_BY)
+    try:
+        with atomic_file(target) as partial:
+            image.save(partial, "PNG", pnginfo=note)
+    except OSError as error:
+        raise DataError(
+            f"{target} cannot be written ({error.strerror or error}); name another folder as --out"
+        ) from None
     return target

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
+from transformers import LogitsProcessor, LogitsProcessorList
 
 from components.training.decoding import characters_of, text_of
 from components.training.device import own_device
@@ -29,9 +29,7 @@ class _ChosenLogProbs(LogitsProcessor):
 
 
 class Policy:
-    """A loaded model folder that answers prompts about images. Of the folder's own generation config only the tokens
-    that end and pad an answer act: what decides an answer is what stands here and in params.
-    """
+    """A loaded model folder that answers prompts about images, by no other settings than those given here."""
 
     def __init__(
         self, folder: Path, max_new_tokens: int, bf16: bool = False, temperature: float = 1.0, top_p: float = 1.0
@@ -39,8 +37,6 @@ class Policy:
         self.processor = load_processor(folder)
         self.device = own_device()
         self.model = load_model(folder, "bfloat16" if bf16 else "float32").to(self.device).eval()
-        ends = self.model.generation_config
-        self.model.generation_config = GenerationConfig(eos_token_id=ends.eos_token_id, pad_token_id=ends.pad_token_id)
         self.max_new_tokens = max_new_tokens
         self._sampling = {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0}
 

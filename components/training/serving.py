@@ -6,8 +6,9 @@ It travels with the model under another package name, so it imports little, and 
 from __future__ import annotations
 
 import base64
-import binascii
 import io
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,14 @@ import mlflow
 from mlflow.exceptions import MlflowException
 
 from components.core.completion import Answer, ParseFailure, span_confidence
-from components.core.envelope import Thinking
+from components.core.envelope import SURROGATE, Thinking
 from components.core.frames import ImageView, smart_resize
 from components.core.grammars import AnyParsed, read_completion
 from components.core.grammars.answers import CountAnswer, TextAnswer
+from components.errors import DataError
+from components.store.image_files import decode_image
 from components.training.answering import Policy
+from components.training.request_images import LACKING, content_of
 
 BATCH = 16
 CONFIDENCES = ("constant", "rank", "logprob")
@@ -38,37 +42,59 @@ class _Asked:
 
 
 class LookoutModel(mlflow.pyfunc.PythonModel):
-    """predict(rows with image (path or base64) or image_bytes, and perhaps task, phrase, prompt) -> one dict a row.
+    """predict(rows with image (base64, data URI) or image_bytes, and perhaps task, phrase, prompt) -> one dict a row.
 
     phrase: what the question is about, a sentence or the word for what is counted; prompt: instead of the task's own.
+    A path as image is read only under the folder that the environment's LOOKOUT_SERVE_ROOT names.
+
+    It answers as it was measured: in the precision and up to the tokens that predict had. `model_config` at loading
+    changes that, and the bounds on what a request may ask.
     """
 
     def load_context(self, context: Any) -> None:
-        self._policy = Policy(Path(context.artifacts["policy"]), context.model_config["max_new_tokens"])
+        config = context.model_config
+        self._policy = Policy(Path(context.artifacts["policy"]), config["max_new_tokens"], config["bf16"])
 
     def predict(self, context: Any, model_input: Any, params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
         """task, boxes (N, 4) x1 y1 x2 y2, labels, scores in (0, 1], count, points (N, 2), text, look boxes, think;
-        failure: why it is unreadable.
+        failure: why it is unreadable. A score is None where the tokens' probabilities cannot be told.
 
-        params: max_new_tokens (0: as trained), confidence (constant, rank or logprob), overlay (True adds a PNG in
-        base64). A bad image or option raises MlflowException, which a server answers with status 400.
+        params: max_new_tokens (0: as measured), confidence (constant, rank or logprob), overlay (True adds a PNG in
+        base64). A bad row or option raises MlflowException, which a server answers with status 400.
         """
+        config = context.model_config
         options = {"max_new_tokens": 0, "confidence": "logprob", "overlay": False} | (params or {})
-        if options["confidence"] not in CONFIDENCES:
-            raise _refused(f"the confidence {options['confidence']!r} is unknown; want one of {', '.join(CONFIDENCES)}")
+        _check_options(options, config)
         rows = model_input.to_dict("records") if hasattr(model_input, "to_dict") else list(model_input)
+        if not rows:  # MLflow drops a row without any key that the signature knows
+            raise _refused(f"row 0 {LACKING}")
+        contents = [_content(row, number, config["most_bytes"]) for number, row in enumerate(rows)]
+        asked = [self._asked(row, number, config) for number, row in enumerate(rows)]
+        ends = time.monotonic() + config["most_seconds"] if config["most_seconds"] else None
         answers: list[dict[str, Any]] = []
-        for start in range(0, len(rows), BATCH):
-            answers += self._answer(rows[start : start + BATCH], start, context.model_config, options)
+        for images in _batches(contents, config["most_pixels"]):
+            batch = asked[len(answers) : len(answers) + len(images)]
+            answers += self._answer(images, batch, config, options, ends)
         return answers
 
     def _answer(
-        self, rows: list[dict[str, Any]], first: int, config: dict[str, Any], options: dict[str, Any]
+        self,
+        images: list[Any],
+        asked: list[_Asked],
+        config: dict[str, Any],
+        options: dict[str, Any],
+        ends: float | None,
     ) -> list[dict[str, Any]]:
-        images = [_image(row, first + number) for number, row in enumerate(rows)]
-        asked = [_asked(row, first + number, config["tasks"]) for number, row in enumerate(rows)]
         prompts = [[{"role": "user", "content": one.prompt}] for one in asked]
-        lines = self._policy.complete(images, prompts, options["max_new_tokens"] or None)
+        limit = options["max_new_tokens"] or config["max_new_tokens"]
+        seconds = None if ends is None else max(0.0, ends - time.monotonic())
+        lines = self._policy.complete(images, prompts, limit, seconds)
+        cut = any(line["finish_reason"] == "length" and line["token_count"] < limit for line in lines)
+        if ends is not None and cut and time.monotonic() >= ends:
+            raise _refused(
+                f"the request was not answered within {config['most_seconds']} s; ask about fewer images at once, or "
+                "with a smaller max_new_tokens"
+            )
         found = [
             {"task": one.task} | _said(self._read(line, image, config["frame"], one), line, options)
             for line, image, one in zip(lines, images, asked, strict=True)
@@ -77,12 +103,60 @@ class LookoutModel(mlflow.pyfunc.PythonModel):
             found = [one | {"overlay": _overlay(image, one)} for one, image in zip(found, images, strict=True)]
         return found
 
+    def _asked(self, row: dict[str, Any], number: int, config: dict[str, Any]) -> _Asked:
+        """What a row asks for; the model's first task where it does not say. Raises MlflowException."""
+        asked = _asked(row, number, config["tasks"])
+        if SURROGATE.search(asked.prompt) or len(asked.prompt.encode()) > config["most_prompt_bytes"]:
+            raise _refused(
+                f"row {number}: the prompt is longer than {config['most_prompt_bytes']} bytes of UTF-8, or no UTF-8"
+            )
+        special = [str(one) for one in self._policy.processor.tokenizer.added_tokens_decoder.values() if one.special]
+        held = next((token for token in special if token in asked.prompt), None)
+        if held:
+            raise _refused(f"row {number}: the prompt holds {held}, which is no text to this model")
+        return asked
+
     def _read(self, line: dict[str, Any], image: Any, frame: Any, asked: _Asked) -> AnyParsed:
         images = self._policy.processor.image_processor
         bounds = (images.size["shortest_edge"], images.size["longest_edge"])
         model_size = smart_resize(image.width, image.height, images.patch_size * images.merge_size, *bounds)
         view = ImageView(image.width, image.height, frame, model_size)
         return read_completion(asked.grammar, line["text"], view, asked.thinking)
+
+
+def _check_options(options: dict[str, Any], config: dict[str, Any]) -> None:
+    """Raises MlflowException where one is unknown or beyond its bound."""
+    if options["confidence"] not in CONFIDENCES:
+        raise _refused(f"the confidence {options['confidence']!r} is unknown; want one of {', '.join(CONFIDENCES)}")
+    most = max(config["most_new_tokens"], config["max_new_tokens"])
+    if not 0 <= options["max_new_tokens"] <= most:
+        raise _refused(f"max_new_tokens is {options['max_new_tokens']}, want 0 (as measured) to {most}")
+
+
+def _content(row: dict[str, Any], number: int, most_bytes: int) -> bytes:
+    """The file of a row's picture. Raises MlflowException that names the row."""
+    try:
+        return content_of(row, most_bytes)
+    except DataError as error:
+        raise _refused(f"row {number} {error}") from None
+
+
+def _batches(contents: list[bytes], most_pixels: int) -> Iterator[list[Any]]:
+    """The pictures, at most BATCH and about so many pixels at a time. Raises MlflowException that names the row."""
+    images: list[Any] = []
+    pixels = 0
+    for number, content in enumerate(contents):
+        try:
+            image = decode_image(content, f"row {number}: the image", most_pixels)
+        except DataError as error:
+            raise _refused(str(error)) from None
+        images.append(image)
+        pixels += image.width * image.height
+        if len(images) == BATCH or pixels >= most_pixels:
+            yield images
+            images, pixels = [], 0
+    if images:
+        yield images
 
 
 def _asked(row: dict[str, Any], number: int, tasks: dict[str, dict[str, Any]]) -> _Asked:
@@ -143,27 +217,6 @@ def _overlay(image: Any, said: dict[str, Any]) -> str:
 
 def _refused(sentence: str) -> MlflowException:
     return MlflowException.invalid_parameter_value(sentence)
-
-
-def _image(row: dict[str, Any], number: int) -> Any:
-    """The row's image, upright, RGB. Raises MlflowException with one sentence where it cannot be read."""
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    content, given = row.get("image_bytes"), row.get("image")
-    if not isinstance(content, bytes):
-        if not isinstance(given, str):
-            raise _refused(f"row {number} has no image: want image (a path or base64) or image_bytes")
-        path = Path(given) if len(given) < 4096 else None
-        try:
-            is_file = path is not None and path.is_file()
-            content = path.read_bytes() if path is not None and is_file else base64.b64decode(given, validate=True)
-        except (binascii.Error, ValueError, OSError):
-            raise _refused(f"row {number}: {given[:80]!r} is neither a file that is there nor base64") from None
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            return ImageOps.exif_transpose(image).convert("RGB")
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
-        raise _refused(f"row {number}: the image cannot be decoded ({error})") from None
 
 
 mlflow.models.set_model(LookoutModel())

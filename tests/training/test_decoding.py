@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shutil
 import sys
 from functools import partial
 from pathlib import Path
@@ -149,28 +151,13 @@ def policy_saying(tokenizer: Any, tokens: list[int], **settings: Any) -> Policy:
 
 
 def test_of_a_folders_generation_config_only_its_end_and_pad_tokens_act(
-    prepared: Path, monkeypatch: pytest.MonkeyPatch
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from transformers import GenerationConfig
-
-    from components.training import answering
-
-    load = answering.load_model
-
-    def as_published(folder: Path, dtype: str) -> Any:
-        model = load(folder, dtype)
-        ends = model.generation_config.eos_token_id
-        model.generation_config = GenerationConfig(
-            do_sample=True, temperature=0.01, top_k=1, top_p=0.001, repetition_penalty=1.5, eos_token_id=[ends, 0],
-            pad_token_id=1,
-        )  # fmt: skip
-        return model
-
-    monkeypatch.setattr(answering, "load_model", as_published)
-    policy = Policy(prepared / "models/base", 12, temperature=1.0, top_p=0.9)
-    config = policy.model.generation_config
-    assert (config.eos_token_id, config.pad_token_id) == ([policy.processor.tokenizer.eos_token_id, 0], 1)
-    assert [getattr(config, name) for name in ("temperature", "top_k", "top_p", "repetition_penalty")] == [None] * 4
+    folder = shutil.copytree(prepared / "models/base", tmp_path / "published")
+    theirs = json.loads((folder / "generation_config.json").read_text())
+    acts = {"do_sample": True, "temperature": 0.01, "top_k": 1, "top_p": 0.001, "repetition_penalty": 1.5}
+    (folder / "generation_config.json").write_text(json.dumps(theirs | acts))
+    policy = Policy(folder, 12, temperature=1.0, top_p=0.9)
     asked: list[Any] = []
     prepare = policy.model._prepare_generation_config
     monkeypatch.setattr(
