@@ -246,10 +246,13 @@ def gc(
     from components.gc import collect
 
     garbage = collect(dry_run=not remove)
-    typer.echo(f"{len(garbage.runs)} runs without a version {' '.join(garbage.runs[:5])}")
-    typer.echo(f"{len(garbage.checkpoints)} resume points {' '.join(path.name for path in garbage.checkpoints[:5])}")
-    typer.echo(garbage.cache or "the cache holds nothing more than is needed")
-    typer.echo("removed" if remove else "nothing was removed: --remove does it")
+    does = "Removed" if remove else "Would remove"
+    typer.echo(f"{does} {garbage.cache or 'nothing of the cache'}.")
+    typer.echo(f"{does} {len(garbage.runs)} runs without a version {' '.join(garbage.runs[:5])}".rstrip())
+    names = " ".join(path.name for path in garbage.checkpoints[:5])
+    typer.echo(f"{does} {len(garbage.checkpoints)} resume points {names}".rstrip())
+    if not remove:
+        typer.echo("Nothing was removed: --remove does it.")
 
 
 @app.command()

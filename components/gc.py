@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
-import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +13,11 @@ from typing import Any
 from components.code_state import git
 from components.errors import RegistryError
 from components.home import lookout_home
+<<<<<<< HEAD
 from components.kept_lock import check
+=======
+from components.model_registry.git import git
+>>>>>>> c0e52c0 (gc says how many files, of what size and of which dataset, and that it would)
 from components.model_registry.registry import (
     EXPERIMENT,
     KEY_TAG,
@@ -28,15 +30,15 @@ from components.model_registry.registry import (
     uri_of,
 )
 from components.model_registry.statement import from_statement
+from components.unused_cache import clear_cache
 
 A_DAY_S = 24 * 3600
 RUN, LOGGED_MODEL = re.compile(r"(?<![0-9a-f-])[0-9a-f]{32}(?![0-9a-f])"), re.compile(r"m-[0-9a-f]{32}")
-KEEP = ("--workspace", "--all-branches", "--all-tags", "--all-experiments")
 
 
 @dataclass(frozen=True, slots=True)
 class Garbage:
-    """runs: MLflow runs without a version; checkpoints: resume points that no training holds; cache: what DVC said."""
+    """runs: MLflow runs without a version; checkpoints: resume points that no training holds; cache: files of DVC that go."""
 
     runs: list[str]
     checkpoints: list[Path]
@@ -55,7 +57,7 @@ def collect(dry_run: bool = True) -> Garbage:
     with only_writer(), training_lock("gc"):
         versions = registered_versions(client)
         _all_tagged([version for version in versions if _has_lineage(client, version)])
-        garbage = Garbage(_runs(client, versions), _checkpoints(), _cache(dry_run))
+        garbage = Garbage(_runs(client, versions), _checkpoints(), clear_cache(dry_run))
         if not dry_run:
             for run in garbage.runs:
                 client.delete_run(run)
@@ -129,12 +131,3 @@ def _checkpoints() -> list[Path]:
     folder = lookout_home() / "checkpoints"
     found = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     return [path for path in found if not is_held(path)]
-
-
-def _cache(dry_run: bool) -> str:
-    check()
-    command = [sys.executable, "-m", "dvc", "gc", *KEEP, "--force", *(["--dry"] if dry_run else [])]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    if answer.returncode:
-        raise RegistryError(f"dvc gc failed: {' '.join(answer.stderr.split())[-200:]}")
-    return answer.stdout.strip()
