@@ -13,11 +13,6 @@ from typing import Any
 from components.code_state import git
 from components.errors import RegistryError
 from components.home import lookout_home
-<<<<<<< HEAD
-from components.kept_lock import check
-=======
-from components.model_registry.git import git
->>>>>>> c0e52c0 (gc says how many files, of what size and of which dataset, and that it would)
 from components.model_registry.registry import (
     EXPERIMENT,
     KEY_TAG,
@@ -38,7 +33,7 @@ RUN, LOGGED_MODEL = re.compile(r"(?<![0-9a-f-])[0-9a-f]{32}(?![0-9a-f])"), re.co
 
 @dataclass(frozen=True, slots=True)
 class Garbage:
-    """runs: MLflow runs without a version; checkpoints: resume points that no training holds; cache: files of DVC that go."""
+    """runs: MLflow runs without a version; checkpoints: resume points that no training holds; cache: what of it goes."""
 
     runs: list[str]
     checkpoints: list[Path]

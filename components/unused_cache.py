@@ -9,9 +9,9 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from components.code_state import git
 from components.errors import RegistryError
 from components.kept_lock import check
-from components.model_registry.git import git
 from components.plain_yaml import load_yaml
 
 KEEP = ("--workspace", "--all-branches", "--all-tags", "--all-experiments")
