@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from components.errors import DataError
 from components.home import mlflow_uri
@@ -24,13 +25,32 @@ def print_summary() -> None:
         table.add_row(model, *row.values())
     console.print(table)
     registration = json.loads(_read(REPORTS / "registration.json"))
-    console.print(f"registered   {registration['model_uri']} (alias {registration['alias']})")
+    for line in versions(registration):
+        console.print(line)
     console.print(f"report       {REPORTS / 'evaluation' / 'report.html'}")
     for name in load_params().datasets:
         console.print(f"validation   {REPORTS / 'validation' / name / 'index.html'} (with links to the Data Docs)")
     console.print(f"lineage      .venv/bin/lookout trace {registration['model_uri']}")
     console.print(f"MLflow       .venv/bin/mlflow ui --backend-store-uri {mlflow_uri()}")
     console.print("Prefect      make up, then http://127.0.0.1:4200; make down ends it")
+
+
+def versions(registration: dict[str, Any]) -> list[str]:
+    """What the registry knows: the version of the table above, the newest where it is another one, the champion."""
+    from components.model_registry.registry import alias_version, connect, registered_versions, uri_of
+
+    client, name = connect(), registration["name"]
+    lines = [f"registered   {registration['model_uri']} (the table's; alias {registration['alias']})"]
+    newest = next((version for version in registered_versions(client) if version.name == name), None)
+    if newest is None:
+        return [*lines, "newest       the registry holds no version of it: `lookout register` repairs that"]
+    if uri_of(newest) != registration["model_uri"]:
+        lines.append(f"newest       {uri_of(newest)} (from another run: `lookout trace {uri_of(newest)}`)")
+    champion = alias_version(client, name, "champion")
+    named = (
+        f"{uri_of(champion)}" if champion is not None else f"nobody yet; lookout promote {registration['model_uri']}"
+    )
+    return [*lines, f"champion     {named}"]
 
 
 def scores(model: str) -> dict[str, str]:
