@@ -33,7 +33,7 @@ RUN, LOGGED_MODEL = re.compile(r"(?<![0-9a-f-])[0-9a-f]{32}(?![0-9a-f])"), re.co
 
 @dataclass(frozen=True, slots=True)
 class Garbage:
-    """runs: MLflow runs without a version; checkpoints: resume points that no training holds; cache: what of it goes."""
+    """runs: MLflow runs without a version; checkpoints: resume points that no training holds; cache: what goes."""
 
     runs: list[str]
     checkpoints: list[Path]
