@@ -249,7 +249,9 @@ class PromptParams(StageParams):
     labels: list[str] = Field(min_length=1)
     frame: Literal["resized", "relative_1000"]
     max_completion_tokens: int = Field(ge=8)
-    """An image whose gold answer is longer is refused, with a count."""
+    """A training image whose gold answer is longer is refused, with a count; a held-out one is asked all the same."""
+    max_refused_frac: float = Field(ge=0, le=1)
+    """A larger share of a dataset's training samples than this may not be refused. The value is ours: a tenth."""
     min_height_px: float = Field(ge=0)
     """A person lower than this in the model's pixels can hardly be seen: warned about where there are many."""
     look_iou: float = Field(gt=0, lt=1)

@@ -7,6 +7,7 @@ from typing import Any
 from components.core.class_words import counted
 from components.metrics.task import headline_of
 from components.model_registry.lineage import Lineage
+from components.store.left_out import left_out_lines
 
 ROWS = (
     ("format rate", "format_rate"),
@@ -27,6 +28,7 @@ def model_card(lineage: Lineage) -> str:
         f"{one['licence']} |\n"
         for name, one in lineage["data"].items()
     )
+    left_out = "".join(f"- {line}.\n" for line in left_out_lines(lineage["prompt_summary"]))
     models = list(lineage["metrics"])
     numbers = "".join(
         f"| {name} | {' | '.join(_number(lineage['metrics'][model], path) for model in models)} |\n"
@@ -52,6 +54,7 @@ held-out images.
 | dataset | role | images | asked for | licence |
 |---|---|---|---|---|
 {data}
+{left_out}
 | on the test images | {" | ".join(models)} |
 |---|{"---|" * len(models)}
 {numbers}

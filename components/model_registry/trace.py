@@ -10,6 +10,7 @@ from components.metrics.task import headline_of
 from components.model_registry.lineage import Lineage
 from components.model_registry.registry import connect, find_version, statement_of
 from components.model_registry.statement import from_statement
+from components.store.left_out import left_out_lines
 
 
 def trace(reference: str, default_name: str = "") -> Lineage:
@@ -44,6 +45,8 @@ def lineage_tree(lineage: Lineage) -> Any:
         node.add(f"validation: {'passed' if dataset['validation']['success'] else 'failed'}, {len(findings)} findings")
     prompts = lineage["prompt_summary"]
     node = tree.add(f"prompts  {prompts['samples']}")
+    for line in left_out_lines(prompts):
+        node.add(line)
     for template, sha256 in prompts["templates"].items():
         node.add(f"template {template}  sha256 {sha256}")
     for path, digest in lineage["prompts"].items():

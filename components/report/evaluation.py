@@ -21,6 +21,7 @@ from components.report.gallery import KINDS, Images, Picture, card, chosen, look
 from components.report.plots import Line, chart
 from components.report.training_groups import groups_section
 from components.store.digest import file_sha256
+from components.store.left_out import left_out_lines
 from components.store.samples import image_groups, whole_row
 from components.store.schemas import DETECTIONS, PER_IMAGE, PROMPTS
 from components.store.tables import read_rows
@@ -296,7 +297,11 @@ def _origins(inputs: Inputs, params: dict[str, Any]) -> str:
     prompts = ", ".join(
         f"{name} {file_sha256(inputs.prompts / name)[:12]}" for name in ("grpo.parquet", "test.parquet")
     )
-    return f"""{tables.table("Datasets", heads, rows)}<p class="note">Prompts, by SHA-256: {prompts}.
+    left_out = "".join(
+        f'<p class="warning">{html.escape(line)}.</p>'
+        for line in left_out_lines(_read_json(inputs.prompts / "summary.json"))
+    )
+    return f"""{tables.table("Datasets", heads, rows)}{left_out}<p class="note">Prompts, by SHA-256: {prompts}.
 <code>lookout trace</code> names every digest behind a registered version.</p>
 <details><summary>The reward configuration in force</summary><pre tabindex="0">{rewards}</pre></details>
 <p class="note">The rewards' formulas are this project's reading of DIP-R1 (arXiv:2505.23179), whose abstract gives

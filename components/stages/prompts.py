@@ -65,12 +65,16 @@ def run(
     summary["left_out_as_held_out"] = {name: dict(sorted(found.items())) for name, found in leaks.items() if found}
     if not fitting["train"] or not fitting["test"]:
         raise DataError(_nothing_left(summary, params.max_completion_tokens))
+    _check_refused(samples["train"], fitting["train"], summary, params)
     weights = {name: dataset.sampling_weight for name, dataset in datasets.items()}
     caps = {name: dataset.max_samples for name, dataset in datasets.items()}
     for split, rows in fitting.items():
         most, seed = getattr(params.max_samples, split), (params.seed, len(split))
         kept = chosen(rows, most, seed, weights, caps if split == "train" else {})
         summary["samples"][split] = len(kept)
+        too_long = sum(row["gold_tokens"] > params.max_completion_tokens for row in kept)
+        if too_long:  # never of train
+            summary["asked_though_too_long"][split] = too_long
         summary["samples_by_dataset"][split] = dict(sorted(Counter(row["source"] for row in kept).items()))
         for file in SPLIT_FILES[split]:
             write_table(out / f"{file}.parquet", PROMPTS, kept)
@@ -116,9 +120,24 @@ def _fitting(
     return fitting, refusals
 
 
+def _check_refused(samples: list[Row], fitting: list[Row], summary: Row, params: PromptParams) -> None:
+    """Raises DataError where so much of a dataset's training is refused that what is left is another dataset."""
+    there, kept = (Counter(row["source"] for row in rows) for rows in (samples, fitting))
+    for name, count in there.items():
+        refused = count - kept[name]
+        if refused > params.max_refused_frac * count:
+            reasons = ", ".join(f"{reason} {number}" for reason, number in summary["refused"]["train"].items())
+            keeps = summary["gold_tokens"]["limit_that_keeps_99_percent"]
+            raise DataError(
+                f"datasets.{name}: {refused} of {count} training samples are refused ({100 * refused / count:.0f} %, "
+                f"at most {100 * params.max_refused_frac:g} % by prompts.max_refused_frac): {reasons}; "
+                f"prompts.max_completion_tokens {keeps} keeps 99 % of the gold answers"
+            )
+
+
 def _refusal(row: Row, split: str, params: PromptParams) -> str | None:
-    """Why a sample is not taken; None where it is."""
-    if row["gold_tokens"] > params.max_completion_tokens:
+    """Why a sample is not taken; None where it is. The length of the answer refuses in training only."""
+    if split == "train" and row["gold_tokens"] > params.max_completion_tokens:
         return TOO_LONG
     gold = row["completion"][0]["content"] if row["completion"] else None
     if CONTROL.search(f"{row['phrase'] or ''} {gold or ''}"):
@@ -167,6 +186,7 @@ def _summary(
         "samples": {},
         "samples_by_dataset": {},
         "tasks": {name: f"{dataset.task} as {grammars[name]}" for name, dataset in datasets.items()},
+        "asked_though_too_long": {},
         "refused_too_long": {split: found[TOO_LONG] for split, found in refusals.items() if found[TOO_LONG]},
         "refused": {split: dict(sorted(found.items())) for split, found in refusals.items() if found},
         "gold_tokens": token_budget(lengths, params.max_completion_tokens),
@@ -181,9 +201,12 @@ def _log(summary: Row, base: BaseParams | None) -> None:
     log.info("samples %s, gold tokens p50 %d, p99 %d", summary["samples_by_dataset"], tokens["p50"], tokens["p99"])
     if summary["refused_too_long"]:
         log.warning(
-            "%s gold answers are longer than prompts.max_completion_tokens %d and are refused; %d keeps 99 %%",
+            "%s gold answers are longer than prompts.max_completion_tokens %d and are not trained on; %d keeps 99 %%",
             summary["refused_too_long"], tokens["limit"], tokens["limit_that_keeps_99_percent"],
         )  # fmt: skip
+    for split, count in summary["asked_though_too_long"].items():
+        log.warning("%d of %d %s samples have a longer gold answer; they are asked and scored all the same",
+                    count, summary["samples"][split], split)  # fmt: skip
     for name, rules in summary["left_out_as_held_out"].items():
         log.warning("%s: training images that are held out are left out: %s", name, rules)
     for split, reason, count in _unanswerable(summary):

@@ -104,26 +104,29 @@ def texts(root: Path, rows: dict[str, list[str]]) -> DatasetParams:
     return DatasetParams.model_validate(values | {"annotations": {split: f"{split}.jsonl" for split in rows}})
 
 
-def test_a_page_that_is_too_long_or_holds_a_tag_is_refused_with_a_count(
+def test_a_page_that_is_too_long_or_holds_a_control_token_is_refused_with_a_count(
     prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "workspace"
     shutil.copytree(prepared, folder, symlinks=True)
     monkeypatch.chdir(folder)
     dataset = texts(
-        folder / "data/raw/texts", {"train": ["short", "x" * 500, "a </answer> b"], "test": ["12", "3 4", "y" * 90]}
+        folder / "data/raw/texts", {"train": ["short", "x" * 500, "a <|image_pad|> b"], "test": ["12", "3 4", "y" * 90]}
     )
     ingest.run("texts", Path("data/interim/texts"), dataset)
     shutil.copytree("data/validated/crowd", "data/validated/texts")
-    settings = load_params().prompts.model_copy(update={"template": None, "thinking": "none"})
+    settings = load_params().prompts.model_copy(update={"template": None, "thinking": "none", "max_refused_frac": 0.7})
     prompts_stage.run(Path("models/base"), tmp_path, {"texts": dataset}, settings)
     summary = json.loads((tmp_path / "summary.json").read_text())
-    assert summary["samples"] == {"train": 1, "val": 0, "test": 2}
-    assert summary["refused_too_long"] == {"train": 1, "test": 1}
-    reason = "its own answer cannot be read (structure): does it hold a tag of the grammar?"
+    assert summary["samples"] == {"train": 1, "val": 0, "test": 3}
+    assert summary["refused_too_long"] == {"train": 1}
+    assert summary["asked_though_too_long"] == {"test": 1}
+    reason = "it holds a control token of the model, like <|image_pad|>"
     assert summary["refused"]["train"] == {"gold answer too long": 1, reason: 1}
     rows = list(read_rows(tmp_path / "test.parquet", PROMPTS))
-    assert {row["completion"][0]["content"] for row in rows} == {"<answer>12</answer>", "<answer>3 4</answer>"}
+    assert {row["completion"][0]["content"] for row in rows} == {
+        f"<answer>{text}</answer>" for text in ("12", "3 4", "y" * 90)
+    }
     lines = gold_lines(tmp_path / "test.parquet")
     metrics = score.run(
         "gold", tmp_path / "test.parquet", write_lines(tmp_path / "gold", lines), tmp_path / "scores", SCORE
@@ -131,4 +134,8 @@ def test_a_page_that_is_too_long_or_holds_a_tag_is_refused_with_a_count(
     assert metrics["tasks"]["read"]["numbers"]["edit_distance"] == 0.0
     assert metrics["tasks"]["read"]["notes"][0] == "words end at white space"
     assert metrics["headline"] == {"name": "F1 of words", "value": 1.0, "interval": [1.0, 1.0]}
-    assert {row["answer_text"] for row in read_rows(tmp_path / "scores/per_image.parquet", PER_IMAGE)} == {"12", "3 4"}
+    assert {row["answer_text"] for row in read_rows(tmp_path / "scores/per_image.parquet", PER_IMAGE)} == {
+        "12",
+        "3 4",
+        "y" * 90,
+    }

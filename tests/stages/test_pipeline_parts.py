@@ -17,11 +17,14 @@ from components.report.evaluation import Inputs
 from components.stages import prompts as prompts_stage
 from components.stages import report as report_stage
 from components.stages import score
+from components.store.left_out import left_out_lines
 from components.store.schemas import PER_IMAGE, PROMPTS
 from components.store.tables import TableSchema, read_table, write_table
 from components.training.data import load_prompts
 from tests.scored import SCORE, gold_lines, scored_inputs, write_lines
 from tests.workspace import run_stage
+
+HELD_OUT = ("val", "test")
 
 
 def test_prompts_carry_truth_gold_and_digests(prepared: Path) -> None:
@@ -44,17 +47,36 @@ def test_training_and_test_images_are_different_ones(prepared: Path) -> None:
     assert not train & test
 
 
-def test_answers_that_do_not_fit_are_refused_with_a_count(prepared: Path, tmp_path, monkeypatch) -> None:
+def test_answers_that_do_not_fit_are_refused_in_training_only(prepared: Path, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(prepared)
-    params = load_section(PromptParams).model_copy(update={"max_completion_tokens": 20})
+    params = load_section(PromptParams).model_copy(update={"max_completion_tokens": 20, "max_refused_frac": 1.0})
     prompts_stage.run(Path("models/base"), tmp_path, load_params().datasets, params)
     summary = json.loads((tmp_path / "summary.json").read_text())
     kept = read_table(tmp_path / "sft.parquet", PROMPTS)["gold_tokens"].to_pylist()
     assert summary["refused_too_long"]["train"] == 32 - len(kept) > 0
     assert max(kept) <= 20
     tokens = summary["gold_tokens"]
-    assert tokens["too_long"] == sum(summary["refused_too_long"].values())
+    asked = {split: read_table(tmp_path / f"{split}.parquet", PROMPTS)["gold_tokens"].to_pylist() for split in HELD_OUT}
+    assert {split: len(lengths) for split, lengths in asked.items()} == {"val": 4, "test": 8}  # nobody is dropped
+    longer = {split: sum(length > 20 for length in lengths) for split, lengths in asked.items()}
+    assert summary["asked_though_too_long"] == {split: count for split, count in longer.items() if count}
+    assert longer["test"] > 0
+    assert set(summary["refused_too_long"]) == {"train"}
+    assert tokens["too_long"] == summary["refused_too_long"]["train"] + sum(longer.values())
+    lines = left_out_lines(summary)
+    assert f"{summary['refused_too_long']['train']} train samples are refused: gold answer too long" in lines
+    assert any(line.startswith(f"{longer['test']} of the 8 test samples have a right answer of more") for line in lines)
     assert sum(tokens["histogram"]["counts"]) == 32 + 4 + 8
+
+
+def test_more_refused_training_samples_than_the_limit_are_an_error(prepared: Path, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(prepared)
+    params = load_section(PromptParams).model_copy(update={"max_completion_tokens": 20})
+    with pytest.raises(
+        DataError, match=r"datasets.crowd: \d+ of 32 training samples are refused \(\d+ %, at most 10 %"
+    ):
+        prompts_stage.run(Path("models/base"), tmp_path, load_params().datasets, params)
+    assert not (tmp_path / "sft.parquet").exists()
 
 
 def test_an_unknown_field_of_the_template_is_named(tmp_path: Path) -> None:
