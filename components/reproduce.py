@@ -12,6 +12,8 @@ from typing import Any
 
 from components.dvc_lock import LOCK_FILE, read_lock_file
 from components.errors import RegistryError
+from components.home import lookout_home
+from components.last_words import reason
 from components.model_registry.lineage import Lineage, hardware, installed
 from components.model_registry.registry import connect, find_version, statement_of
 from components.model_registry.statement import from_statement
@@ -86,10 +88,10 @@ def _run(folder: Path, *command: str, check: bool = True) -> str:
         env=os.environ | settings,
     )  # fmt: skip
     if check and answer.returncode:
-        errors = [
-            line for line in (answer.stderr + answer.stdout).splitlines() if line.startswith(("error:", "ERROR:"))
-        ]
-        raise RegistryError(f"{' '.join(command)} failed in {folder}: {errors[0] if errors else answer.stderr[-300:]}")
+        said = lookout_home() / "reproduce.log"  # the worktree may be taken away
+        said.write_text(answer.stdout + answer.stderr)
+        why = reason([*answer.stdout.splitlines(), *answer.stderr.splitlines()])
+        raise RegistryError(f"{' '.join(command)} failed in {folder}: {why}; all that it said is in {said}")
     return answer.stdout
 
 

@@ -20,6 +20,7 @@ from prefect.states import Completed, State
 
 from components.errors import LookoutError, ParamsError
 from components.graph import stage_names
+from components.last_words import reason
 
 CACHED = "didn't change, skipping"
 FROM_CACHE = "is cached - skipping run"
@@ -27,7 +28,8 @@ FROM_CACHE = "is cached - skipping run"
 ADVICE = re.compile(r"\s*(To (track|enable)|git add|dvc config|Use `dvc push`|Updating lock file|$)")
 """Lines of DVC's that say nothing of the stage."""
 SECOND_TRY_HELPS = re.compile(
-    r"does not answer|timed? ?out|connection|temporar|unreachable|reset by peer", re.IGNORECASE
+    r"does not answer|is held by|is being changed on|timed? ?out|connection|temporar|unreachable|reset by peer",
+    re.IGNORECASE,
 )
 HOUR_S = 3600
 LONGEST_H = {"sft": 240, "grpo": 480, "predict": 72}
@@ -152,7 +154,7 @@ def stream(*command: str, what: str) -> list[str]:
         if process.poll() is None:
             _end(process)
     if code:
-        raise StageFailed(what, failure_sentence(lines))
+        raise StageFailed(what, reason(lines))
     return lines
 
 
@@ -184,10 +186,3 @@ class Progress:
             self._artifact = create_progress_artifact(percent, f"progress-{found['stage']}", text)
         else:
             update_progress_artifact(self._artifact, percent, text)
-
-
-def failure_sentence(lines: list[str]) -> str:
-    """The stage's own `error: ...` sentence, else the last line that it said."""
-    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    spoken = [line for line in lines if line.strip()]
-    return errors[-1] if errors else (spoken[-1] if spoken else "it said nothing")

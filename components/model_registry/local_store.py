@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 from components.errors import RegistryError
 from components.home import lookout_home, mlflow_uri
+from components.last_words import reason
 from components.store.atomic import atomic_file
 
 log = logging.getLogger("lookout.registry")
@@ -212,8 +213,8 @@ def _migrate(file: Path, revision: str) -> None:
         command = [sys.executable, "-m", "mlflow", "db", "upgrade", mlflow_uri()]
         answer = subprocess.run(command, capture_output=True, text=True, check=False)
     if answer.returncode:
-        last = answer.stderr.strip().splitlines()[-1:]
-        raise RegistryError(f"the registry {file} cannot be brought up to date ({last}); its copy is {kept}")
+        why = reason(answer.stderr.splitlines())
+        raise RegistryError(f"the registry {file} cannot be brought up to date ({why}); its copy is {kept}")
 
 
 def _revisions() -> list[str]:

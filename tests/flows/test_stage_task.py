@@ -13,7 +13,7 @@ from prefect.states import Failed
 from components.errors import ParamsError
 from components.graph import stage_names
 from flows import stage_task
-from flows.stage_task import Progress, StageFailed, failure_sentence, plan, second_try_helps
+from flows.stage_task import Progress, StageFailed, plan, second_try_helps
 
 
 def test_every_stage_stands_in_the_graphs_order() -> None:
@@ -31,16 +31,10 @@ def test_a_mapping_that_params_lack_is_named(tmp_path: Path, monkeypatch) -> Non
         stage_names()
 
 
-def test_the_stages_own_sentence_is_kept() -> None:
-    lines = ["Running stage 'x':", "error: the dataset is gone", "ERROR: failed to reproduce 'x': exit code 1", ""]
-    assert failure_sentence(lines) == "the dataset is gone"
-    assert failure_sentence(["", "Killed", ""]) == "Killed"
-    assert failure_sentence([]) == "it said nothing"
-
-
 def test_a_second_try_is_for_the_network_not_for_bad_data() -> None:
     expected = {
         "the registry at http://x does not answer": True,
+        "the registry /x/mlflow.db is held by process 7 (python)": True,
         "Connection reset by peer": True,
         "crowd: 4 rows are not valid": False,
         "params.yaml: grpo.max_steps is 'many'": False,
