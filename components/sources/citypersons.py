@@ -7,13 +7,13 @@ Ignore regions (class 0) and groups (class 5) are to be ignored.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from components.core.class_words import plain_word
 from components.errors import SourceError
+from components.sources.plain_json import read_json
 from components.sources.source import DEFAULTS, Note, RawBox, RawScene, ReadOptions, by_number, corners, image_inside
 
 CLASSES = dict(enumerate(("ignore", "pedestrian", "rider", "sitting person", "person (other)", "person group")))
@@ -61,10 +61,7 @@ def _from_folder(folder: Path, images: str) -> Iterator[RawScene]:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_bytes().decode())
-    except (ValueError, RecursionError) as error:
-        raise SourceError(f"{path}: not JSON ({error}); is the file cut or damaged?") from None
+    content = read_json(path.read_bytes(), str(path))
     sizes = [content.get(key) for key in ("imgWidth", "imgHeight")] if isinstance(content, dict) else [None]
     if not all(type(size) is int and 0 < size < 10**6 for size in sizes) or not isinstance(
         content.get("objects"), list

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from components.errors import SourceError
+from components.sources.plain_json import ShallowFile
 from components.sources.source import (
     DEFAULTS,
     Corners,
@@ -78,7 +79,7 @@ def stream(path: Path, key: str) -> Iterator[Any]:
 
     try:
         with path.open("rb") as file:
-            yield from ijson.items(file, f"{key}.item", use_float=True)
+            yield from ijson.items(ShallowFile(file, str(path)), f"{key}.item", use_float=True)
     except (ijson.JSONError, UnicodeDecodeError, ValueError, OverflowError) as error:
         reason = " ".join(str(error).split())[:120]
         raise SourceError(f"{path}: {key} cannot be read as JSON ({reason}); is the file cut or damaged?") from None

@@ -6,13 +6,13 @@ is not "person" or `extra.ignore` is set; `head_attr.ignore` is about heads only
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from components.core.class_words import PERSON, plain_word
 from components.errors import SourceError
+from components.sources.plain_json import read_json
 from components.sources.source import (
     DEFAULTS,
     Note,
@@ -34,10 +34,7 @@ def read(root: Path, annotations: Path, options: ReadOptions = DEFAULTS) -> Iter
 
 
 def _json(line: str, where: str) -> dict[str, Any]:
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise SourceError(f"{where}: the line is not JSON ({error}); is the file cut or damaged?") from None
+    value = read_json(line, f"{where}: the line")
     if (
         not isinstance(value, dict)
         or not isinstance(value.get("ID"), str)

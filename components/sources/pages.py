@@ -6,13 +6,13 @@ Parquet and JSON Lines: columns image (a path) and text; images in `images` wher
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from components.errors import SourceError
 from components.sources.parquet import parquet_rows
+from components.sources.plain_json import read_json
 from components.sources.source import (
     DEFAULTS,
     RawAsk,
@@ -32,10 +32,7 @@ def read_fox(root: Path, annotations: Path, options: ReadOptions = DEFAULTS) -> 
     """The pages of one file, in its order. Raises SourceError that names the entry."""
     del root
     folder = options.images or FOX_IMAGES.get(annotations.name.partition("_")[0], IMAGES)
-    try:
-        content = json.loads(annotations.read_bytes().decode())
-    except (ValueError, RecursionError) as error:
-        raise SourceError(f"{annotations}: not JSON ({error}); is the file cut or damaged?") from None
+    content = read_json(annotations.read_bytes(), str(annotations))
     if not isinstance(content, list):
         raise SourceError(f"{annotations}: holds {type(content).__name__}, want Fox's list of pages")
     for number, page in enumerate(content):
@@ -69,10 +66,7 @@ def _scene(annotations: Path, image: Any, text: Any, folder: str, where: str) ->
 def _json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     for number, line in text_lines(path):
         where = f"{path}:{number}"
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise SourceError(f"{where}: the line is not JSON ({error})") from None
+        row = read_json(line, f"{where}: the line")
         if not isinstance(row, dict):
             raise SourceError(f"{where}: want an object with image and text, got {line[:60]}")
         yield where, row

@@ -1,19 +1,20 @@
 """A pickle from outside, read so that it can hold data and nothing else.
 
 A pickle is a program: it may name any function and have it called, and a few bytes of it may ask for all memory. Here
-only plain containers may be named, and memory is bounded by the file's size.
+only plain containers may be named, and it is read in a process of its own whose memory and time are bounded by the
+file's size: a key that holds itself twice, thirty times over, takes a minute of digests and 92 bytes.
 """
 
 from __future__ import annotations
 
+import io
 import pickle
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from components.errors import SourceError
+from components.sources.apart import run_apart
 
 ALLOWED: dict[tuple[str, str], Any] = {
     (module, one.__name__): one
@@ -23,7 +24,12 @@ ALLOWED: dict[tuple[str, str], Any] = {
 """What a pickle may name, under Python 2's and Python 3's names of the module."""
 MEMORY_PER_BYTE = 64
 """An empty dict is one byte of a pickle and 64 of memory."""
-SPARE_BYTES = 1 << 29
+SPARE_BYTES = 1 << 30
+"""More than the reading process has before it begins."""
+SPARE_S = 10
+MOST_LEVELS = 100
+WRONG = b"\1"
+CONTAINERS = (list, dict, tuple, set, frozenset)
 
 
 class _ForeignError(pickle.UnpicklingError):
@@ -42,38 +48,46 @@ class _PlainUnpickler(pickle.Unpickler):
 
 def read_plain_pickle(path: Path) -> Any:
     """The content. Raises SourceError that names what a pickle asks for beyond plain containers, and calls nothing."""
+    size = path.stat().st_size
+    most_bytes = SPARE_BYTES + MEMORY_PER_BYTE * size
+    answer = run_apart(_checked, (path,), SPARE_S + (size >> 20), most_bytes, f"{path}: cannot be read as a pickle")
+    if answer[:1] == WRONG:
+        raise SourceError(f"{path}: {answer[1:].decode()}")
+    return _PlainUnpickler(io.BytesIO(answer[1:])).load()
+
+
+def _checked(path: Path) -> bytes:
+    """The content pickled anew behind a zero byte, or WRONG and what is wrong with it."""
     try:
-        with path.open("rb") as file, _bounded_memory(SPARE_BYTES + MEMORY_PER_BYTE * path.stat().st_size):
-            return _PlainUnpickler(file, encoding="latin1").load()
+        with path.open("rb") as file:
+            content = _PlainUnpickler(file, encoding="latin1").load()
+        trouble = _trouble(content)
+        return b"\0" + pickle.dumps(content) if trouble is None else WRONG + trouble.encode()
     except _ForeignError as foreign:
-        raise SourceError(
-            f"{path}: the pickle asks for {foreign}, which is no plain container; it is refused, nothing of it was run"
-        ) from None
+        reason = f"the pickle asks for {foreign}, which is no plain container; it is refused, nothing of it was run"
     except MemoryError:
-        raise SourceError(
-            f"{path}: cannot be read as a pickle (it asks for more memory than {path.stat().st_size} bytes can fill); "
+        reason = (
+            f"cannot be read as a pickle (it asks for more memory than {path.stat().st_size} bytes can fill); "
             "is the file damaged, or made to harm?"
-        ) from None
+        )
     except (pickle.UnpicklingError, EOFError, ValueError, IndexError, KeyError, TypeError, AttributeError,
             RecursionError, OverflowError, OSError) as error:  # fmt: skip
-        reason = " ".join(str(error).split())[:100]
-        raise SourceError(f"{path}: cannot be read as a pickle ({reason}); is the file cut or damaged?") from None
+        reason = f"cannot be read as a pickle ({' '.join(str(error).split())[:100]}); is the file cut or damaged?"
+    return WRONG + reason.encode()
 
 
-@contextmanager
-def _bounded_memory(more_bytes: int) -> Iterator[None]:
-    """Within it this process may take so many bytes more; beyond them is a MemoryError. Linux only: else unbounded."""
-    statistics = Path("/proc/self/statm")
-    if not statistics.exists():
-        yield
-        return
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    used = int(statistics.read_text().split()[0]) * resource.getpagesize()
-    limits = [one for one in (soft, hard) if one != resource.RLIM_INFINITY]
-    resource.setrlimit(resource.RLIMIT_AS, (min([used + more_bytes, *limits]), hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+def _trouble(content: Any) -> str | None:
+    """Why a value is none of annotations: too deep, or with keys of its own making, whose digests may take for ever."""
+    waiting, seen = [(content, 1)], set[int]()
+    while waiting:
+        value, level = waiting.pop()
+        if not isinstance(value, CONTAINERS) or id(value) in seen:
+            continue
+        seen.add(id(value))
+        if level > MOST_LEVELS:
+            return f"cannot be read as a pickle (its values are nested more than {MOST_LEVELS} levels deep)"
+        if isinstance(value, dict | set | frozenset) and any(isinstance(key, CONTAINERS) for key in value):
+            return "cannot be read as a pickle (a key of a mapping or a value of a set is a container itself)"
+        parts = value.values() if isinstance(value, dict) else value
+        waiting += [(part, level + 1) for part in parts if isinstance(part, CONTAINERS)]
+    return None

@@ -7,7 +7,6 @@ disagree whether it is x y w h or x1 y1 x2 y2. refs(google).p is refused: its sp
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -17,6 +16,7 @@ from typing import Any, TypeGuard
 from components.errors import SourceError
 from components.sources.coco import categories_of, file_name, images_of, stream
 from components.sources.parquet import parquet_rows
+from components.sources.plain_json import read_json
 from components.sources.plain_pickle import read_plain_pickle
 from components.sources.source import (
     DEFAULTS,
@@ -149,8 +149,8 @@ def _check_column(column: Any, box: Corners, where: str) -> None:
     if column is None:
         return
     try:
-        numbers = json.loads(column) if isinstance(column, str) else column
-    except (ValueError, RecursionError):
+        numbers = read_json(column, where) if isinstance(column, str) else column
+    except SourceError:
         numbers = None
     x, y, right, bottom = corners(numbers, f"{where}: bbox")  # read as x y w h, so that its four numbers are checked
     stated = (x, y, right - x, bottom - y)
