@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.utils.logging import disable_progress_bar
 
 from components.errors import TrainingError
 from components.params import TrainerParams
@@ -55,6 +56,8 @@ def train_policy(
     `extra` is what decides the run beside params; `columns` maps the curves' columns to the trainer's log keys.
     `finish` adds to the folder of reports. A run of which all steps are done (or none is wanted) is published only.
     """
+    if not sys.stderr.isatty():
+        disable_progress_bar()  # each loading and saving would be lines of a log
     fingerprint = run_fingerprint(stage, start, prompts, params.model_dump() | extra)
     folder, started = checkpoint_folder(stage, fingerprint), _now()
     first = os.environ.get("RANK", "0") == "0"  # one process holds the lock, looks and publishes for all

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
+from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from components.errors import ModelError, TrainingError
 from components.params import BaseParams, PretrainedParams, SftParams, load_section
@@ -23,6 +26,7 @@ from components.training.families import FAMILIES, ORIGIN, check_frame
 from components.training.policy import load_model
 from components.training.processor import load_processor
 from components.training.sft import train_sft
+from components.training.stopping import StopWhenAsked
 from components.training.weight_files import folder_tensors, stored_dtype
 from tests.families import PATCH, SAMPLING, published_folder
 
@@ -208,11 +212,50 @@ def test_a_training_goes_on_from_the_older_resume_point_where_the_newest_is_dama
     whole = (train(base, params) / "model.safetensors").read_bytes()
     damaged = died(train, base, params, monkeypatch) / "checkpoint-2/optimizer.pt"
     damaged.write_bytes(DAMAGES["optimizer.pt"](damaged.read_bytes()))
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="lookout.training")
+    theirs = logging.getLogger("transformers")  # it hands nothing on to the root's handlers
+    monkeypatch.setattr(theirs, "handlers", [*theirs.handlers, caplog.handler])
     assert (train(base, params) / "model.safetensors").read_bytes() == whole
     assert "sft: the resume point checkpoint-2 is left out, an older one is looked for: optimizer.pt is" in caplog.text
     assert "sft: resumes from checkpoint-1" in caplog.text
     assert "missing keys" not in caplog.text
+
+
+def test_a_training_that_is_asked_to_end_saves_its_step_and_goes_on_from_there(
+    train: Any, prepared: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    base, params = prepared / "models/base", two_steps(max_steps=3, save_steps=100)
+    whole = (train(base, params) / "model.safetensors").read_bytes()
+
+    class Cancelled(trainer_run.ProgressCallback):
+        def on_step_begin(self, *_: Any, **__: Any) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    caplog.set_level(logging.INFO, logger="lookout.training")
+    before = signal.getsignal(signal.SIGTERM)
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer_run, "ProgressCallback", Cancelled)
+        for step in (1, 2):
+            with pytest.raises(TrainingError, match=rf"sft was asked to end: step {step} of 3 is saved as a resume"):
+                train(base, params)
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert signal.alarm(0) == 0  # nothing ends this process later
+    assert "a resume point is written behind this step, within 60 s (there is none yet)" in caplog.text
+    assert "(the last one is of step 1)" in caplog.text
+    assert (train(base, params) / "model.safetensors").read_bytes() == whole
+    assert "sft: resumes from checkpoint-2" in caplog.text
+
+
+def test_a_half_used_batch_of_rollouts_is_no_place_to_stop(tmp_path: Path) -> None:
+    arguments = TrainingArguments(output_dir=str(tmp_path), report_to=[])
+    stop, stopped = StopWhenAsked("grpo", every=4), []
+    with stop.listening():
+        os.kill(os.getpid(), signal.SIGTERM)
+        for step in range(1, 9):
+            control = TrainerControl()
+            stop.on_step_end(arguments, TrainerState(global_step=step, max_steps=8), control)
+            stopped += [step] if control.should_save and control.should_training_stop else []
+    assert stopped == [4]  # behind step 8 the training is over anyway
 
 
 @pytest.mark.parametrize("kind", ["idefics3", "smolvlm", "llava_onevision", "llama", None])
