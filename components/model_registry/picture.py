@@ -16,13 +16,31 @@ LOWERED = {3: 0.5, 4: 0.5}
 
 
 @dataclass(frozen=True, slots=True)
+class Digest:
+    """short: what it is of, in the drawing, where the digest is cut; what: the same in full, beside all of it."""
+
+    short: str
+    what: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class Node:
-    """A box: where it stands (column), its title and what it says."""
+    """A box: where it stands (column), its title, what it says, and its digests, the first of which is drawn."""
 
     name: str
     column: int
     title: str
     lines: tuple[str, ...]
+    digests: tuple[Digest, ...]
+
+    @property
+    def drawn(self) -> tuple[str, ...]:
+        return (*self.lines, *(f"{one.short} {one.value}" for one in self.digests[:1]))
+
+    @property
+    def proofs(self) -> tuple[str, ...]:
+        return tuple(f"{one.what}: {one.value}" for one in self.digests)
 
 
 def graph(lineage: Lineage) -> tuple[list[Node], list[tuple[str, str]]]:
@@ -33,19 +51,27 @@ def graph(lineage: Lineage) -> tuple[list[Node], list[tuple[str, str]]]:
     samples = lineage["prompt_summary"]["samples"]
     weights = ", ".join(f"{name} {value:g}" for name, value in lineage["rewards"]["weights"].items())
     nodes = [
-        Node(f"data/{name}", 0, name, (f"{one['counts']['images']} images, {one['licence']}", f"dvc {one['dvc_md5']}"))
+        Node(
+            f"data/{name}",
+            0,
+            name,
+            (f"{one['counts']['images']} images, {one['licence']}",),
+            (Digest("dvc", "md5 of the folder, by DVC", str(one["dvc_md5"])),),
+        )
         for name, one in lineage["data"].items()
     ]
     nodes += [
-        Node("prompts", 1, "prompts", (f"{samples['train']} train, {samples['test']} test",
-             _short(lineage["prompts"].get("data/prompts/grpo.parquet", ""), "md5"))),
-        Node("base", 1, f"base: {base['name']}", (base["kind"], _short(base["sha256"].get("model.safetensors", "")))),
-        Node("code", 1, "code", (f"commit {code['commit'] or 'none'}", "committed" if code["clean"] else "CHANGED")),
-        Node("sft", 2, "SFT", _training(lineage, "sft")),
-        Node("rewards", 2, "rewards", (weights, f"looking by {lineage['rewards']['looking']['reading']}")),
-        Node("grpo", 3, "GRPO", _training(lineage, "grpo")),
+        Node("prompts", 1, "prompts", (f"{samples['train']} train, {samples['test']} test",),
+             tuple(Digest("md5", f"md5 of {path}", lineage["prompts"][path]) for path in _prompts(lineage))),
+        Node("base", 1, f"base: {base['name']}", (base["kind"],), _files(base["sha256"])),
+        Node("code", 1, "code", ("committed" if code["clean"] else "CHANGED",),
+             (Digest("commit", "git commit", code["commit"] or "none"),)),
+        Node("sft", 2, "SFT", _steps(lineage, "sft"), _together(lineage, "sft")),
+        Node("rewards", 2, "rewards", (weights, f"looking by {lineage['rewards']['looking']['reading']}"), ()),
+        Node("grpo", 3, "GRPO", _steps(lineage, "grpo"), _files(lineage["weights"]) + _together(lineage, "grpo")),
         Node("version", 4, f"{version['name']} version {version['version']}",
-             (f"{best.name} {best.value or 0:.3f} on {images} images", f"lineage {lineage['key']}")),
+             (f"{best.name} {best.value or 0:.3f} on {images} images",),
+             (Digest("lineage", "sha256 of the lineage", lineage["key"]),)),
     ]  # fmt: skip
     edges = [(f"data/{name}", "prompts") for name in lineage["data"]]
     edges += [("base", "sft"), ("prompts", "sft"), ("prompts", "grpo"), ("sft", "grpo"), ("rewards", "grpo"),
@@ -53,14 +79,26 @@ def graph(lineage: Lineage) -> tuple[list[Node], list[tuple[str, str]]]:
     return nodes, edges
 
 
-def _training(lineage: Lineage, stage: str) -> tuple[str, ...]:
+def _prompts(lineage: Lineage) -> list[str]:
+    """The files of prompts, GRPO's first: it is the one that is drawn."""
+    return sorted(lineage["prompts"], key=lambda path: (not path.endswith("/grpo.parquet"), path))
+
+
+def _steps(lineage: Lineage, stage: str) -> tuple[str, ...]:
     params = lineage["params"][stage]
-    steps = f"{params['max_steps']} steps, seed {params['seed']}"
-    return steps, _short(lineage["training"][stage]["weights_sha256"])
+    return (f"{params['max_steps']} steps, seed {params['seed']}",)
 
 
-def _short(digest: str, kind: str = "sha256") -> str:
-    return f"{kind} {digest[:16]}" if digest else "in parts"
+def _files(digests: dict[str, str]) -> tuple[Digest, ...]:
+    """The SHA-256 of each file, as sha256sum gives it; the weights first."""
+    names = sorted(digests, key=lambda name: (not name.endswith(".safetensors"), name))
+    return tuple(Digest("file", f"sha256 of the file {name}", digests[name]) for name in names)
+
+
+def _together(lineage: Lineage, stage: str) -> tuple[Digest, ...]:
+    """The one digest of all weight files, which the training wrote down: no file has it."""
+    what = "sha256 of the folder: of the list of its weight files and their sha256"
+    return (Digest("folder", what, lineage["training"][stage]["weights_sha256"]),)
 
 
 def dot(lineage: Lineage) -> str:
@@ -68,7 +106,9 @@ def dot(lineage: Lineage) -> str:
     nodes, edges = graph(lineage)
     lines = ["digraph lineage {", "  rankdir=LR; node [shape=box];"]
     for node in nodes:
-        label = "\\n".join([node.title, *node.lines]).replace('"', "'")
+        label = "\\n".join(
+            text.replace("\\", "/").replace('"', "'") for text in (node.title, *node.lines, *node.proofs[:1])
+        )
         lines.append(f'  "{node.name}" [label="{label}"];')
     lines += [f'  "{a}" -> "{b}";' for a, b in edges]
     return "\n".join([*lines, "}"])
@@ -95,10 +135,7 @@ def page(lineage: Lineage) -> str:
     version = lineage["version"]
     name = html.escape(f"{version['name']} version {version['version']}")
     spoken = html.escape("; ".join(f"{a} to {b}" for a, b in edges))
-    rows = "".join(
-        f"<tr><th scope='row'>{html.escape(node.title)}</th><td>{html.escape(' · '.join(node.lines))}</td></tr>"
-        for node in nodes
-    )
+    rows = "".join(map(_row, nodes))
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <title>Lineage of {name}</title><style>{style}
@@ -115,6 +152,11 @@ refY="4" markerWidth="7" markerHeight="7" orient="auto"><path d="M0 0 L8 4 L0 8 
 """
 
 
+def _row(node: Node) -> str:
+    said = "<br>".join(html.escape(text) for text in node.lines + node.proofs)
+    return f"<tr><th scope='row'>{html.escape(node.title)}</th><td>{said}</td></tr>"
+
+
 def _edge(start: tuple[int, int], end: tuple[int, int]) -> str:
     x1, y1 = start[0] + WIDTH, start[1] + HEIGHT / 2
     x2, y2 = end[0], end[1] + HEIGHT / 2
@@ -125,10 +167,10 @@ def _edge(start: tuple[int, int], end: tuple[int, int]) -> str:
 
 def _box(node: Node, place: tuple[int, int]) -> str:
     x, y = place
-    full = html.escape(" · ".join([node.title, *node.lines]))
+    full = html.escape(" · ".join([node.title, *node.lines, *node.proofs]))
     lines = "".join(
         f"<text x='{x + 12}' y='{y + 24 + LINE * (i + 1)}' class='soft'>{html.escape(_cut(text, TEXT_CHARS))}</text>"
-        for i, text in enumerate(node.lines)
+        for i, text in enumerate(node.drawn)
     )
     return (
         f"<g class='node'><title>{full}</title><rect x='{x}' y='{y}' width='{WIDTH}' height='{HEIGHT}' rx='8'/>"
