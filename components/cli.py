@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from components.errors import LookoutError
+from components.terminal import plain
 
 TREE_COLUMNS = 160
 SHUFFLES = 20
@@ -88,37 +89,56 @@ def trace(
 def verify(
     reference: Annotated[str, typer.Argument(help="as for trace")],
     deep: Annotated[bool, typer.Option("--deep", help="fetch the data and hash its own bytes")] = False,
+    unseen_ok: Annotated[bool, typer.Option("--unseen-ok", help="exit code 0 also where a claim is unseen")] = False,
 ) -> None:
-    """Hash again what a version claims; exit code 1 where anything does not hold."""
-    from components.model_registry.verify import holds
+    """Hash again what a version claims; exit code 1 where a claim is broken, 2 where one cannot be looked at here."""
+    from components.model_registry.recall import recalled
+    from components.model_registry.verify import holds, unseen
     from components.model_registry.verify import verify as check
 
     findings = check(reference, deep)
     words = {True: "holds", False: "BROKEN", None: "unseen"}
+    whole = [one for one in findings if one.holds and one.claim.startswith("model file ")]
+    typer.echo(f"{words[True]:<7} {len(whole)} model files: the bytes that the statement names")
     for finding in findings:
-        typer.echo(f"{words[finding.holds]:<7} {finding.claim}: {finding.seen}")
+        if finding not in whole:
+            typer.echo(plain(f"{words[finding.holds]:<7} {finding.claim}: {finding.seen}"))
+    if said := recalled(reference):
+        typer.echo(plain(f"RECALLED {said.removeprefix('recalled: ')}"))
     if not holds(findings):
         raise typer.Exit(1)
+    if unseen(findings):
+        typer.echo(f"not proven: {len(unseen(findings))} claims could not be looked at here")
+        raise typer.Exit(0 if unseen_ok else 2)
 
 
 @app.command("used-by")
 def used_by(
-    what: Annotated[str, typer.Argument(help="digest (8 characters do), dataset, image's sha256, commit or base")],
+    what: Annotated[
+        str, typer.Argument(help="digest or commit (7 characters do), dataset, image's SHA-256, path or name, or base")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
 ) -> None:
-    """Every version that was made from something, newest first."""
+    """Every version that was made from something, newest first; exit code 2 where it cannot be looked up."""
     import json
 
+    from components.errors import RecallError
     from components.model_registry.index import used_by as look_up
 
-    found = look_up(what)
+    try:
+        found, unanswered = look_up(what), None
+    except RecallError as error:
+        found, unanswered = error.found, error
     if as_json:
         typer.echo(json.dumps(found, indent=2))
-        return
-    for one in found:
-        typer.echo(f"models:/{one['name']}/{one['version']}  {one['as']}")
-    if not found:
-        typer.echo(f"no registered version was made from {what}")
+    else:
+        for one in found:
+            typer.echo(plain(f"models:/{one['name']}/{one['version']}  {one['as']}"))
+        if not found and unanswered is None:
+            typer.echo(f"no registered version was made from {what}")
+    if unanswered is not None:
+        typer.echo(plain(f"error: {unanswered}"), err=True)
+        raise typer.Exit(2)
 
 
 @app.command()
@@ -134,7 +154,7 @@ def diff(
     from components.model_registry.diff import lines
 
     found = compare(before, after)
-    typer.echo(json.dumps(found, indent=2) if as_json else "\n".join(lines(found)))
+    typer.echo(json.dumps(found, indent=2) if as_json else "\n".join(plain(line) for line in lines(found)))
 
 
 @app.command()
@@ -142,6 +162,7 @@ def promote(
     reference: Annotated[str, typer.Argument(help="as for trace")],
     force: Annotated[bool, typer.Option("--force", help="overrule the gates")] = False,
     reason: Annotated[str, typer.Option(help="why, kept with the record")] = "",
+    unseen_ok: Annotated[bool, typer.Option("--unseen-ok", help="also where a claim cannot be looked at here")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show the gates and move nothing")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
 ) -> None:
@@ -153,12 +174,12 @@ def promote(
     from components.model_registry.promote import promote as move
     from components.rescore import per_image_of
 
-    outcome = compare(reference, per_image_of) if dry_run else move(reference, per_image_of, force, reason)
+    outcome = compare(reference, per_image_of) if dry_run else move(reference, per_image_of, force, reason, unseen_ok)
     if as_json:
         typer.echo(json.dumps(asdict(outcome)))
         return
     for gate in outcome.gates:
-        typer.echo(f"{'passed' if gate.passed else 'FAILED'}  {gate.name}: {gate.seen} (want {gate.wanted})")
+        typer.echo(plain(f"{'passed' if gate.passed else 'FAILED'}  {gate.name}: {gate.seen} (want {gate.wanted})"))
     if outcome.promoted:
         typer.echo(f"{outcome.version} is champion; before: {outcome.before or 'nobody'}")
         return
@@ -188,11 +209,15 @@ def rescore(
 
 
 @app.command()
-def rollback() -> None:
-    """Make the previous champion the champion again."""
+def rollback(
+    force: Annotated[bool, typer.Option("--force", help="also where it was recalled")] = False,
+    reason: Annotated[str, typer.Option(help="why, kept with the record")] = "",
+    unseen_ok: Annotated[bool, typer.Option("--unseen-ok", help="also where a claim cannot be looked at here")] = False,
+) -> None:
+    """Make the previous champion the champion again, where its lineage holds and nothing in it was recalled."""
     from components.model_registry.promote import rollback as go_back
 
-    champion, previous = go_back()
+    champion, previous = go_back(force, reason, unseen_ok)
     typer.echo(f"{champion} is champion again; previous is now {previous or 'nobody'}")
 
 
@@ -200,12 +225,25 @@ def rollback() -> None:
 def taint(
     what: Annotated[str, typer.Argument(help="as for used-by")],
     reason: Annotated[str, typer.Option(help="why, kept on each version")],
+    undo: Annotated[bool, typer.Option("--undo", help="take the mark away again")] = False,
 ) -> None:
-    """Mark every version made from something recalled; promotion refuses them."""
-    from components.model_registry.promote import taint as mark
+    """Mark every version made from something recalled; promotion and rollback refuse them."""
+    from components.errors import RecallError
+    from components.model_registry import recall
 
-    found = mark(what, reason)
-    typer.echo("\n".join(f"{name} is tainted" for name in found) or f"no registered version was made from {what}")
+    try:
+        found, unanswered = (recall.undo if undo else recall.taint)(what, reason), None
+    except RecallError as error:
+        found, unanswered = sorted({f"models:/{one['name']}/{one['version']}" for one in error.found}), error
+    for name in found:
+        typer.echo(f"{name} is {'no longer ' if undo else ''}tainted")
+    if not undo and (champion := recall.champion_among(found)):
+        typer.echo(f"the champion is among them ({champion}): lookout rollback")
+    if unanswered is not None:
+        typer.echo(plain(f"error: {unanswered}"), err=True)
+        raise typer.Exit(2)
+    if not found:
+        typer.echo(f"no registered version was made from {what}")
 
 
 @app.command()
@@ -607,7 +645,7 @@ def main() -> None:
     try:
         app()
     except LookoutError as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo("\n".join(plain(line) for line in f"error: {error}".splitlines()), err=True)
         sys.exit(1)
     except Exception as error:
         sentence = refusal(error)

@@ -9,6 +9,7 @@
     ├── ModelError             a model folder lacks something or cannot be loaded
     ├── TrainingError          a training cannot start, or ended before its work was done
     ├── RegistryError          the registry or a lineage does not hold what was asked for
+    │   └── RecallError        what is recalled cannot be looked up everywhere; exit code 2
     └── ServerError            a server cannot be started, or does not answer
 
 A message says what, where, got, wanted and the likely cause, in one sentence.
@@ -16,6 +17,8 @@ Whatever is not in this tree is a defect of ours and keeps its traceback.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 
 class LookoutError(Exception):
@@ -56,6 +59,14 @@ class TrainingError(LookoutError):
 
 class RegistryError(LookoutError):
     """The registry or a lineage does not hold what was asked for."""
+
+
+class RecallError(RegistryError):
+    """What is recalled cannot be looked up in every version: "none" would be no answer. `found`: what was found."""
+
+    def __init__(self, sentence: str, found: list[dict[str, Any]]) -> None:
+        super().__init__(sentence)
+        self.found = found
 
 
 class ServerError(LookoutError):

@@ -16,15 +16,15 @@ from components.home import lookout_home
 from components.model_registry.registry import (
     EXPERIMENT,
     KEY_TAG,
-    STATEMENT_FILE,
     connect,
-    git_tag,
     only_writer,
     registered_versions,
     statement_of,
+    tag_of,
     uri_of,
 )
 from components.model_registry.statement import from_statement
+from components.model_registry.subjects import STATEMENT_FILE
 from components.unused_cache import clear_cache
 
 A_DAY_S = 24 * 3600
@@ -78,7 +78,7 @@ def _artifacts(client: Any, run: str) -> list[Any]:
 
 
 def _all_tagged(versions: list[Any]) -> None:
-    tags = {git_tag(version.name, version.version): version for version in versions}
+    tags = {tag_of(version): version for version in versions}
     lost = [tag for tag in tags if git("rev-parse", "-q", "--verify", f"refs/tags/{tag}") is None]
     if lost:
         raise RegistryError(

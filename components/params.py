@@ -614,6 +614,11 @@ class PromoteParams(StageParams):
     """Tables and tasks that must have a number."""
     allow_noncommercial: bool
     """Whether data under a non-commercial licence may stand behind a champion."""
+    allowed_licences: list[str]
+    """Licences that a person has read and allows, word for word as `licence` in a dataset's entry has them.
+
+    An SPDX expression, own, CC0 and public domain need no entry; every other text is unknown, and the gate fails.
+    """
     bootstrap_samples: int = Field(ge=100)
     seed: int
 

@@ -13,8 +13,10 @@ from components.metrics.detection import pooled
 from components.metrics.task import headline_of
 from components.model_registry.lineage import Lineage
 from components.model_registry.promote import read_counts
-from components.model_registry.registry import artifact, connect, find_version, model_folder, statement_of
+from components.model_registry.registry import artifact, connect, find_version, package_folder, statement_of
 from components.model_registry.statement import from_statement
+from components.model_registry.subjects import POLICY
+from components.model_registry.verify import refuse_altered
 from components.params import load_params
 from components.store.digest import file_md5
 
@@ -67,7 +69,9 @@ def _scored_here(version: Any) -> Path:
     ranked = params.score.model_copy(update={"confidence": "constant"})  # F1 needs no ranking
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        predict_files(model_folder(version), PROMPTS, folder / "predictions", single, progress)
+        package = package_folder(version)
+        refuse_altered(version, package)
+        predict_files(package / "artifacts" / POLICY, PROMPTS, folder / "predictions", single, progress)
         score.run(f"{version.name}/{version.version}", PROMPTS, folder / "predictions", folder / "scores", ranked)
         shutil.copyfile(folder / "scores" / "per_image.parquet", kept)
     return kept

@@ -9,6 +9,7 @@ from typing import Any
 from components.errors import DataError
 from components.home import mlflow_uri
 from components.params import load_params
+from components.terminal import plain
 
 REPORTS = Path("reports")
 
@@ -18,7 +19,7 @@ def print_summary() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(soft_wrap=True, highlight=False, markup=False)
     rows = {model: scores(model) for model in ("base", "sft", "grpo")}
     table = Table("", *rows["grpo"])
     for model, row in rows.items():
@@ -37,6 +38,7 @@ def print_summary() -> None:
 
 def versions(registration: dict[str, Any]) -> list[str]:
     """What the registry knows: the version of the table above, the newest where it is another one, the champion."""
+    from components.model_registry.recall import warning
     from components.model_registry.registry import alias_version, connect, registered_versions, uri_of
 
     client, name = connect(), registration["name"]
@@ -50,7 +52,10 @@ def versions(registration: dict[str, Any]) -> list[str]:
     named = (
         f"{uri_of(champion)}" if champion is not None else f"nobody yet; lookout promote {registration['model_uri']}"
     )
-    return [*lines, f"champion     {named}"]
+    shown = [version for version in (newest, champion) if version is not None]
+    said = {uri_of(version): warning(version) for version in shown}
+    recalled = [f"RECALLED     {uri}: {plain(text)}" for uri, text in said.items() if text]
+    return [*lines, f"champion     {named}", *recalled]
 
 
 def scores(model: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ from prefect import flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from prefect.states import State
 
+from components.model_registry.recall import CHAMPION, warning
 from components.model_registry.registry import alias_version, connect
 from components.params import load_params
 from flows.artifacts import done, tell
@@ -18,7 +19,8 @@ from flows.stage_task import lookout
 def evaluate_champion() -> State[str]:
     """Makes the test images of the data as it is, scores the champion on them, warns of a drop. Raises StageFailed."""
     params = load_params()
-    if alias_version(connect(), params.register_.model_name, "champion") is None:
+    champion = alias_version(connect(), params.register_.model_name, CHAMPION)
+    if champion is None:
         return done("there is no champion yet")
     with only_training():  # it uses the machine as a training does
         run_shown(["prompts"])
@@ -26,7 +28,10 @@ def evaluate_champion() -> State[str]:
     change = found["now"] - found["before"]
     text = (f"{found['version']}: F1 {found['before']:.4f} at registration, {found['now']:.4f} on {found['images']} "
             f"{'the same' if found['same_images'] else 'new'} images: {change:+.4f}")  # fmt: skip
-    create_markdown_artifact(text, key="champion")
+    recalled = warning(champion)
+    create_markdown_artifact(f"**{recalled}**\n\n{text}" if recalled else text, key="champion")
+    if recalled:
+        get_run_logger().warning("the champion was %s", recalled)
     if change < -params.promote.max_regression:
         get_run_logger().warning("the champion has dropped: %s", text)
         tell("lookout.champion-dropped", "lookout.champion", text)

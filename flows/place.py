@@ -75,7 +75,7 @@ def _keep(branch: str, registration: Path) -> None:
         logger.warning("nothing was registered, so there is nothing to keep on %s", branch)
         return
     made = json.loads(registration.read_text())
-    tag = git_tag(made["name"], made["version"])
+    tag = git_tag(made["name"], made["version"], made["key"])
     if git("branch", branch, tag) is None:
         logger.warning("the branch %s is there already; %s holds the result", branch, tag)
 

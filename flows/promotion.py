@@ -10,6 +10,7 @@ from prefect.input import RunInput
 from prefect.states import State
 from pydantic import Field
 
+from components.model_registry.promote import SEEN
 from flows.artifacts import done, show_gates, tell
 from flows.stage_task import lookout
 
@@ -52,7 +53,8 @@ def _ask(reference: str, outcome: dict[str, Any], text: str) -> dict[str, Any]:
     logger.info("answered: %s%s", "yes" if answer.make_champion else "no", answer.reason and f", {answer.reason}")
     if not answer.make_champion:
         return outcome
-    overrule = [] if all(gate["passed"] for gate in outcome["gates"]) else ["--force"]
+    failed = {gate["name"] for gate in outcome["gates"] if not gate["passed"]}
+    overrule = [*(["--unseen-ok"] if SEEN in failed else []), *(["--force"] if failed - {SEEN} else [])]
     return lookout("promote", reference, *overrule, "--reason", answer.reason)
 
 

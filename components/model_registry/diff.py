@@ -7,6 +7,7 @@ from typing import Any
 from components.code_state import git
 from components.metrics.detection import ImageCounts, f1_gain_interval
 from components.model_registry.lineage import Lineage
+from components.model_registry.recall import warning
 from components.model_registry.registry import artifact, connect, find_version, statement_of, uri_of
 from components.model_registry.statement import from_statement
 from components.store.schemas import PER_IMAGE
@@ -29,12 +30,14 @@ def diff(before: str, after: str, default_name: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {name: section for name, section in sections.items() if section}
     found["code"] = _code(a, b)
     found["metrics"] = {path: [_at(a, path), _at(b, path)] for path in _paths(a, b)}
+    found["recalled"] = {uri_of(version): said for version in versions if (said := warning(version))}
     return {"before": uri_of(versions[0]), "after": uri_of(versions[1])} | found | {"f1_gain": f1_gain(*versions)}
 
 
 def lines(found: dict[str, Any]) -> list[str]:
     """For a terminal: a section a heading, a line a change."""
     told = [f"{found['before']} -> {found['after']}"]
+    told += [f"RECALLED {name}: {said}" for name, said in found["recalled"].items()]
     for name in ("data", "prompts", "rewards", "params", "base", "libraries"):
         told += [f"{name}.{key}: {ends[0]} -> {ends[1]}" for key, ends in found.get(name, {}).items()]
     commits, between = found["code"]["commits"], found["code"]["between"]

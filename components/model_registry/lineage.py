@@ -20,6 +20,7 @@ from components.dvc_lock import LOCK_FILE, read_lock_file
 from components.errors import RegistryError
 from components.graph import stage_names
 from components.metrics.words import OCR_LIBRARIES, has_ocr_extra
+from components.model_registry.subjects import POLICY_FILES
 from components.params import PARAMS_FILE, Params, load_params
 from components.store.atomic import canonical_json
 from components.store.digest import file_md5, file_sha256
@@ -31,6 +32,8 @@ LIBRARIES = (
     "numpy", "pyarrow", "pillow", "scipy", "faster-coco-eval", "great-expectations", "dvc", "mlflow", "prefect",
 )  # fmt: skip
 Lineage = dict[str, Any]
+DECIDES = ("weights", "prompts", "rewards", "base", "params")
+"""What a lineage's key is the digest of."""
 
 
 def collect_lineage(reports: Path = Path("reports"), data: Path = Path("data")) -> Lineage:
@@ -45,9 +48,10 @@ def collect_lineage(reports: Path = Path("reports"), data: Path = Path("data")) 
         "base": json.loads(Path("models/base/lookout_base.json").read_text()),
         "params": {name: values[name] for name in ("datasets", "prompts", "base", "sft", "grpo")},
     }
+    files = {path.name: file_sha256(path) for path in sorted(MODEL.iterdir()) if path.is_file()}
     return {
         "schema": "lineage/2",
-        "key": hashlib.sha256(canonical_json(decides).encode()).hexdigest(),
+        "key": lineage_key(decides),
         **decides,
         "code": git_state(),
         "data": {name: _dataset(name, params, lock, data) for name in params.datasets},
@@ -67,12 +71,18 @@ def collect_lineage(reports: Path = Path("reports"), data: Path = Path("data")) 
             "libraries": installed(),
             "constraints_sha256": file_sha256(CONSTRAINTS) if CONSTRAINTS.exists() else None,
         },
-        "files": {path.name: file_sha256(path) for path in sorted(MODEL.iterdir()) if path.is_file()},
+        "files": files,
+        "subjects": {f"{POLICY_FILES}{name}": digest for name, digest in files.items()},
         "commands": {name: stage["cmd"] for name, stage in lock["stages"].items() if name != "register"},
         "processes": {stage: values[stage]["launch"]["processes"] for stage in ("sft", "grpo")},
         "images_sha256": hashlib.sha256("\n".join(image_digests(data)).encode()).hexdigest(),
         "state": {PARAMS_FILE.name: PARAMS_FILE.read_text(), LOCK_FILE.name: lock_text(lock)} | dvc_files(),
     }
+
+
+def lineage_key(lineage: Lineage) -> str:
+    """SHA-256 of what decides: one and the same wherever it is made again."""
+    return hashlib.sha256(canonical_json({name: lineage[name] for name in DECIDES}).encode()).hexdigest()
 
 
 def installed() -> dict[str, str]:
@@ -97,12 +107,17 @@ def dvc_files() -> dict[str, str]:
 
 def image_digests(data: Path = Path("data")) -> list[str]:
     """SHA-256 of every image that SFT or GRPO trained on, sorted, each once."""
+    return sorted({digest for digest, _ in image_names(data)})
+
+
+def image_names(data: Path = Path("data")) -> list[tuple[str, str]]:
+    """SHA-256 and path of every image that SFT or GRPO trained on, sorted."""
     import pyarrow.parquet as pq
 
-    found: set[str] = set()
+    found: set[tuple[str, str]] = set()
     for name in ("sft", "grpo"):
-        column = pq.read_table(data / "prompts" / f"{name}.parquet", columns=["image_sha256"]).column(0)
-        found |= set(column.to_pylist())
+        table = pq.read_table(data / "prompts" / f"{name}.parquet", columns=["image_sha256", "image_path"])
+        found |= set(zip(*(column.to_pylist() for column in table.columns), strict=True))
     return sorted(found)
 
 

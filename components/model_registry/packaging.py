@@ -20,7 +20,7 @@ REQUIREMENTS = ("torch", "transformers", "accelerate", "safetensors", "pillow", 
 _IMPORT = re.compile(rf"^(\s*(?:from|import) ){PACKAGE}\b", re.MULTILINE)
 
 
-def log_packaged_model(model: Path, statement: Path, lineage: dict[str, Any]) -> Any:
+def log_packaged_model(model: Path, lineage: dict[str, Any]) -> Any:
     """Logs the model into the active run; MLflow's ModelInfo.
 
     The code that it needs, and no more, goes with it as a package named after the lineage: it loads where this
@@ -34,7 +34,7 @@ def log_packaged_model(model: Path, statement: Path, lineage: dict[str, Any]) ->
             name="model",
             python_model=str(travelling_code(Path(folder), name)),
             code_paths=[str(Path(folder) / name)],
-            artifacts={"policy": str(model), "statement": str(statement)},
+            artifacts={"policy": str(model)},
             model_config=serving_config(lineage),
             signature=signature(),
             pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in REQUIREMENTS],
@@ -56,8 +56,13 @@ def travelling_code(folder: Path, name: str) -> Path:
     for path in import_closure(SERVING):
         target = folder / name / path.relative_to(PACKAGE)
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(_IMPORT.sub(rf"\g<1>{name}", path.read_text()))
+        target.write_text(as_package(path.read_text(), name))
     return folder / name / SERVING.relative_to(PACKAGE)
+
+
+def as_package(text: str, name: str) -> str:
+    """A module of ours as it travels: it imports from the package `name`."""
+    return _IMPORT.sub(rf"\g<1>{name}", text)
 
 
 def serving_config(lineage: dict[str, Any]) -> dict[str, Any]:

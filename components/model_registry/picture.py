@@ -134,6 +134,8 @@ def page(lineage: Lineage) -> str:
     style = resources.files("components.report").joinpath("page.css").read_text()
     version = lineage["version"]
     name = html.escape(f"{version['name']} version {version['version']}")
+    said = version.get("recalled")
+    recalled = f"<p><strong>{html.escape(said)}</strong></p>" if said else ""
     spoken = html.escape("; ".join(f"{a} to {b}" for a, b in edges))
     rows = "".join(map(_row, nodes))
     return f"""<!doctype html>
@@ -144,8 +146,9 @@ def page(lineage: Lineage) -> str:
 .edge {{ fill: none; stroke: var(--soft); stroke-width: 1.4; }}
 td {{ text-align: left; white-space: normal; overflow-wrap: anywhere; }}
 </style></head><body><main><h1>What {name} was made from</h1>
-<p>Left to right: what goes in, what was trained, what came out. <code>lookout verify {version["version"]}</code> hashes
-it all again.</p><div class="wide" tabindex="0" role="region" aria-label="Graph"><svg viewBox="0 0 {width} {height}"
+{recalled}<p>Left to right: what goes in, what was trained, what came out.
+<code>lookout verify {version["version"]}</code> hashes it all again.</p>
+<div class="wide" tabindex="0" role="region" aria-label="Graph"><svg viewBox="0 0 {width} {height}"
 width="{width}" height="{height}" role="img" aria-label="{spoken}"><defs><marker id="tip" viewBox="0 0 8 8" refX="7"
 refY="4" markerWidth="7" markerHeight="7" orient="auto"><path d="M0 0 L8 4 L0 8 z" fill="#8a93a3"/></marker></defs>
 {drawn}</svg></div><h2>In full</h2><table>{rows}</table></main></body></html>

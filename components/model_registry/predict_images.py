@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import DataError, ImageError, RegistryError
-from components.model_registry.registry import connect, explained, find_version, uri_of
+from components.model_registry.registry import connect, explained, find_version, package_folder, uri_of
+from components.model_registry.verify import refuse_altered
 from components.store.atomic import atomic_file
 from components.store.image_files import decode_image, open_image, read_image_bytes
 
@@ -86,8 +87,11 @@ def _check_target(target: Path, images: Sequence[Path]) -> None:
 def _load(reference: str) -> Any:
     import mlflow
 
-    packaged = (Path(reference) / "MLmodel").is_file()
-    uri = reference if packaged else uri_of(find_version(connect(), reference))
+    uri = reference
+    if not (Path(reference) / "MLmodel").is_file():  # a version, whose statement says what may be loaded
+        version = find_version(connect(), reference)
+        uri = uri_of(version)
+        refuse_altered(version, package_folder(version))
     try:
         with explained():
             # who asks at this machine waits as long as he likes

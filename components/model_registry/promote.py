@@ -15,7 +15,9 @@ import numpy as np
 from components.errors import RegistryError
 from components.metrics.detection import ImageCounts, drawn_f1, pooled
 from components.metrics.task import headline_of
+from components.model_registry.licences import terms
 from components.model_registry.lineage import Lineage
+from components.model_registry.recall import CHAMPION, told
 from components.model_registry.registry import (
     alias_version,
     artifact,
@@ -25,18 +27,16 @@ from components.model_registry.registry import (
     statement_of,
 )
 from components.model_registry.statement import from_statement
-from components.model_registry.verify import holds, verify
+from components.model_registry.verify import Finding, unseen, verify
 from components.params import PromoteParams, load_params
 from components.store.schemas import PER_IMAGE
 from components.store.tables import read_table
 
 Rescore = Callable[[Any, Lineage], Path]
-CHAMPION, PREVIOUS = "champion", "previous"
-TAINT = "lookout.tainted"
-VERIFIED = "lineage verified"
-"""The gate that no one overrules: nothing unproven is promoted."""
+PREVIOUS = "previous"
+VERIFIED, SEEN = "lineage verified", "lineage seen"
+"""The gates that --force does not overrule: nothing broken is promoted, and what is unproven with --unseen-ok only."""
 PROMOTIONS = "promotions"
-NONCOMMERCIAL = ("non-commercial", "noncommercial", "non commercial", "-nc", "research")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +71,18 @@ def compare(reference: str, rescore: Rescore) -> Promotion:
     return Promotion(_named(version), False, gates, _named(champion) if champion else None)
 
 
-def promote(reference: str, rescore: Rescore, force: bool = False, reason: str = "") -> Promotion:
+def promote(
+    reference: str, rescore: Rescore, force: bool = False, reason: str = "", unseen_ok: bool = False
+) -> Promotion:
     """Moves `champion` to the version where every gate passes, and `previous` to the champion that was.
 
     rescore(version, lineage) gives the champion's per_image.parquet on the test images of that lineage.
-    force: also where they do not, but never where the lineage does not hold; then a reason is wanted, and kept.
+    force: also where they do not, but never where the lineage does not hold; unseen_ok: also where a claim could not be
+    looked at here (no tag, no data in the cache). Both want a reason, which is kept.
     The gate table and who, when, from what become an artifact of the version's run. Raises RegistryError where the
     version is not there.
     """
-    if force and not reason.strip():
-        raise RegistryError("--force overrules the gates: say why with --reason")
+    _refuse_silence(force, unseen_ok, reason)
     params = load_params()
     client = connect()
     name = params.register_.model_name
@@ -90,8 +92,7 @@ def promote(reference: str, rescore: Rescore, force: bool = False, reason: str =
         if champion is not None and champion.version == version.version:
             return Promotion(_named(version), True, [], _named(champion))
         gates = gate_table(version, champion, params.promote, rescore)
-        failed = [gate.name for gate in gates if not gate.passed]
-        promoted = not failed or (force and VERIFIED not in failed)
+        promoted = _allowed(gates, force, unseen_ok)
         outcome = Promotion(_named(version), promoted, gates, _named(champion) if champion else None)
         _record(client, version, outcome, reason)
         if promoted:
@@ -99,36 +100,53 @@ def promote(reference: str, rescore: Rescore, force: bool = False, reason: str =
     return outcome
 
 
-def rollback() -> tuple[str, str]:
-    """`champion` and `previous` change places: (champion, previous). Raises RegistryError without a previous."""
+def _refuse_silence(force: bool, unseen_ok: bool, reason: str) -> None:
+    for option in [name for name, given in (("--force", force), ("--unseen-ok", unseen_ok)) if given]:
+        if not reason.strip():
+            raise RegistryError(f"{option} overrules a gate: say why with --reason")
+
+
+def _allowed(gates: list[Gate], force: bool, unseen_ok: bool) -> bool:
+    failed = {gate.name for gate in gates if not gate.passed}
+    if unseen_ok:
+        failed.discard(SEEN)
+    return not failed or (force and not failed & {VERIFIED, SEEN})
+
+
+def rollback(force: bool = False, reason: str = "", unseen_ok: bool = False) -> tuple[str, str]:
+    """`champion` and `previous` change places: (champion, previous).
+
+    The gates of lineage and recall are promote's; force and unseen_ok as there. Raises RegistryError without a
+    previous, and where one of them fails.
+    """
+    _refuse_silence(force, unseen_ok, reason)
     client = connect()
     name = load_params().register_.model_name
     with only_writer():
         champion, previous = (alias_version(client, name, alias) for alias in (CHAMPION, PREVIOUS))
         if previous is None:
             raise RegistryError(f"{name} has no previous champion to go back to")
+        gates = [*_lineage_gates(previous), _untainted(previous)]
+        allowed = _allowed(gates, force, unseen_ok)
+        _record(client, previous, Promotion(_named(previous), allowed, gates, _named(champion) if champion else None),
+                reason)  # fmt: skip
+        if not allowed:
+            failed = [f"{gate.name}: {gate.seen}" for gate in gates if not gate.passed]
+            raise RegistryError(
+                f"{_named(previous)} does not become champion again: {'; '.join(failed)}. Promote another version, or "
+                "overrule what may be overruled with --unseen-ok or --force and a --reason"
+            )
         _move(client, previous, champion)
     return _named(previous), _named(champion) if champion else ""
 
 
-def taint(digest: str, reason: str) -> list[str]:
-    """Marks every version made from a digest, dataset, image, commit or base, so that none of them is promoted."""
-    from components.model_registry.index import used_by
-
-    if not reason.strip():
-        raise RegistryError("a taint wants a reason: --reason")
-    client = connect()
-    found = sorted({(one["name"], one["version"]) for one in used_by(digest)}, reverse=True)
-    with only_writer():
-        for name, number in found:
-            client.set_model_version_tag(name, str(number), TAINT, f"{digest}: {reason}")
-    return [f"models:/{name}/{number}" for name, number in found]
-
-
 def gate_table(version: Any, champion: Any, params: PromoteParams, rescore: Rescore) -> list[Gate]:
     """Every gate, passed or not; a missing number fails."""
+    gates = _lineage_gates(version)
+    if not gates[0].passed:
+        return gates  # what a broken lineage says is no reason for any other gate
     lineage = from_statement(statement_of(version))
-    gates = [_verified(version), _clean(lineage), _untainted(version), _validated(lineage), _licences(lineage, params)]
+    gates += [_clean(lineage), _untainted(version), _validated(lineage), _licences(lineage, params)]
     gates.append(_protocols(lineage, params))
     if champion is None:
         best = headline_of(lineage["metrics"]["grpo"])
@@ -138,11 +156,19 @@ def gate_table(version: Any, champion: Any, params: PromoteParams, rescore: Resc
     return [*gates, *_gain(before, after, params), *_regressions(before, after, params)]
 
 
-def _verified(version: Any) -> Gate:
+def _lineage_gates(version: Any) -> list[Gate]:
     findings = verify(f"models:/{version.name}/{version.version}")
     broken = [finding for finding in findings if finding.holds is False]
-    seen = f"{broken[0].claim}: {broken[0].seen}" if broken else f"{len(findings)} claims, none broken"
-    return Gate(VERIFIED, holds(findings), seen, "lookout verify finds nothing broken")
+    return [
+        Gate(VERIFIED, not broken, _told(broken) or f"{len(findings)} claims, none broken", "no claim is broken"),
+        Gate(SEEN, not unseen(findings), _told(unseen(findings)) or "every claim was looked at",
+             "every claim can be looked at here, or --unseen-ok"),
+    ]  # fmt: skip
+
+
+def _told(findings: list[Finding]) -> str:
+    more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
+    return f"{findings[0].claim}: {findings[0].seen}{more}" if findings else ""
 
 
 def _clean(lineage: Lineage) -> Gate:
@@ -151,7 +177,7 @@ def _clean(lineage: Lineage) -> Gate:
 
 
 def _untainted(version: Any) -> Gate:
-    mark = version.tags.get(TAINT)
+    mark = told(version)
     return Gate("nothing recalled", mark is None, mark or "no taint", "no taint")
 
 
@@ -161,15 +187,16 @@ def _validated(lineage: Lineage) -> Gate:
 
 
 def _licences(lineage: Lineage, params: PromoteParams) -> Gate:
+    refused = ("unknown",) if params.allow_noncommercial else ("unknown", "non-commercial")
     found = [
-        f"{name}: {one['licence']}"
+        f"{name}: {one['licence'] or 'no licence'} ({kind})"
         for datasets in (lineage["base"].get("data", {}), lineage["data"])
         for name, one in datasets.items()
-        if one["role"] != "eval" and any(word in one["licence"].casefold() for word in NONCOMMERCIAL)
+        if one["role"] != "eval" and (kind := terms(one["licence"], params.allowed_licences)) in refused
     ]
-    seen = ", ".join(found) or "none is non-commercial"
-    return Gate("licences", params.allow_noncommercial or not found, seen,
-                "any" if params.allow_noncommercial else "no non-commercial training data")  # fmt: skip
+    wanted = "known licences of training data" if params.allow_noncommercial else "known, commercial training data"
+    return Gate("licences", not found, ", ".join(found) or f"none is {' or '.join(refused)}",
+                f"{wanted}, or the licence in promote.allowed_licences")  # fmt: skip
 
 
 def _protocols(lineage: Lineage, params: PromoteParams) -> Gate:

@@ -5,34 +5,49 @@ from __future__ import annotations
 import csv
 import json
 import logging
-import re
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from components.code_state import git
 from components.errors import RegistryError
-from components.metrics.task import headline_of
 from components.model_registry.card import model_card
-from components.model_registry.git import refuse_dirty, tag_state
-from components.model_registry.lineage import MODEL, Lineage, collect_lineage, image_digests
+from components.model_registry.git import refuse_dirty, tag_exists, tag_says, tag_state
+from components.model_registry.lineage import MODEL, Lineage, collect_lineage, image_names
 from components.model_registry.packaging import log_packaged_model
+from components.model_registry.record import run_metrics, run_params, version_tags
 from components.model_registry.registry import (
     EXPERIMENT,
-    IMAGES_FILE,
-    KEY_TAG,
-    STATEMENT_FILE,
+    KEY_SAID,
+    STATEMENT_SAID,
+    artifact,
     connect,
     git_tag,
     only_writer,
+    own_tag,
+    plain_tag,
+    statement_of,
     version_with_key,
 )
-from components.model_registry.statement import to_statement
+from components.model_registry.statement import from_statement, to_statement
+from components.model_registry.subjects import (
+    ARTIFACTS,
+    IMAGES_FILE,
+    RUN_FILES,
+    STATEMENT_COPY,
+    STATEMENT_FILE,
+    digests,
+    logged_digests,
+)
 from components.params import load_params
 from components.store.atomic import write_json
+from components.store.digest import file_sha256
+from components.terminal import plain
 
 log = logging.getLogger("lookout.register")
-NOT_A_KEY = re.compile(r"[^\w. :/-]")  # MLflow refuses such a name: a class map may say `*` or `person (other)`
 REGISTRATION = Path("reports/registration.json")
+CLAIMS = ("key", "files", "data", "prompts", "metrics", "training", "images_sha256")
+"""What a version's statement and the checkout that tags it must agree in."""
 
 
 def register_model(out: Path = REGISTRATION) -> dict[str, Any]:
@@ -48,17 +63,14 @@ def register_model(out: Path = REGISTRATION) -> dict[str, Any]:
     client = connect()
     with only_writer():
         version = version_with_key(client, params.model_name, lineage["key"])
-        if version is None:
+        made = version is None
+        if made:
             version = _create_version(client, params.model_name, lineage)
             log.info("registered %s version %s", params.model_name, version.version)
         else:
             log.info("%s version %s has this lineage already", params.model_name, version.version)
         if lineage["code"]["commit"]:
-            tag_state(
-                git_tag(params.model_name, version.version),
-                lineage["state"],
-                f"{params.model_name} version {version.version}",
-            )
+            _tag_version(version, lineage, made)
         client.set_registered_model_alias(params.model_name, params.alias, version.version)
     registration = {
         "schema": "registration/1",
@@ -73,6 +85,41 @@ def register_model(out: Path = REGISTRATION) -> dict[str, Any]:
     return registration
 
 
+def _tag_version(version: Any, lineage: Lineage, made: bool) -> None:
+    """The version's state on a commit under its tag, with the key and the digest of the statement in its message.
+
+    A plain tag of another lineage (a clone brought it) stays: this version's tag has the key in its name. The tag of
+    this lineage is made anew where the version is: its registry was lost.
+    """
+    plain, key = plain_tag(version.name, version.version), lineage["key"]
+    tag = git_tag(version.name, version.version, key)
+    if tag == plain and tag_exists(plain) and _another_lineage(plain, lineage):
+        tag = own_tag(plain, key)
+        log.warning(
+            "the git tag %s is of another lineage: a clone brought it, and this registry numbers anew. This version's "
+            "tag is %s. To number on from there, register where the other versions are (MLFLOW_TRACKING_URI), or under "
+            "another register.model_name", plain, tag,
+        )  # fmt: skip
+    if tag_exists(tag) and not made:
+        return
+    registered = from_statement(statement_of(version))
+    wrong = [name for name in CLAIMS if registered[name] != lineage[name]]
+    if wrong:
+        log.warning(
+            "the statement of %s version %s says other %s than this checkout: no tag is made; git fetch --tags brings "
+            "the one that it was registered with", version.name, version.version, wrong[0],
+        )  # fmt: skip
+        return
+    digest = file_sha256(artifact(version, STATEMENT_FILE))
+    said = f"{version.name} version {version.version}\n\n{KEY_SAID}: {key}\n{STATEMENT_SAID}: {digest}\n"
+    tag_state(tag, registered["state"], said, registered["code"]["commit"], renew=made)
+
+
+def _another_lineage(tag: str, lineage: Lineage) -> bool:
+    said = tag_says(tag, KEY_SAID)
+    return said != lineage["key"] if said else git("show", f"{tag}:dvc.lock") != lineage["state"]["dvc.lock"]
+
+
 def _create_version(client: Any, name: str, lineage: Lineage) -> Any:
     import mlflow
 
@@ -81,19 +128,26 @@ def _create_version(client: Any, name: str, lineage: Lineage) -> Any:
     title = f"{'+'.join(lineage['data'])} grpo {lineage['key'][:8]}"
     card = model_card(lineage)
     with mlflow.start_run(run_name=title, tags=version_tags(lineage), description=card) as run:
-        params = _flat(lineage["params"] | {"rewards": lineage["rewards"]})
-        mlflow.log_params({NOT_A_KEY.sub("_", name): value for name, value in params.items()})
+        mlflow.log_params(run_params(lineage))
         _log_numbers(client, run.info.run_id, lineage)
         _log_datasets(client, run.info.run_id, lineage)
         for path in ("reports/evaluation", "reports/training", "reports/scores", "reports/validation"):
             mlflow.log_artifacts(path, artifact_path=path)
         with tempfile.TemporaryDirectory() as folder:
-            statement = Path(folder) / STATEMENT_FILE
-            write_json(statement, to_statement(lineage))
-            (Path(folder) / IMAGES_FILE).write_text("".join(f"{digest}\n" for digest in image_digests()))
+            (Path(folder) / IMAGES_FILE).write_text(
+                "".join(f"{digest}  {plain(path)}\n" for digest, path in image_names())
+            )
             (Path(folder) / "README.md").write_text(card)
             mlflow.log_artifacts(folder)
-            info = log_packaged_model(MODEL, statement, lineage)
+            info = log_packaged_model(MODEL, lineage)
+            subjects = logged_digests(client, info.model_id, lineage["files"])
+            for place in ARTIFACTS:
+                there = Path(place) if Path(place).is_dir() else Path(folder, place)
+                subjects |= digests(there, f"{RUN_FILES}{place}")
+            statement = Path(folder) / STATEMENT_FILE
+            write_json(statement, to_statement(lineage | {"subjects": subjects}))
+            mlflow.log_artifact(str(statement))
+            client.log_model_artifact(info.model_id, str(statement), str(Path(STATEMENT_COPY).parent))
     try:
         client.create_registered_model(name, description="Policies that find every person in a crowd")
     except mlflow.MlflowException as error:
@@ -102,38 +156,6 @@ def _create_version(client: Any, name: str, lineage: Lineage) -> Any:
     version = mlflow.register_model(info.model_uri, name, tags=version_tags(lineage))
     client.update_model_version(name, version.version, card)
     return version
-
-
-def version_tags(lineage: Lineage) -> dict[str, str]:
-    """What a version is searched by."""
-    best = headline_of(lineage["metrics"]["grpo"])
-    dirty = (
-        {}
-        if lineage["code"]["clean"]
-        else {"lookout.DIRTY": f"code was not committed, diff {lineage['code']['diff_sha256']}"}
-    )
-    return dirty | {
-        KEY_TAG: lineage["key"],
-        "lookout.commit": str(lineage["code"]["commit"]),
-        "lookout.clean": str(lineage["code"]["clean"]).lower(),
-        "lookout.datasets": ",".join(f"{name}:{data['dvc_md5']}" for name, data in sorted(lineage["data"].items())),
-        "lookout.prompts": ",".join(sorted(lineage["prompts"].values())),
-        "lookout.rewards": json.dumps(lineage["rewards"], sort_keys=True),
-        "lookout.base": lineage["base"]["sha256"].get("model.safetensors", lineage["base"]["name"]),
-        "lookout.weights": ",".join(lineage["weights"].values()),
-        "lookout.seeds": json.dumps(lineage["seeds"], sort_keys=True),
-        "lookout.libraries": json.dumps(lineage["environment"]["libraries"], sort_keys=True),
-        "lookout.f1": f"{best.value or 0:.4f}",
-        "lookout.headline": best.name,
-    }
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested params as dotted names."""
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
-    return flat
 
 
 def _log_datasets(client: Any, run_id: str, lineage: Lineage) -> None:
@@ -159,12 +181,7 @@ def _log_numbers(client: Any, run_id: str, lineage: Lineage) -> None:
     """Scores of the three models, and the training curves step by step."""
     from mlflow.entities import Metric
 
-    points = [
-        Metric(f"{model}.{NOT_A_KEY.sub('_', name)}", float(value), 0, 0)
-        for model, metrics in lineage["metrics"].items()
-        for name, value in _flat(metrics).items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    ]
+    points = [Metric(name, value, 0, 0) for name, value in run_metrics(lineage).items()]
     for stage in ("sft", "grpo"):
         with Path("reports/training", stage, "curves.csv").open() as file:
             for row in csv.DictReader(file):

@@ -13,15 +13,17 @@ from typing import Any
 
 from components.errors import RegistryError
 from components.home import lookout_home, mlflow_uri
+from components.model_registry.git import tag_exists
 from components.model_registry.local_store import ready_store, ready_to_write, sentence_of, wait_for
+from components.model_registry.subjects import POLICY, STATEMENT_FILE
 from components.params import PARAMS_FILE, RegisterParams, load_section
 
 EXPERIMENT = "lookout"
 REGISTRY = "models:/"
 """What a reference to a registered version begins with."""
-STATEMENT_FILE = "statement.json"
-IMAGES_FILE = "images.sha256"
 KEY_TAG = "lookout.key"
+KEY_SAID, STATEMENT_SAID = "Lookout-Key", "Lookout-Statement"
+"""What the commit of a version's git tag says: its lineage's key, and the SHA-256 of its statement."""
 RETRIES, TIMEOUT_S = "3", "20"
 WRITER_WAIT_S = 1800.0
 """As long as it may take to register 7 GB of weights on a slow disk, or to score a champion again."""
@@ -33,9 +35,29 @@ _SHORT = re.compile(r"\d+$|@|models:/")
 """A version's own spellings: a folder of such a name does not take its place."""
 
 
-def git_tag(name: str, number: int | str) -> str:
-    """The git tag of a version: its params.yaml, dvc.lock and *.dvc files on a commit."""
+def git_tag(name: str, number: int | str, key: str) -> str:
+    """The git tag of a version: its params.yaml, dvc.lock and *.dvc files on a commit.
+
+    NAME/vN; with the beginning of the lineage's key behind it where this repository has such a tag, because NAME/vN
+    came from a clone whose version N is another.
+    """
+    plain = plain_tag(name, number)
+    return own if tag_exists(own := own_tag(plain, key)) else plain
+
+
+def plain_tag(name: str, number: int | str) -> str:
+    """The git tag of a version where nobody else has it."""
     return f"{name}/v{number}"
+
+
+def own_tag(plain: str, key: str) -> str:
+    """The tag of a version whose plain tag is another lineage's."""
+    return f"{plain}-{key[:8]}"
+
+
+def tag_of(version: Any) -> str:
+    """git_tag of a registered version."""
+    return git_tag(version.name, version.version, version.tags.get(KEY_TAG, ""))
 
 
 class Client:
@@ -262,13 +284,16 @@ def artifact(version: Any, path: str) -> Path:
 
 def model_folder(version: Any) -> Path:
     """A local copy of the version's weights, tokenizer and processor. Raises RegistryError."""
+    return package_folder(version) / "artifacts" / POLICY
+
+
+def package_folder(version: Any) -> Path:
+    """A local copy of all that MLflow loads: the policy's folder, code, MLmodel. Raises RegistryError."""
     import mlflow
 
     try:
         with explained():
-            folder = Path(mlflow.artifacts.download_artifacts(uri_of(version)))
+            return Path(mlflow.artifacts.download_artifacts(uri_of(version)))
     except (mlflow.MlflowException, OSError) as error:
         said = " ".join(str(error).split())[:120]
         raise RegistryError(f"{version.name} version {version.version}: its files cannot be had ({said})") from None
-    policies = [path for path in (folder / "artifacts").iterdir() if path.is_dir()]
-    return policies[0]

@@ -18,7 +18,7 @@ def registered_policy(reference: str) -> tuple[Path, str, str, dict[str, dict[st
     frame that it speaks in.
 
     Raises RegistryError where the reference is no number of a version (an alias moves, and DVC would not see it), where
-    there is no such version, and where its weights are not those that its statement names.
+    there is no such version, and where a file of its policy is not the one that its statement names.
     """
     name, number, _ = parse_reference(reference, "")
     if not name or number is None:
@@ -30,9 +30,11 @@ def registered_policy(reference: str) -> tuple[Path, str, str, dict[str, dict[st
     except RegistryError as error:
         raise RegistryError(f"base.pretrained.path: {error}; `make demo` registers models:/lookout/1") from None
     folder, lineage = model_folder(version), from_statement(statement_of(version))
-    found = {path.name: file_sha256(path) for path in sorted(folder.glob("*.safetensors"))}
-    if found != lineage["weights"]:
-        raise RegistryError(f"base.pretrained.path: the weights of {reference} are not those of its statement")
+    found = {path.name: file_sha256(path) for path in sorted(folder.iterdir())}
+    if found != lineage["files"]:
+        wrong = sorted(name for name in {*found, *lineage["files"]} if found.get(name) != lineage["files"].get(name))
+        raise RegistryError(f"base.pretrained.path: {wrong[0]} of {reference} is not the file of its statement")
+    weights = ",".join(lineage["weights"].values())
     own = {name: {key: one[key] for key in SAID} for name, one in lineage["data"].items()}
     data, frame = lineage["base"].get("data", {}) | own, lineage["params"]["prompts"]["frame"]
-    return folder, ",".join(found.values()), lineage["key"], data, frame
+    return folder, weights, lineage["key"], data, frame

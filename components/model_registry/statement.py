@@ -11,11 +11,12 @@ import hashlib
 from typing import Any
 
 from components.model_registry.lineage import Lineage
+from components.model_registry.subjects import POLICY_FILES
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:lookout:dvc-repro:v1"
-BUILDER = "urn:lookout:register:v2"
+BUILDER = "urn:lookout:register:v3"
 Statement = dict[str, Any]
 Resource = dict[str, Any]
 INTERNAL = ("commands", "processes", "seeds", "images_sha256", "prompt_summary")
@@ -23,10 +24,12 @@ STATE = "state/"
 
 
 def to_statement(lineage: Lineage) -> Statement:
-    """subjects: every file of the model. Raises KeyError where the lineage is not whole."""
+    """subjects: files of the logged model, artifacts that a gate reads. Raises KeyError for a lineage in parts."""
     return {
         "_type": STATEMENT_TYPE,
-        "subject": [{"name": name, "digest": {"sha256": digest}} for name, digest in sorted(lineage["files"].items())],
+        "subject": [
+            {"name": name, "digest": {"sha256": digest}} for name, digest in sorted(lineage["subjects"].items())
+        ],
         "predicateType": PREDICATE_TYPE,
         "predicate": {
             "buildDefinition": {
@@ -95,12 +98,17 @@ def from_statement(statement: Statement) -> Lineage:
     build, details = (statement["predicate"][key] for key in ("buildDefinition", "runDetails"))
     found = {one["name"]: one for one in build["resolvedDependencies"]}
     made = {one["name"]: one["annotations"] for one in details["byproducts"]}
-    files = {one["name"]: one["digest"]["sha256"] for one in statement["subject"]}
+    subjects = {
+        name if "/" in (name := one["name"]) else f"{POLICY_FILES}{name}": one["digest"]["sha256"]
+        for one in statement["subject"]
+    }  # an earlier Lookout named the policy's files only, without a folder
+    files = _under(subjects, POLICY_FILES)
     return {
         "schema": "lineage/2",
         "key": details["metadata"]["invocationId"],
         "weights": {name: digest for name, digest in files.items() if name.endswith(".safetensors")},
         "files": files,
+        "subjects": subjects,
         "code": found["code"]["annotations"],
         "state": {name: base64.b64decode(one["content"]).decode() for name, one in _under(found, STATE).items()},
         "data": {name: one["annotations"] for name, one in _under(found, "data/").items()},

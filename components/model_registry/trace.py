@@ -8,64 +8,77 @@ from typing import Any
 from components.core.class_words import counted
 from components.metrics.task import headline_of
 from components.model_registry.lineage import Lineage
+from components.model_registry.recall import warning
 from components.model_registry.registry import connect, find_version, statement_of
 from components.model_registry.statement import from_statement
 from components.store.left_out import left_out_lines
+from components.terminal import plain
 
 
 def trace(reference: str, default_name: str = "") -> Lineage:
     """The lineage behind any reference that registry.find_version reads. Raises RegistryError where it is not there."""
     version = find_version(connect(), reference, default_name)
     found = {"name": version.name, "version": int(version.version), "run_id": version.run_id}
+    found["recalled"] = warning(version)
     return {"version": found} | from_statement(statement_of(version))
 
 
 def lineage_tree(lineage: Lineage) -> Any:
     """A rich Tree of the lineage."""
+    from rich.text import Text
     from rich.tree import Tree
 
+    def add(node: Tree, text: str) -> Tree:
+        return node.add(Text(plain(text)))  # a text from data is no markup
+
     version, code, base = lineage["version"], lineage["code"], lineage["base"]
-    tree = Tree(f"[bold]{version['name']} version {version['version']}[/]  lineage {lineage['key'][:16]}")
+    title = Text(plain(f"{version['name']} version {version['version']}"), style="bold")
+    tree = Tree(title.append(f"  lineage {plain(lineage['key'][:16])}", style="not bold"))
+    if version["recalled"]:
+        add(tree, version["recalled"].upper()[:8] + version["recalled"][8:])
     state = "clean" if code["clean"] else f"changed: {', '.join(code['changed'][:5]) or 'no commit'}"
-    tree.add(f"code  commit {code['commit']} ({state})")
-    weights = tree.add("weights")
+    add(tree, f"code  commit {code['commit']} ({state})")
+    weights = add(tree, "weights")
     for name, digest in lineage["weights"].items():
-        weights.add(f"{name}  sha256 {digest}")
-    origin = tree.add(f"base  {base['kind']}: {base['name']}" + (f" at {base['revision']}" if base["revision"] else ""))
-    origin.add(f"model.safetensors  sha256 {base['sha256'].get('model.safetensors', 'in parts')}")
+        add(weights, f"{name}  sha256 {digest}")
+    origin = add(
+        tree, f"base  {base['kind']}: {base['name']}" + (f" at {base['revision']}" if base["revision"] else "")
+    )
+    add(origin, f"model.safetensors  sha256 {base['sha256'].get('model.safetensors', 'in parts')}")
     for name, dataset in base.get("data", {}).items():
-        origin.add(f"trained on {name}  {dataset['licence']}, md5 {dataset['dvc_md5']}")
-    data = tree.add("data")
+        add(origin, f"trained on {name}  {dataset['licence']}, md5 {dataset['dvc_md5']}")
+    data = add(tree, "data")
     for name, dataset in lineage["data"].items():
         counts = dataset["counts"]
         asked, noun = counted(counts)
-        node = data.add(f"{name}  {dataset['format']}, {dataset['licence']}, md5 {dataset['dvc_md5']}")
-        node.add(f"{counts['images']} images, {asked} {noun}, {dataset['quarantined']} refused")
+        node = add(data, f"{name}  {dataset['format']}, {dataset['licence']}, md5 {dataset['dvc_md5']}")
+        add(node, f"{counts['images']} images, {asked} {noun}, {dataset['quarantined']} refused")
         findings = dataset["validation"]["findings"]
-        node.add(f"validation: {'passed' if dataset['validation']['success'] else 'failed'}, {len(findings)} findings")
+        add(node, f"validation: {'passed' if dataset['validation']['success'] else 'failed'}, {len(findings)} findings")
     prompts = lineage["prompt_summary"]
-    node = tree.add(f"prompts  {prompts['samples']}")
+    node = add(tree, f"prompts  {prompts['samples']}")
     for line in left_out_lines(prompts):
-        node.add(line)
+        add(node, line)
     for template, sha256 in prompts["templates"].items():
-        node.add(f"template {template}  sha256 {sha256}")
+        add(node, f"template {template}  sha256 {sha256}")
     for path, digest in lineage["prompts"].items():
-        node.add(f"{path}  md5 {digest}")
-    rewards = tree.add("rewards")
+        add(node, f"{path}  md5 {digest}")
+    rewards = add(tree, "rewards")
     for name, value in lineage["rewards"].items():
-        rewards.add(f"{name}: {json.dumps(value)}")
-    training = tree.add("training")
+        add(rewards, f"{name}: {json.dumps(value)}")
+    training = add(tree, "training")
     for stage in ("sft", "grpo"):
         params = lineage["params"][stage]
-        training.add(
-            f"{stage}  {params['max_steps']} steps, learning rate {params['learning_rate']:g}, seed {params['seed']}"
+        add(
+            training,
+            f"{stage}  {params['max_steps']} steps, learning rate {params['learning_rate']:g}, seed {params['seed']}",
         )
-    numbers = tree.add("metrics on the test split")
+    numbers = add(tree, "metrics on the test split")
     for model, metrics in lineage["metrics"].items():
         best, form = headline_of(metrics), metrics["format_rate"]
         ranked = f", COCO AP50 {metrics['coco']['AP50'] or 0:.3f}" if "coco" in metrics else ""
-        numbers.add(f"{model}  {best.name} {best.value or 0:.3f}, format rate {form:.3f}{ranked}")
+        add(numbers, f"{model}  {best.name} {best.value or 0:.3f}, format rate {form:.3f}{ranked}")
     libraries = lineage["environment"]["libraries"]
     shown = ", ".join(f"{name} {libraries[name]}" for name in ("torch", "transformers", "trl", "numpy"))
-    tree.add(f"environment  python {lineage['environment']['python']}, {shown}")
+    add(tree, f"environment  python {lineage['environment']['python']}, {shown}")
     return tree

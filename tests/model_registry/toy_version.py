@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 from components.model_registry.lineage import dvc_folder_digest
 from components.stages import score
 from components.store.digest import file_md5
+from components.training.policy import weights_sha256
 from tests.scored import SCORE, gold_lines, write_lines
 from tests.workspace import REPO, read_params, write_params
 
@@ -59,7 +60,10 @@ def train(folder: Path, weights: str, perfect: int, **rewards: float) -> None:
     for name in ("base", "sft"):
         shutil.copytree(folder / "reports/scores/grpo", folder / "reports/scores" / name, dirs_exist_ok=True)
     for stage in ("sft", "grpo"):
-        summary = {"warnings": [], "weights_sha256": weights, "run": {"started": "2026-01-01T00:00:00Z",
+        begun, ended = (model.with_name("base"), "sft") if stage == "sft" else ("sft", model)
+        ends = {"starting_weights_sha256": begun, "weights_sha256": ended}
+        ends = {name: end if isinstance(end, str) else weights_sha256(end) for name, end in ends.items()}
+        summary = ends | {"warnings": [], "run": {"started": "2026-01-01T00:00:00Z",
                    "ended": "2026-01-01T01:00:00Z"}}  # fmt: skip
         report = folder / "reports/training" / stage
         report.mkdir(parents=True, exist_ok=True)
@@ -73,9 +77,13 @@ def write_lock(folder: Path, params: dict[str, Any]) -> None:
             for name in ("sft", "grpo", "val", "test")]  # fmt: skip
     raw = {"path": "data/raw/crowd", "md5": dvc_folder_digest(folder / "data/raw/crowd")}
     model = {"path": "models/grpo", "md5": dvc_folder_digest(folder / "models/grpo")}
+    reports = [f"reports/scores/{name}" for name in ("base", "sft", "grpo")]
+    scores = [{"path": f"{report}/{file}", "md5": file_md5(folder / report / file)}
+              for report in reports for file in ("per_image.parquet", "metrics.json")]  # fmt: skip
     stages = {
         "ingest@crowd": {"cmd": "ingest", "deps": [raw], "outs": []},
         "prompts": {"cmd": "prompts", "outs": data},
+        "score@grpo": {"cmd": "score", "outs": scores},
         "grpo": {"cmd": "grpo", "params": {"params.yaml": {"rewards": params["rewards"]}}, "outs": [model]},
         "register": {"cmd": "register", "outs": []},
     }
