@@ -475,6 +475,7 @@ def score(
     as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
     lenient: Annotated[bool, typer.Option("--lenient", help="detect: drop and count what cannot be used")] = False,
     shuffles: Annotated[int, typer.Option(min=0, help="detect: random orders, where all scores are equal")] = SHUFFLES,
+    min_score: Annotated[float, typer.Option(min=0, max=1, help="detect: boxes of a lower score are left out")] = 0.0,
 ) -> None:
     """Score anybody's results: a detector's (COCO, CrowdHuman, CityPersons), or answers of ground, count, read."""
     import json
@@ -482,13 +483,13 @@ def score(
     if task == "detect":
         from components.detector_scores import score_files, table
 
-        scores = score_files(truth, predictions, protocol.value, lenient, shuffles)
+        scores = score_files(truth, predictions, protocol.value, lenient, shuffles, min_score)
     else:
         from components.answer_scores import score_answers, table
 
-        if lenient or protocol is not Protocol.all or shuffles != SHUFFLES:
+        if lenient or protocol is not Protocol.all or shuffles != SHUFFLES or min_score:
             raise LookoutError(
-                f"--lenient, --protocol and --shuffles are of the task detect; leave them out for {task}"
+                f"--lenient, --protocol, --min-score and --shuffles are of the task detect; leave them out for {task}"
             )
         scores = score_answers(task, truth, predictions)
     typer.echo(json.dumps(scores, indent=2) if as_json else table(scores))

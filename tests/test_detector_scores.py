@@ -81,7 +81,7 @@ def test_nothing_found_is_a_result_and_constant_scores_are_named(tmp_path: Path)
         (changed(FOUND, 0, bbox=[0, 0, -4, 5]), r"has a bbox of negative size"),
         (changed(FOUND, 0, bbox=[0, 0, 4]), r"has no bbox of four finite numbers"),
         (changed(FOUND, 2, score=1.5), r"predictions\[2\] has a score outside 0 to 1: 1.5"),
-        (changed(FOUND, 2, score=None), r"has a score outside 0 to 1: None"),
+        (changed(FOUND, 2, score=None), r"has no score, which ranks the boxes"),
         ([*FOUND, 5], r"predictions\[4\] is no object"),
         ({"a": 1}, "holds dict; want COCO results, a list"),
         ("", "is empty; want JSON"),
@@ -126,6 +126,95 @@ def test_the_command_prints_tables_and_json(tmp_path: Path) -> None:
     assert json.loads(answer.stdout)["crowdhuman"]["JI"] == pytest.approx(0.75)
     assert "coco" not in json.loads(answer.stdout)
     printed = CliRunner().invoke(app, arguments).stdout
-    assert "2 images, confidences given" in printed
+    assert "2 images, 3 people and 1 ignore regions, 4 boxes, confidences given" in printed
     assert "Reasonable              0.0000" in printed
     assert "Small                   –" in printed
+
+
+@pytest.mark.parametrize("key", ["iscrowd", "ignore"])
+@pytest.mark.parametrize("flag", ["0", "false", False, 0.0, None])
+def test_a_flag_that_is_not_set_is_none_whatever_its_type(tmp_path: Path, key: str, flag: object) -> None:
+    people = [row | {"ignore": 0, key: flag} for row in TRUTH["annotations"]]
+    truth = TRUTH | {"annotations": people}
+    found = [{key: row[key] for key in ("image_id", "category_id", "bbox")} | {"score": 0.5} for row in people]
+    scores = score_files(*files(tmp_path, truth, found))
+    assert scores["people"] == 4
+    assert scores["detection"]["f1"] == 1.0
+    assert scores["coco"]["AP"] == pytest.approx(1.0)
+
+
+def test_a_flag_that_says_nothing_is_refused_by_name(tmp_path: Path) -> None:
+    truth = TRUTH | {"annotations": changed(TRUTH["annotations"], 1, iscrowd="perhaps")}
+    with pytest.raises(
+        DataError, match=r"annotations\[1\] has the flag iscrowd, which is not 0, 1, true or false: 'per"
+    ):
+        score_files(*files(tmp_path, truth))
+
+
+@pytest.mark.parametrize(
+    ("part", "values", "said"),
+    [
+        ("found", {"image_id": "7"}, r"names an unknown image: image_id '7' \(text\), the truth has 3"),
+        ("found", {"score": "0.9"}, r"has a score that is no number: '0.9' \(text\)"),
+        ("annotations", {"area": "4000"}, r"has an area that is no number: '4000' \(text\)"),
+        ("annotations", {"vis_ratio": "1"}, r"has a vis_ratio that is no number: '1' \(text\)"),
+        ("images", {"width": "200"}, r"width and height are '200' \(text\) and 200"),
+    ],
+)
+def test_a_sentence_says_that_a_number_is_text(tmp_path: Path, part: str, values: dict, said: str) -> None:
+    truth, found = TRUTH, FOUND
+    if part == "found":
+        found = changed(FOUND, 0, **values)
+    else:
+        truth = TRUTH | {part: changed(TRUTH[part], 0, **values)}
+    with pytest.raises(DataError, match=said):
+        score_files(*files(tmp_path, truth, found))
+
+
+def test_an_id_that_is_a_whole_float_is_the_number(tmp_path: Path) -> None:
+    found = [row | {"image_id": float(row["image_id"]), "category_id": 1.0} for row in FOUND]
+    assert score_files(*files(tmp_path, TRUTH, found)) == score_files(*files(tmp_path))
+    with pytest.raises(DataError, match="names an unknown category: category_id True"):
+        score_files(*files(tmp_path, TRUTH, changed(FOUND, 0, category_id=True)))
+
+
+def test_boxes_without_scores_are_scored_where_nothing_ranks_them(tmp_path: Path) -> None:
+    found = [{key: value for key, value in row.items() if key != "score"} for row in FOUND]
+    scores = score_files(*files(tmp_path, TRUTH, found), "detection")
+    assert scores["detection"] == score_files(*files(tmp_path), "detection")["detection"]
+    assert scores["confidence"] == "none"
+    assert "best_threshold" not in scores
+    for protocol, least in (("coco", 0.0), ("all", 0.0), ("detection", 0.5)):
+        with pytest.raises(
+            DataError, match=r"predictions\[0\] has no score, which ranks the boxes \(--protocol detection"
+        ):
+            score_files(*files(tmp_path, TRUTH, found), protocol, min_score=least)
+
+
+def test_weak_boxes_are_left_out_and_the_best_threshold_is_named(tmp_path: Path) -> None:
+    weak = [{"image_id": 7, "category_id": 1, "bbox": [5 * i, 150, 4, 9], "score": 0.05} for i in range(6)]
+    whole = score_files(*files(tmp_path, TRUTH, FOUND + weak))
+    # the two that are right, and the one in the ignore region, which does not count: 2 x 2 / (2 + 3)
+    assert whole["best_threshold"] == pytest.approx(
+        {"threshold": 0.7, "f1": 0.8, "precision": 1.0, "recall": 2 / 3, "tried": 5}
+    )
+    assert whole["detection"]["f1"] == pytest.approx(4 / 12)
+    cut = score_files(*files(tmp_path, TRUTH, FOUND + weak), min_score=0.7)
+    assert cut["detection"]["f1"] == pytest.approx(0.8)
+    assert (cut["boxes"], cut["boxes_below_min_score"]) == (3, 7)
+    truth, found = files(tmp_path, TRUTH, FOUND + weak)
+    arguments = ["--truth", str(truth), "--predictions", str(found)]
+    said = CliRunner().invoke(app, ["score", *arguments, "--min-score", "0.1"]).stdout
+    assert "2 images, 3 people and 1 ignore regions, 4 boxes (6 below --min-score), confidences given" in said
+    assert "it is best, 0.8000, for boxes of 0.7 and more" in said
+
+
+def test_corners_read_as_sides_are_a_warning(tmp_path: Path) -> None:
+    corners = [
+        row | {"bbox": [x, y, x + w, y + h]} for row in FOUND for x, y, w, h in [[90 + row["bbox"][0], 90, 60, 80]]
+    ]
+    (warning,) = score_files(*files(tmp_path, TRUTH, corners))["warnings"]
+    assert (
+        warning == "100 % of the predicted boxes leave their image; are they x1 y1 x2 y2? COCO's are x y width height"
+    )
+    assert score_files(*files(tmp_path))["warnings"] == []

@@ -29,7 +29,9 @@ from components.sources.source import (
     corners,
     image_inside,
     is_flagged,
+    is_identity,
     shown,
+    typed,
     whole_text,
 )
 
@@ -89,7 +91,7 @@ def categories_of(path: Path) -> dict[Any, str]:
     """ID -> word. Raises SourceError that names the entry."""
     categories: dict[Any, str] = {}
     for index, one in enumerate(stream(path, "categories")):
-        if not isinstance(one, dict) or not is_id(one.get("id")) or not isinstance(one.get("name"), str):
+        if not isinstance(one, dict) or not is_identity(one.get("id")) or not isinstance(one.get("name"), str):
             raise SourceError(f"{path}: categories[{index}]: want an object with id and name, got {shown(one)}")
         if one["id"] in categories:
             raise SourceError(f"{path}: categories[{index}]: the id {one['id']} stands twice")
@@ -103,7 +105,7 @@ def images_of(path: Path) -> Iterator[dict[str, Any]]:
     """The images' entries, with an ID and a size each. Raises SourceError that names the entry."""
     seen: set[Any] = set()
     for index, image in enumerate(stream(path, "images")):
-        if not isinstance(image, dict) or not is_id(image.get("id")):
+        if not isinstance(image, dict) or not is_identity(image.get("id")):
             raise SourceError(f"{path}: images[{index}]: want an object with an id, got {shown(image)}")
         if not all(type(image.get(key)) is int and 0 < image[key] < 10**6 for key in ("width", "height")):
             raise SourceError(f"{path}: image {image['id']}: want width and height in pixels")
@@ -113,15 +115,6 @@ def images_of(path: Path) -> Iterator[dict[str, Any]]:
             raise SourceError(f"{path}: images[{index}]: the id {image['id']} stands twice")
         seen.add(image["id"])
         yield image
-
-
-def is_id(value: Any) -> bool:
-    """Whether it can be an ID; 1.0 is the number 1."""
-    return type(value) in (int, str) or (type(value) is float and value.is_integer())
-
-
-def _shown_id(value: Any) -> str:
-    return f"{shown(value)} (text)" if isinstance(value, str) else shown(value)
 
 
 def file_name(image: dict[str, Any], where: str) -> str:
@@ -145,11 +138,11 @@ def _fill(boxes: _Boxes, path: Path, places: dict[Any, int], categories: dict[An
             raise SourceError(f"{path}: annotations[{index}]: want an object, got {shown(entry)}")
         where = f"{path}: annotation {entry.get('id', f'[{index}]')}"
         image, category = entry.get("image_id"), entry.get("category_id")
-        if not is_id(image) or image not in places:
-            yield Note("skipped", where, f"its image_id {_shown_id(image)} is none of the images")
+        if not is_identity(image) or image not in places:
+            yield Note("skipped", where, f"its image_id {typed(image)} is none of the images")
             continue
-        if not is_id(category) or category not in known:
-            yield Note("skipped", where, f"its category_id {_shown_id(category)} is none of the categories")
+        if not is_identity(category) or category not in known:
+            yield Note("skipped", where, f"its category_id {typed(category)} is none of the categories")
             continue
         crowd = is_flagged(entry.get("iscrowd"), f"{where}: iscrowd")
         ignore = is_flagged(entry.get("ignore"), f"{where}: ignore")

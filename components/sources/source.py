@@ -158,6 +158,16 @@ def shown(value: Any, most: int = 60) -> str:
         return f"a huge {type(value).__name__}"
 
 
+def typed(value: Any) -> str:
+    """A short form that does not hide that a value is text: '1' (text) is another than 1."""
+    return f"{shown(value)} (text)" if isinstance(value, str) else shown(value)
+
+
+def is_identity(value: Any) -> bool:
+    """Whether it can be an ID: a whole number, 1.0 too, or text."""
+    return type(value) in (int, str) or (type(value) is float and value.is_integer())
+
+
 def whole_text(text: str, where: str) -> str:
     """The text. Raises SourceError where it holds half of a surrogate pair, which no file and no tokenizer can take."""
     try:
