@@ -49,8 +49,10 @@ test-slow: setup
 bench: setup
 	$(RUN) python -m benchmarks.run
 
+# kills, full disks, damaged files, hostile input: hours of an idle machine -> docs/drill.md
 drill: setup
 	$(RUN) pytest -m drill
+	$(RUN) python -m tests.drill.campaign
 
 check: setup
 	$(BIN)/ruff format --check .

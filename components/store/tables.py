@@ -47,7 +47,11 @@ class TableWriter:
 def open_table_writer(target: Path, schema: TableSchema) -> Iterator[TableWriter]:
     """Streams rows into `target`, which appears whole or not at all."""
     columns = schema.columns.with_metadata({_KEY: schema.tag.encode()})
-    with atomic_file(target) as partial, pq.ParquetWriter(partial, columns, compression="zstd") as writer:
+    with (
+        atomic_file(target) as partial,
+        # without checksums pyarrow reads most damaged pages as other values
+        pq.ParquetWriter(partial, columns, compression="zstd", write_page_checksum=True) as writer,
+    ):
         yield TableWriter(schema, writer)
 
 
@@ -62,7 +66,9 @@ def check_version(path: Path, schema: TableSchema) -> pq.ParquetFile:
     if not path.exists():
         raise DataError(f"{path} is not there: the stage that writes it has not run (dvc repro runs it)")
     try:
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(path, page_checksum_verification=True)
+    except PermissionError:
+        raise
     except (pa.ArrowException, OSError) as error:
         raise DataError(unreadable(path, error)) from error
     found = (file.schema_arrow.metadata or {}).get(_KEY, b"none").decode()

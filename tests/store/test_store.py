@@ -109,3 +109,16 @@ def test_a_missing_and_a_broken_table_are_named(tmp_path: Path) -> None:
     (tmp_path / "broken.parquet").write_text("no parquet")
     with pytest.raises(DataError, match="not a readable Parquet file"):
         read_table(tmp_path / "broken.parquet", PROMPTS)
+
+
+@pytest.mark.parametrize("at", [0.05, 0.2, 0.4, 0.6, 0.8, 0.9])
+def test_a_table_damaged_in_the_middle_is_named(tmp_path: Path, at: float) -> None:
+    path = tmp_path / "q.parquet"
+    write_table(path, QUARANTINE, [ROW | {"annotation": os.urandom(60).hex()} for _ in range(800)])
+    content = bytearray(path.read_bytes())
+    place = int(len(content) * at)
+    content[place : place + 200] = bytes(200)
+    path.write_bytes(content)
+    for read in (lambda: read_table(path, QUARANTINE), lambda: list(read_rows(path, QUARANTINE))):
+        with pytest.raises(DataError, match=r"q\.parquet is not a readable Parquet file \(.+\); it is cut or damaged"):
+            read()

@@ -57,6 +57,9 @@ def test_killed_after_a_batch_it_goes_on_and_ends_with_the_same_files(
         answer(prepared, tmp_path / "killed")
     assert not (tmp_path / "killed").exists()
     (journal,) = (home / "predictions").glob("*/*.jsonl")
+    with journal.open("ab") as file:
+        file.write(b'{"batch": 1, "lines": ["\xe4\xba')  # a character that the kill has torn in two
+        file.write(b'\n7\n[]\n{"batch": 1}\n')
     with journal.open("a") as file:
         file.write('{"batch": 1, "sam')  # a line torn by the kill
     answer(prepared, tmp_path / "killed")

@@ -1,0 +1,161 @@
+"""Kills at random moments of each stage and each registry verb, and what they leave behind."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+from ruamel.yaml import YAML
+
+from tests.test_end_to_end import environment
+
+STAGES = ("synthesize@crowd", "ingest@crowd", "validate@crowd", "base", "prompts", "sft", "grpo", "predict@sft",
+          "score@sft", "report", "register")  # fmt: skip
+VERBS = (("register",), ("promote", "@challenger", "--force", "--reason", "drill"), ("rollback",), ("trace", "1"),
+         ("verify", "1"), ("used-by", "crowd"), ("diff", "1", "1"), ("export", "1", "exported"))  # fmt: skip
+TIMES = re.compile(r"^reports/(?!scores|training)|metrics\.json$|predictions|^reports/training")
+"""Outputs that tell times: their bytes differ from run to run."""
+KINDS = ("dvc alone, SIGKILL", "all of it, SIGKILL", "dvc alone, SIGTERM", "all of it, SIGINT")
+GONE_S = 30
+
+
+@dataclass(slots=True)
+class Row:
+    """What the kills of one stage or verb left: all but `kills` and `hit` are to be 0."""
+
+    what: str
+    kills: int = 0
+    hit: int = 0
+    """Kills that met it at work."""
+    torn_lock: int = 0
+    """Of dvc.lock: mended by `lookout doctor --repair`; blocked counts what that did not mend."""
+    lost: int = 0
+    orphans: int = 0
+    leftovers: int = 0
+    blocked: int = 0
+    notes: list[str] = field(default_factory=list[str])
+
+    def holds(self) -> bool:
+        return not (self.lost or self.orphans or self.leftovers or self.blocked)
+
+
+def kill_stages(folder: Path, kills: int, seed: int = 0) -> Iterator[Row]:
+    """Kills `dvc repro --force` of each stage in turn, so many times in all, in a checkout that has run once."""
+    chance = random.Random(seed)
+    rows = {stage: Row(stage) for stage in STAGES}
+    wanted, seconds = outputs(folder), dict[str, float]()
+    for number in range(kills):
+        stage = STAGES[number % len(STAGES)]
+        row = rows[stage]
+        force = ("dvc", "repro", "--single-item", "--force", stage)
+        if stage not in seconds:
+            begun = time.monotonic()
+            done(folder, *force)
+            seconds[stage] = time.monotonic() - begun
+        kind = KINDS[(number // len(STAGES)) % len(KINDS)]
+        _strike(row, folder, force, kind, chance.uniform(0, seconds[stage]))
+        row.torn_lock += "was torn" in said(done(folder, "components.cli", "doctor", "--repair"))
+        again = done(folder, "dvc", "repro", "--single-item", stage)
+        _look(row, folder, again, 0)
+        if outputs(folder) != wanted:
+            row.lost += 1
+            row.notes.append(f"{kind}: other bytes")
+    yield from rows.values()
+
+
+def kill_verbs(folder: Path, kills: int, seed: int = 1) -> Iterator[Row]:
+    """Kills `lookout VERB`; the same command then ends as it did undisturbed, and the version is as it was."""
+    chance = random.Random(seed)
+    rows = {verb: Row(f"lookout {verb[0]}") for verb in VERBS}
+    ends, seconds = dict[tuple[str, ...], int](), dict[tuple[str, ...], float]()
+    verified = done(folder, "components.cli", "verify", "1").stdout
+    for number in range(kills):
+        verb = VERBS[number % len(VERBS)]
+        command = ("components.cli", *verb)
+        if verb not in ends:
+            begun = time.monotonic()
+            ends[verb] = done(_cleared(folder), *command).returncode
+            seconds[verb] = time.monotonic() - begun
+        _strike(rows[verb], _cleared(folder), command, KINDS[1], chance.uniform(0, seconds[verb]))
+        _look(rows[verb], folder, done(_cleared(folder), *command), ends[verb])
+        if done(folder, "components.cli", "verify", "1").stdout != verified:
+            rows[verb].lost += 1
+    yield from rows.values()
+
+
+def _cleared(folder: Path) -> Path:
+    subprocess.run(["rm", "-rf", str(folder / "exported")], check=True)
+    return folder
+
+
+def _strike(row: Row, folder: Path, command: tuple[str, ...], kind: str, after_s: float) -> None:
+    """Starts the command, ends it after so many seconds, and counts what lives on."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", *command], cwd=folder, env=environment(folder), stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    row.kills += 1
+    try:
+        process.wait(after_s)
+    except subprocess.TimeoutExpired:
+        row.hit += 1
+        number = getattr(signal, kind.split(", ")[1])
+        os.kill(process.pid, number) if kind.startswith("dvc") else os.killpg(process.pid, number)
+    deadline = time.monotonic() + GONE_S
+    while (alive := _at_work(folder)) and time.monotonic() < deadline:
+        process.poll()
+        time.sleep(0.1)
+    process.wait() if not alive else None
+    if alive:
+        row.orphans += 1
+        row.notes.append(f"{kind}: {' '.join(alive[0].info['cmdline'] or ())[-80:]}")
+        for one in alive:
+            one.kill()
+
+
+def _at_work(folder: Path) -> list[psutil.Process]:
+    """Every process that works in this folder."""
+    found = psutil.process_iter(["cwd", "cmdline", "status"])
+    return [one for one in found if one.info["cwd"] == str(folder) and one.info["status"] != psutil.STATUS_ZOMBIE]
+
+
+def _look(row: Row, folder: Path, again: subprocess.CompletedProcess[str], wanted: int) -> None:
+    if again.returncode != wanted or "Traceback" in said(again):
+        row.blocked += 1
+        row.notes.append(said(again).strip().splitlines()[-1][:160])
+    left = [path for top in ("data", "models", "reports") for path in (folder / top).rglob(".partial-*")]
+    if left:
+        row.leftovers += 1
+        row.notes.append(f"left behind: {left[0].relative_to(folder)}")
+
+
+def done(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """`python -m command` to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=folder,
+        env=environment(folder),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def said(answer: subprocess.CompletedProcess[str]) -> str:
+    return answer.stdout + answer.stderr
+
+
+def outputs(folder: Path) -> dict[str, str]:
+    """DVC's digest of each output that tells no times."""
+    lock = YAML(typ="safe", pure=True).load((folder / "dvc.lock").read_text())
+    outs = (out for stage in lock["stages"].values() for out in stage.get("outs", []))
+    return {out["path"]: out["md5"] for out in outs if "md5" in out and not TIMES.search(out["path"])}

@@ -1,0 +1,30 @@
+"""A tenth of `make drill`: kills of stages and verbs, full and read-only disks, damaged files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.drill.faults import disks, tables
+from tests.drill.kills import kill_stages, kill_verbs
+from tests.test_end_to_end import copied
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def folder(finished: tuple[Path, str], tmp_path: Path) -> Path:
+    return copied(finished[0], tmp_path / "checkout")
+
+
+def test_kills_lose_nothing_leave_nobody_and_block_nothing(folder: Path) -> None:
+    rows = [*kill_stages(folder, 11), *kill_verbs(folder, 8)]
+    assert sum(row.kills for row in rows) == 19
+    assert sum(row.hit for row in rows) > 8
+    assert [row for row in rows if not row.holds()] == []
+
+
+def test_faults_of_disks_and_files_are_one_sentence_each(folder: Path) -> None:
+    faults = [*disks(folder, stages=4), *tables(folder)]
+    assert [fault for fault in faults if not fault.holds] == []
