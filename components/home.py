@@ -6,6 +6,8 @@ import os
 import subprocess
 from pathlib import Path
 
+from components.errors import RegistryError
+
 
 def lookout_home() -> Path:
     """LOOKOUT_HOME, or `.lookout/` of the main checkout (also seen from its worktrees); made if missing."""
@@ -27,5 +29,15 @@ def main_checkout() -> Path:
 
 
 def mlflow_uri() -> str:
-    """MLFLOW_TRACKING_URI, or the sqlite file under the home."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{lookout_home() / 'mlflow.db'}"
+    """MLFLOW_TRACKING_URI, or the sqlite file under the home. Raises RegistryError for a path that no URL can hold."""
+    named = os.environ.get("MLFLOW_TRACKING_URI")
+    if named:
+        return named
+    home = lookout_home()
+    odd = sorted(set("?%") & set(str(home)))
+    if odd:
+        raise RegistryError(
+            f"{home} has {' and '.join(odd)} in its path, which MLflow reads as part of a URL and then looks for other "
+            "files: move the checkout, or set LOOKOUT_HOME to a folder without"
+        )
+    return f"sqlite:///{home / 'mlflow.db'}"
