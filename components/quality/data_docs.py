@@ -79,8 +79,7 @@ def summary_page(
 <h1>Validation of {name} <span class="{mark}">{verdict}</span></h1>
 <p>Every check below ran on the dataset as it was downloaded. An <b>error</b> stops the pipeline, a <b>warning</b>
 shows. Pages of Great Expectations: <a href="{DOCS}/index.html">Data Docs</a>. What has moved since the dataset's
-previous version: <a href="../../drift/{name}.html">drift</a> (<code>lookout drift --dataset {name}</code> writes it,
-where there is one).</p>
+previous version: <code>lookout drift --dataset {name}</code> writes <code>reports/drift/{name}.html</code>.</p>
 <h2>What was read</h2><table class="counts">{counts}</table>
 <h2>Checks</h2><table><tr><th></th><th>what is expected</th><th>column</th><th>limits</th><th>observed</th>
 <th>against it</th><th>first offender</th></tr>{checks}</table>

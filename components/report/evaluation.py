@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from components.core.class_words import counted
 from components.errors import DataError
+from components.metrics.citypersons import SUBSETS
 from components.metrics.detection import ImageCounts
 from components.report import tables, tasks
 from components.report.captions import CAPTIONS, MEANT
@@ -106,8 +107,8 @@ def _picture(sample: Row, image: Row, found: list[Row], labelled: bool) -> Pictu
     )
 
 
-def evaluation_page(inputs: Inputs, params: dict[str, Any], gallery_images: int) -> str:
-    """The whole page as HTML; it loads nothing from anywhere."""
+def evaluation_page(inputs: Inputs, params: dict[str, Any], gallery_images: int, made: str = "") -> str:
+    """The whole page as HTML; it loads nothing from anywhere. made: at which commit, a sentence for its head."""
     metrics = {model: _read_json(inputs.scores / model / "metrics.json") for model in MODELS}
     style, script = (
         resources.files("components.report").joinpath(f"page.{kind}").read_text() for kind in ("css", "js")
@@ -122,9 +123,9 @@ def evaluation_page(inputs: Inputs, params: dict[str, Any], gallery_images: int)
 <header><h1>{tasks.title(metrics, kinds_of(samples))}</h1>
 <p>Profile <b>{html.escape(params["profile"])}</b>: {metrics[MODELS[-1]]["images"]} held-out images, answered greedily
 by the policy before training, after the supervised cold start, and after GRPO. {tasks.how_measured(metrics)}
-{_scale(params)}</p></header>
+{_scale(params)}</p><p class="note">{html.escape(made)}</p></header>
 <section><h2>Numbers</h2>{tasks.numbers(metrics)}{tables.gains(_counts(inputs), metrics[MODELS[-1]])}</section>
-{_of_detection(inputs, metrics, params)}{tasks.parts(inputs.scores, metrics)}
+{_of_detection(inputs, metrics, params, samples)}{tasks.parts(inputs.scores, metrics)}
 <section><h2>Training</h2>{_warnings(inputs)}<div class="charts">{_training_charts(inputs)}</div>
 <p class="note">Long curves: pale as logged, strong their running mean.</p></section>
 <section id="images"><h2>Images, worst first</h2>{gallery}</section>
@@ -135,16 +136,36 @@ by the policy before training, after the supervised cold start, and after GRPO. 
 """
 
 
-def _of_detection(inputs: Inputs, metrics: dict[str, Any], params: dict[str, Any]) -> str:
+def _of_detection(inputs: Inputs, metrics: dict[str, Any], params: dict[str, Any], samples: list[Row]) -> str:
     """The sections that only boxes with confidences have."""
     if "detection" not in metrics[MODELS[-1]]:
         return ""
-    return f"""<section><h2>Crowds</h2>{tables.crowd(metrics)}</section>
+    return f"""<section><h2>Crowds</h2>{tables.crowd(metrics, subset_people(samples))}</section>
 <section><h2>By dataset</h2>{tables.datasets(metrics, _roles(params))}</section>
 <section><h2>Where it is right</h2><div class="charts">{_score_charts(inputs)}</div></section>
 <section><h2>How sure it may be</h2>{tables.confidences(metrics[MODELS[-1]])}
 <div class="charts">{_reliability_charts(inputs)}</div></section>
 """
+
+
+def subset_people(samples: list[Row]) -> dict[str, int]:
+    """How many people each of CityPersons' subsets has to find among the samples of detection."""
+    people = [
+        (box[3] - box[1], seen)
+        for sample in samples
+        if sample["task"] == "detect"
+        for box, seen in zip(
+            sample["truth_boxes"], sample["truth_visible_frac"] or [1.0] * len(sample["truth_boxes"]), strict=True
+        )  # of a tiled image it is not known
+    ]
+    return {
+        name: sum(
+            low <= height <= high and least <= seen <= most
+            for (low, high), (least, most) in [(subset.heights, subset.visible)]
+            for height, seen in people
+        )
+        for name, subset in SUBSETS.items()
+    }
 
 
 def _roles(params: dict[str, Any]) -> dict[str, str]:
@@ -190,7 +211,7 @@ def _score_charts(inputs: Inputs) -> str:
     return "".join(
         chart(
             title, [csv_line(model, inputs.scores / model / "plots" / f"{name}.csv", x, y) for model in MODELS],
-            label, SHARE, dots=x == "from",
+            label, SHARE, dots=x == "from", empty=UNDEFINED,
         )
         for title, name, x, y, label in wanted
     )  # fmt: skip
@@ -209,6 +230,7 @@ def _reliability_charts(inputs: Inputs) -> str:
 
 
 SHARE = (0.0, 1.0)
+UNDEFINED = "no point to draw: every group lacks either people or boxes, so the number is undefined"
 TRAINING = (
     ("sft", "SFT loss", "loss", None),
     ("sft", "SFT token accuracy", "mean_token_accuracy", SHARE),

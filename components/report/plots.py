@@ -43,14 +43,15 @@ def chart(
     y_range: Point | None = None,
     smooth: bool = False,
     dots: bool = False,
+    empty: str = "not logged",
 ) -> str:
-    """A figure with title, axes and lines; without a single finite point it says that nothing was logged.
+    """A figure with title, axes and lines; without a single finite point it says `empty`.
 
     `smooth` draws a long curve pale, with its running mean on top; `dots` marks each point.
     """
     kept = [Line(line.name, [point for point in line.points if all(map(math.isfinite, point))]) for line in lines]
     if not any(line.points for line in kept):
-        return f"<figure><figcaption>{html.escape(title)}</figcaption><p class='note'>not logged</p></figure>"
+        return f"<figure><figcaption>{html.escape(title)}</figcaption><p class='note'>{html.escape(empty)}</p></figure>"
     frame, ticks = _frame([point for line in kept for point in line.points], y_range)
     # a line without points keeps its number: each name has the same colour in every chart
     paths = "".join(_paths(number, line, frame, smooth) for number, line in enumerate(kept) if line.points)

@@ -105,11 +105,15 @@ def gains(counts: dict[str, list[ImageCounts]], metrics: Metrics) -> str:
     )
 
 
-def crowd(metrics: dict[str, Metrics]) -> str:
-    """The crowd benchmarks' own numbers, and how fast the answers came."""
+def crowd(metrics: dict[str, Metrics], people: dict[str, int]) -> str:
+    """The crowd benchmarks' own numbers, and how fast the answers came. people: in each of CityPersons' subsets."""
     rows = [[model, *(_cell(one, path) for _, path in CROWD)] for model, one in metrics.items()]
+    heads = [
+        f"{name} <small>{people[subset]} people</small>" if (subset := path.rpartition(".")[2]) in people else name
+        for name, path in CROWD
+    ]
     return (
-        table("Crowd metrics by model", ["model", *(name for name, _ in CROWD)], rows)
+        table("Crowd metrics by model", ["model", *heads], rows)
         + "<p class='note'>MR⁻²: log-average miss rate, less is better. JI: matched over all, at the best threshold. A "
         "dash: nobody of that kind is in the images.</p>"
     )

@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from components.code_state import git, git_state
 from components.params import ReportParams, load_params
 from components.report.evaluation import MODELS, Inputs, evaluation_page, images_to_test, pictures_of
 from components.report.gallery import SHEET_COLUMNS, contact_sheet
@@ -18,15 +19,24 @@ PARAMS = ("profile", "base", "rewards", "datasets")
 """The sections that the page shows, beside its own: dvc.yaml names them."""
 
 
-def run(inputs: Inputs, out: Path, values: dict[str, Any], params: ReportParams) -> None:
-    """Writes report.html and contact_sheet.png: the same inputs give the same bytes."""
+def run(inputs: Inputs, out: Path, values: dict[str, Any], params: ReportParams, made: str = "") -> None:
+    """Writes report.html and contact_sheet.png: the same inputs and commit give the same bytes."""
     with atomic_folder(out) as folder:
-        page = evaluation_page(inputs, values, params.gallery_images)
+        page = evaluation_page(inputs, values, params.gallery_images, made)
         (folder / "report.html").write_text(page)
         pictures = pictures_of(MODELS[-1], inputs, images_to_test(inputs))
         pictures.sort(key=lambda picture: picture.sample_id)
         (folder / "contact_sheet.png").write_bytes(contact_sheet(pictures[: SHEET_COLUMNS * SHEET_ROWS]))
     log.info("wrote %s (%.1f MB)", out / "report.html", (out / "report.html").stat().st_size / 1e6)
+
+
+def made_of(name: str) -> str:
+    """Commit and its date, and where the version's number is to be found: it is given behind this page."""
+    state = git_state()
+    day = (git("log", "-1", "--format=%cs") or "").strip()
+    of = f"Commit {state['commit'][:10]} of {day}" if state["commit"] else "Made outside git"
+    changed = "" if state["clean"] or not state["commit"] else " with changes that are not committed"
+    return f"{of}{changed}. Model {name}; `register`, run next, gives the version: reports/registration.json."
 
 
 def main() -> None:
@@ -39,6 +49,7 @@ def main() -> None:
         reports / "evaluation",
         {key: values[key] for key in PARAMS},
         params.report,
+        made_of(params.register_.model_name),
     )
 
 

@@ -10,7 +10,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from components.report.evaluation import subset_people
 from components.report.gallery import Images, Picture, card, chosen, heat_uri, looked_well
+from components.report.plots import Line, chart
+from components.report.tables import crowd
 
 
 def quarter() -> bytes:
@@ -73,3 +76,18 @@ def test_boxes_of_several_kinds_say_what_they_are_and_others_do_not() -> None:
     assert shown.count("class='word truth'>car<") == shown.count("class='word answer'>ball<") == 1
     assert "class='word answer'>&lt;b&gt;<" in shown
     assert "class='word" not in card(replace(picture(1, 0.5), **boxes), "i0")
+
+
+def test_a_chart_without_a_point_says_why() -> None:
+    assert "not logged" in chart("KL", [Line("grpo", [])], "step")
+    page = chart("F1 by height", [Line("grpo", [])], "px", empty="every group lacks either people or boxes")
+    assert "every group lacks either people or boxes" in page
+    assert "not logged" not in page
+
+
+def test_the_subsets_of_the_crowd_table_say_how_many_people_they_have() -> None:
+    sample = {"task": "detect", "truth_boxes": [[0, 0, 20, 60], [0, 0, 20, 60], [0, 0, 9, 30]],
+              "truth_visible_frac": [1.0, 0.5, 1.0]}  # fmt: skip
+    people = subset_people([sample, {"task": "count"}])
+    assert people == {"Reasonable": 1, "Small": 1, "Heavy": 1, "All": 3}
+    assert "Heavy <small>1 people</small>" in crowd({"grpo": {}}, people)
