@@ -35,7 +35,7 @@ def log_packaged_model(model: Path, lineage: dict[str, Any]) -> Any:
             python_model=str(travelling_code(Path(folder), name)),
             code_paths=[str(Path(folder) / name)],
             artifacts={"policy": str(model)},
-            model_config=serving_config(lineage),
+            model_config=serving_config(),
             signature=signature(),
             pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in REQUIREMENTS],
         )
@@ -65,18 +65,20 @@ def as_package(text: str, name: str) -> str:
     return _IMPORT.sub(rf"\g<1>{name}", text)
 
 
-def serving_config(lineage: dict[str, Any]) -> dict[str, Any]:
+def serving_config() -> dict[str, Any]:
     """What the model needs to know of how it was trained and measured, and the bounds of a request."""
     import pyarrow.parquet as pq
 
-    columns = ["task", "answer_as", "thinking", "prompt_form", "phrase"]
+    columns = ["task", "answer_as", "thinking", "prompt_form", "phrase", "frame"]
     tasks: dict[str, dict[str, Any]] = {}
+    frames: set[str] = set()  # one: the base speaks in it
     for row in pq.read_table("data/prompts/test.parquet", columns=columns).to_pylist():
+        frames.add(row.pop("frame"))
         tasks.setdefault(row.pop("task"), row)
     params = load_params()
     return {
         "tasks": tasks,
-        "frame": lineage["params"]["prompts"]["frame"],
+        "frame": frames.pop(),
         "max_new_tokens": params.predict.max_new_tokens,
         "bf16": params.predict.bf16,
     } | params.register_.serving.model_dump()

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from components.core.envelope import SURROGATE
 from components.errors import DataError, ImageError, RegistryError
 from components.model_registry.registry import connect, explained, find_version, package_folder, uri_of
 from components.model_registry.verify import refuse_altered
@@ -37,6 +38,9 @@ def predict_images(
     DataError for a picture that cannot be read or a copy that cannot be written (none is answered then) and
     RegistryError for a model that is not there.
     """
+    for name, words in (asked or {}).items():
+        if SURROGATE.search(words):
+            raise DataError(f"--{name} {words!r} is no UTF-8, which the model cannot read; does the terminal write it?")
     for path in images:
         open_image(path)
     _check_folder(out)

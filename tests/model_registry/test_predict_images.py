@@ -119,3 +119,8 @@ def test_a_pipe_a_folder_and_a_file_that_is_no_picture_are_refused_at_once(tmp_p
     for path in (tmp_path / "pipe.png", tmp_path, tmp_path / "text.png", tmp_path / "none.png", Path("/dev/zero")):
         with pytest.raises(DataError, match=r"is no regular file|is no image of the kinds|cannot be read"):
             predict_images("m", [path], tmp_path / "out")
+
+
+def test_a_phrase_that_is_no_utf_8_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"--phrase '\\udcff' is no UTF-8"):
+        predict_images("m", [picture(tmp_path / "a.png")], tmp_path / "out", {"phrase": "\udcff"})
