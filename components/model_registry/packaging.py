@@ -112,6 +112,8 @@ def signature() -> Any:
             ColSpec(Array(Array(DataType.double)), "look"),
             ColSpec(DataType.string, "think", required=False),
             ColSpec(DataType.string, "failure", required=False),
+            ColSpec(DataType.string, "why", required=False),
+            ColSpec(DataType.string, "said", required=False),
             ColSpec(DataType.string, "overlay", required=False),
         ]
     )

@@ -44,13 +44,25 @@ def run_params(lineage: Lineage) -> dict[str, Any]:
 
 
 def run_metrics(lineage: Lineage) -> dict[str, float]:
-    """Scores of the three models by their dotted names."""
-    return {
+    """Scores of the three models by their dotted names, and a dozen of them apart: MLflow groups what has a `/`."""
+    return _headlines(lineage["metrics"]) | {
         f"{model}.{NOT_A_KEY.sub('_', name)}": float(value)
         for model, metrics in lineage["metrics"].items()
         for name, value in _flat(metrics).items()
         if isinstance(value, int | float) and not isinstance(value, bool)
     }
+
+
+def _headlines(metrics: dict[str, Any]) -> dict[str, float]:
+    """`headline/<model> <number>`: what each model is judged by."""
+    found: dict[str, float | None] = {}
+    for model, one in metrics.items():
+        best = headline_of(one)
+        found |= {f"headline/{model} {NOT_A_KEY.sub('_', best.name)}": best.value,
+                  f"headline/{model} format rate": one.get("format_rate"),
+                  f"headline/{model} precision": one.get("detection", {}).get("precision"),
+                  f"headline/{model} COCO AP": one.get("coco", {}).get("AP")}  # fmt: skip
+    return {name: float(value) for name, value in found.items() if value is not None}
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from rapidfuzz.distance import Levenshtein
 
+from components.core.reasons import why
 from components.core.text import plain
 
 Row = dict[str, Any]
@@ -32,6 +33,18 @@ def _detect(sample: Row, image: Row, boxes: int) -> str:
 def _things(sample: Row) -> str:
     words = ("person", "people") if set(sample["truth_labels"]) <= {"person"} else ("thing", "things")
     return counted(len(sample["truth_boxes"]), *words)
+
+
+def unread(reason: str, said: Row | None) -> str:
+    """An answer that cannot be read: why, in words, and its text with the place marked."""
+    about = f"unreadable ({html.escape(reason)}): {html.escape(why(reason))}"
+    if said is None:
+        return about
+    place = f"from character {said['offset']} on" if said["after"].strip() else "at its end"
+    return (
+        f"{about}, {place}<br><code class='said'>{html.escape(said['before'])}"
+        f"<mark>{html.escape(said['after'])}</mark></code>"
+    )
 
 
 def _count(sample: Row, image: Row, boxes: int) -> str:

@@ -16,7 +16,7 @@ from components.errors import DataError
 from components.metrics.citypersons import SUBSETS
 from components.metrics.detection import ImageCounts
 from components.report import tables, tasks
-from components.report.captions import CAPTIONS, MEANT
+from components.report.captions import CAPTIONS, MEANT, unread
 from components.report.curves import csv_line, read_csv
 from components.report.gallery import KINDS, Images, Picture, card, chosen, looked_well
 from components.report.plots import Line, chart
@@ -63,9 +63,14 @@ def pictures_of(model: str, inputs: Inputs, samples: list[Row]) -> list[Picture]
             f"{inputs.prompts / 'test.parquet'}, {missing[0]} first; run score again"
         )
     many = len(kinds_of(samples)) > 1
+    texts = _read_json(inputs.scores / model / "unreadable.json")
     pictures = [
-        _picture(sample, images[sample["sample_id"]], found.get(sample["sample_id"], []), many) for sample in samples
-    ]
+        _picture(
+            sample, images[sample["sample_id"]], found.get(sample["sample_id"], []), many,
+            texts.get(sample["sample_id"]),
+        )
+        for sample in samples
+    ]  # fmt: skip
     return sorted(pictures, key=lambda picture: (picture.f1, picture.sample_id))
 
 
@@ -74,7 +79,7 @@ def kinds_of(samples: Iterable[Row]) -> set[str]:
     return {label for sample in samples if sample["task"] == "detect" for label in sample["truth_labels"]}
 
 
-def _picture(sample: Row, image: Row, found: list[Row], labelled: bool) -> Picture:
+def _picture(sample: Row, image: Row, found: list[Row], labelled: bool, said: Row | None) -> Picture:
     total = image["predicted_count"] + image["truth_count"]
     size = sample["width_px"], sample["height_px"]
     flags = {
@@ -85,7 +90,7 @@ def _picture(sample: Row, image: Row, found: list[Row], labelled: bool) -> Pictu
     }
     task, failure = sample["task"], image["failure"]
     labelled = labelled and task == "detect"
-    unreadable = f"unreadable ({html.escape(failure)}), {MEANT[task](sample)}" if failure else None
+    unreadable = f"{unread(failure, said)}<br>{MEANT[task](sample)}" if failure else None
     return Picture(
         sample_id=sample["sample_id"],
         path=Path(sample["image_path"]),

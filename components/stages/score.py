@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from components.core.completion import ParseFailure
+from components.core.reasons import around
 from components.errors import DataError
 from components.metrics import TASK_METRICS
 from components.params import ScoreParams, load_section
@@ -20,7 +21,7 @@ from components.scoring.rows import ScoreRows
 from components.scoring.tasks import headline, score_task
 from components.stages import run_stage
 from components.store.atomic import atomic_file, write_json
-from components.store.samples import read_sample
+from components.store.samples import read_sample, whole_row
 from components.store.schemas import PROMPTS
 from components.store.tables import read_rows
 
@@ -29,7 +30,7 @@ Row = dict[str, Any]
 
 
 def run(model: str, prompts: Path, predictions: Path, out: Path, params: ScoreParams) -> Row:
-    """Writes metrics.json, per_image.parquet, detections.parquet and plots/. Raises DataError on a mismatch."""
+    """Writes metrics.json, unreadable.json, the tables and plots/. Raises DataError on a mismatch."""
     samples = list(read_rows(prompts, PROMPTS))
     lines = read_completions(predictions / "completions.jsonl")
     names = [sample["sample_id"] for sample in samples]
@@ -56,6 +57,7 @@ def run(model: str, prompts: Path, predictions: Path, out: Path, params: ScorePa
     (out / "plots").mkdir(parents=True, exist_ok=True)  # DVC wants it, also of a task that has no curve
     for name, table in plots.items():
         _write_csv(out / "plots" / f"{name}.csv", table)
+    write_json(out / "unreadable.json", _unreadable(samples, lines))
     write_json(out / "metrics.json", metrics)
     return metrics
 
@@ -71,6 +73,18 @@ def _by_task(samples: list[Row]) -> dict[str, list[int]]:
 def _failures(samples: list[Row], lines: list[Row]) -> Counter[str]:
     parsed = [read_sample(line["text"], sample) for line, sample in zip(lines, samples, strict=True)]
     return Counter(answer.reason for answer in parsed if isinstance(answer, ParseFailure))
+
+
+def _unreadable(samples: list[Row], lines: list[Row]) -> Row:
+    """Sample, or image of tiles -> reason, place and text of an answer that cannot be read; of tiles the first."""
+    found: Row = {}
+    for sample, line in zip(samples, lines, strict=True):
+        answer = read_sample(line["text"], sample)
+        if isinstance(answer, ParseFailure):
+            before, after = around(line["text"], answer.offset)
+            said = {"reason": answer.reason, "offset": answer.offset, "before": before, "after": after}
+            found.setdefault(whole_row(sample)["sample_id"], said)
+    return found
 
 
 def _overall(summaries: dict[str, Row], rows: ScoreRows, params: ScoreParams) -> Row:

@@ -21,6 +21,7 @@ from components.core.envelope import SURROGATE, Thinking
 from components.core.frames import ImageView, smart_resize
 from components.core.grammars import AnyParsed, read_completion
 from components.core.grammars.answers import CountAnswer, TextAnswer
+from components.core.reasons import why
 from components.errors import DataError
 from components.store.image_files import decode_image
 from components.training.answering import Policy
@@ -174,8 +175,8 @@ def _said(answer: AnyParsed, line: dict[str, Any], options: dict[str, Any]) -> d
     """An answer of any task in the same keys; what a task does not have is empty, or None."""
     said: dict[str, Any] = {"boxes": [], "labels": [], "scores": [], "count": 0, "points": [], "text": None, "look": []}
     if isinstance(answer, ParseFailure):
-        return said | {"think": None, "failure": answer.reason}
-    said |= {"look": _floats(answer.look), "think": answer.think, "failure": None}
+        return said | {"think": None, "failure": answer.reason, "why": why(answer.reason), "said": line["text"]}
+    said |= {"look": _floats(answer.look), "think": answer.think, "failure": None, "why": None, "said": None}
     if isinstance(answer, CountAnswer):
         return said | {"count": answer.count, "points": [] if answer.points is None else _floats(answer.points)}
     if isinstance(answer, TextAnswer):

@@ -6,10 +6,14 @@ import base64
 import io
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from PIL import Image
 
+from components.core.envelope import FailureReason
+from components.core.reasons import WORDS, around
+from components.report.captions import unread
 from components.report.evaluation import subset_people
 from components.report.gallery import Images, Picture, card, chosen, heat_uri, looked_well
 from components.report.plots import Line, chart
@@ -91,3 +95,18 @@ def test_the_subsets_of_the_crowd_table_say_how_many_people_they_have() -> None:
     people = subset_people([sample, {"task": "count"}])
     assert people == {"Reasonable": 1, "Small": 1, "Heavy": 1, "All": 3}
     assert "Heavy <small>1 people</small>" in crowd({"grpo": {}}, people)
+
+
+def test_an_unreadable_answer_shows_why_in_words_and_its_text_with_the_place_marked() -> None:
+    before, after = around("<answer><b>nobody</answer>", 8)
+    caption = unread("bad_json", {"reason": "bad_json", "offset": 8, "before": before, "after": after})
+    assert caption.startswith("unreadable (bad_json): what stands in a tag is not the JSON that was asked for")
+    assert ", from character 8 on<br>" in caption
+    assert "&lt;answer&gt;<mark>&lt;b&gt;nobody&lt;/answer&gt;</mark>" in caption
+
+
+def test_every_reason_has_words_and_a_long_text_is_cut_on_both_sides() -> None:
+    assert set(WORDS) == set(get_args(FailureReason))
+    before, after = around("a" * 1000 + "b" * 1000, 1000)
+    assert (before, after) == ("..." + "a" * 200, "b" * 200 + "...")
+    assert around("abc", 9) == ("abc", "")

@@ -108,6 +108,8 @@ def test_each_row_is_answered_in_its_own_task(ask: Any) -> None:
 def test_an_answer_in_another_grammar_is_a_failure_by_name(ask: Any) -> None:
     (said,) = ask([{"phrase": "cat"}])
     assert (said["failure"], said["count"], said["points"]) == ("bad_shape", 0, [])
+    assert said["why"] == "a value has another shape than was asked for"
+    assert said["said"]
 
 
 def test_a_task_that_the_model_was_not_trained_for_is_refused(ask: Any) -> None:
