@@ -78,7 +78,8 @@ def _launch(stage: str, arguments: list[str], launch: LaunchParams) -> None:
         logs_specs=DefaultLogsSpecs(str(logs), tee=Std.ALL),
     )
     try:
-        elastic_launch(config, sys.executable)("-u", "-m", f"components.stages.{stage}", *arguments)
+        command = ("-u", "-m", "components.children", f"components.stages.{stage}", *arguments)
+        elastic_launch(config, sys.executable)(*command)
     except ChildFailedError as error:
         raise TrainingError(_why(stage, error, logs)) from None
     finally:
