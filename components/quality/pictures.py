@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import html
 import io
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,21 +40,30 @@ def histogram(title: str, data: dict[str, Any]) -> str:
     )
 
 
-def thumbnail(path: Path, root: Path, box: tuple[float, float, float, float] | None) -> str | None:
-    """The image small, as a data URI, with a box drawn; None where it cannot be shown."""
+Box = tuple[float, float, float, float]
+AT_FAULT, AS_READ, IGNORED = "#e62828", "#28c76f", "#4aa8ff"
+
+
+def thumbnail(path: Path, root: Path, boxes: Sequence[tuple[Box, str]], side_px: int = THUMBNAIL_PX) -> str | None:
+    """The image small, as a data URI, with boxes drawn in their colours; None where it cannot be shown."""
     try:
         image = decode(read_image_bytes(path, root), str(path)).image
     except ImageError:
         return None
-    scale = THUMBNAIL_PX / max(image.size)
+    scale = side_px / max(image.size)
     small = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))))
-    if box is not None:
-        low_x, high_x = sorted((box[0] * scale, box[2] * scale))
-        low_y, high_y = sorted((box[1] * scale, box[3] * scale))
-        limits = (small.width - 1, small.height - 1)
-        shown = [min(max(low_x, 0), limits[0]), min(max(low_y, 0), limits[1])]
-        shown += [min(max(high_x, shown[0]), limits[0]), min(max(high_y, shown[1]), limits[1])]
-        ImageDraw.Draw(small).rectangle(shown, outline=(230, 40, 40), width=2)
+    draw = ImageDraw.Draw(small)
+    for box, colour in boxes:
+        if all(map(math.isfinite, box)):
+            draw.rectangle(_inside(box, scale, small.size), outline=colour, width=2 if colour == AT_FAULT else 1)
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=80)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _inside(box: Box, scale: float, size: tuple[int, int]) -> list[float]:
+    low_x, high_x = sorted((box[0] * scale, box[2] * scale))
+    low_y, high_y = sorted((box[1] * scale, box[3] * scale))
+    limits = (size[0] - 1, size[1] - 1)
+    shown = [min(max(low_x, 0), limits[0]), min(max(low_y, 0), limits[1])]
+    return [*shown, min(max(high_x, shown[0]), limits[0]), min(max(high_y, shown[1]), limits[1])]

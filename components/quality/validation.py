@@ -18,7 +18,9 @@ from components.quality.asked import check_asked, noun_of
 from components.quality.data_docs import write_offline_docs
 from components.quality.distributions import distributions
 from components.quality.expectations import WHERE, Table, ask_checks, box_checks, load_asks, load_tables, scene_checks
-from components.quality.pictures import MOST_THUMBNAILS, thumbnail
+from components.quality.findings import finding
+from components.quality.frames_shown import frames
+from components.quality.pictures import AT_FAULT, MOST_THUMBNAILS, thumbnail
 from components.store.schemas import NOTES
 from components.store.tables import read_table
 
@@ -57,9 +59,12 @@ class Validation:
         """The first error in words: the check, the count, the first offender."""
         first = self.errors[0]
         more = f" (and {len(self.errors) - 1} more checks)" if len(self.errors) > 1 else ""
-        offender = f", the first is {first['first']}" if first["first"] else f", observed {first['observed']}"
+        found = finding(first)
+        if first["first"] is None:
+            return f"{first['table']}.{first['column']}: {found}; wanted: {first['note']}{more}"
         return (
-            f"{first['table']}.{first['column']}: {first['note']}: {first['unexpected_count']} do not{offender}{more}"
+            f"{first['table']}.{first['column']}: {first['note']}: {first['unexpected_count']} do not, the first is "
+            f"{first['first']}{more}"
         )
 
 
@@ -93,7 +98,9 @@ def validate_dataset(
         content["quarantined_frac"] = len(quarantine) / max(1, len(scenes))
         content["success"] = not any(not check["success"] and check["severity"] == "critical" for check in checks)
         site = Path(project) / "gx" / "uncommitted" / "data_docs" / "local_site"
-        write_offline_docs(site, docs, content, quarantine, notes, _thumbnails(Path(dataset.root), scenes, boxes))
+        root = Path(dataset.root)
+        pictures = frames(root, scenes, boxes, docs)
+        write_offline_docs(site, docs, content, quarantine, notes, _thumbnails(root, scenes, boxes), pictures)
     return Validation(content, quarantine)
 
 
@@ -187,7 +194,7 @@ def _thumbnails(root: Path, scenes: Table, boxes: Table) -> dict[str, str]:
     for row in scenes[scenes["refusal"].notna()].head(MOST_THUMBNAILS).itertuples(index=False):
         at_fault = row.scene_id in faults.index
         box = tuple(faults.loc[row.scene_id, ["x1", "y1", "x2", "y2"]]) if at_fault else None
-        picture = thumbnail(root / row.image_path, root, box)
+        picture = thumbnail(root / row.image_path, root, [(box, AT_FAULT)] if box else [])
         if picture is not None:
             pictures[row.scene_id] = picture
     return pictures

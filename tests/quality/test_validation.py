@@ -6,13 +6,15 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
 from components.errors import QualityError
 from components.params import BaseParams, ExpectedParams, ValidateParams, load_section
 from components.quality.data_docs import offline
-from components.quality.near_duplicates import nearest_elsewhere
+from components.quality.near_duplicates import frames_elsewhere, nearest_elsewhere
+from components.sources.images import perceptual_hash
 from components.stages import ingest, validate
 from components.store.schemas import NOTES, QUARANTINE
 from components.store.tables import read_table
@@ -130,17 +132,19 @@ def shares(box: dict) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (corners_for_sides, "x1 y1 x2 y2 was read as x y w h"),
-        (shares, "coordinates are pixels"),
+        (
+            corners_for_sides,
+            r"leaves_image: [\d.]+ % of the boxes leave their image \(limit 60 %\); .*x1 y1 x2 y2 was read",
+        ),
+        (shares, r"100 % of the boxes have numbers up to 2 only.* \(limit 60 %\); wanted: coordinates are pixels"),
     ],
 )
 def test_a_misread_format_is_an_error_that_says_which(tmp_path: Path, change, words: str) -> None:
     root = drawn_crowd(tmp_path)
     for split in ANNOTATIONS:
         change_boxes(root, change, split)
-    with pytest.raises(QualityError) as caught:
+    with pytest.raises(QualityError, match=words):
         run(tmp_path, root, max_quarantined_frac=1.0)
-    assert words in str(caught.value)
 
 
 def test_an_overflown_coordinate_is_an_error(tmp_path: Path) -> None:
@@ -178,7 +182,7 @@ def test_a_brighter_recompressed_copy_in_another_split_is_an_error(tmp_path: Pat
     train, test = (root / "Images" / f"{first_line(root, split)['ID']}.jpg" for split in ("train", "test"))
     with Image.open(train) as picture:
         ImageEnhance.Brightness(picture.convert("RGB")).enhance(1.1).save(test, quality=80)
-    with pytest.raises(QualityError, match=r"no image looks the same as one of another split: 2 do not.*bits differ"):
+    with pytest.raises(QualityError, match=r"no image looks the same as one of another split.*: 2 do not.*bits differ"):
         run(tmp_path, root, near_duplicate_bits=8)
     assert run(tmp_path, root, near_duplicate_bits=None)["success"]
     assert run(tmp_path, root, near_duplicate_bits=8, max_near_duplicate_frac=0.1)["success"]
@@ -187,7 +191,7 @@ def test_a_brighter_recompressed_copy_in_another_split_is_an_error(tmp_path: Pat
 def test_counts_that_are_not_the_expected_ones_are_an_error(tmp_path: Path) -> None:
     root = drawn_crowd(tmp_path)
     expected = ExpectedParams(images={"train": 24, "test": 13})
-    with pytest.raises(QualityError, match=r"images_of_test: the test split has as many images.*observed 12"):
+    with pytest.raises(QualityError, match=r"images_of_test: test has 12 images \(expected: 13\)"):
         run(tmp_path, root, {"expected": expected})
 
 
@@ -227,3 +231,30 @@ def test_the_nearest_picture_is_found_across_splits_only() -> None:
     assert distance.tolist()[:3] == [1, 1, 255]
     nearest, _ = nearest_elsewhere([same, same], ["train", "train"])
     assert nearest.tolist() == [-1, -1]
+
+
+@pytest.mark.parametrize(("moves", "found"), [(True, 2), (False, 0)])
+def test_frames_of_a_video_do_not_pass_as_train_and_test(tmp_path: Path, moves: bool, found: int) -> None:
+    """A picture that slides through 24 frames, cut in two splits; and as many numbered pictures without any order."""
+    random = np.random.default_rng(4)
+    wide = Image.fromarray(random.integers(0, 256, (6, 60), dtype=np.uint8)).resize(
+        (1600, 64), Image.Resampling.BICUBIC
+    )
+    hashes = [perceptual_hash(wide.crop((8 * i, 0, 8 * i + 160, 64))) for i in range(24)]
+    if not moves:
+        hashes = [random.bytes(32) for _ in hashes]
+    names = [f"cam/frame_{i:04d}.jpg" for i in range(24)]
+    splits = ["train"] * 16 + ["test"] * 8
+    assert nearest_elsewhere(hashes, splits)[1].min() > 3
+    assert len(frames_elsewhere(names, hashes, splits)) == found
+    scattered = [f"{split}/{name}" for split, name in zip(splits, names, strict=True)]
+    assert frames_elsewhere(scattered, hashes, splits) == []
+
+
+def test_people_who_leave_the_image_by_any_number_of_pixels_do_not_count_from_one(tmp_path: Path) -> None:
+    root = drawn_crowd(tmp_path)
+    widths = iter(range(10**6))
+    for split in ANNOTATIONS:
+        change_boxes(root, lambda box: box.update(fbox=[2, 2, 63 + next(widths) % 4, 30], vbox=[2, 2, 20, 20]), split)
+    content = run(tmp_path, root, max_outside_frac=1.0, max_format_doubt_frac=1.0)
+    assert "one_past_the_edge" not in failed(content)
