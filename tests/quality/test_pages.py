@@ -1,4 +1,4 @@
-"""Validation's pages: frames with their boxes, near duplicates side by side, Data Docs of plain links where nothing runs."""
+"""Validation's pages: frames with boxes, near duplicates side by side, Data Docs of plain links where nothing runs."""
 
 from __future__ import annotations
 
