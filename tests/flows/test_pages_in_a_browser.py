@@ -51,9 +51,19 @@ def shot(page: Page, name: str) -> None:
         page.screenshot(path=Path(SHOTS) / f"{name}.png")
 
 
+def log_in(page: Page, root: str, password: str) -> None:
+    """Types the password that `make up` printed, where the page asks for it."""
+    page.goto(root)
+    if page.evaluate("localStorage.getItem('prefect-password')") is None:
+        page.locator("input[type=password]").fill(password)
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/dashboard**")
+
+
 def form(page: Page, running: Running, name: str) -> str:
     """Opens the form of a deployment; Prefect's address."""
     root = str(running.client.base_url).removesuffix("/api/")
+    log_in(page, root, (running.folder / ".lookout/servers/prefect.auth").read_text())
     deployment = running.client.get(f"/deployments/name/{name}/{name}").json()["id"]
     page.goto(f"{root}/deployments/deployment/{deployment}/run")
     return root
