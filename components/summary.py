@@ -34,7 +34,9 @@ def print_summary() -> None:
     console.print(f"lineage      .venv/bin/lookout trace {registration['model_uri']}")
     console.print(f"MLflow       .venv/bin/mlflow ui --backend-store-uri {mlflow_uri()}")
     console.print("             choose Model training in its menu; a run's numbers under `headline` come first")
-    console.print("Prefect      make up, then http://127.0.0.1:4200 with the password that it prints; make down ends it")
+    console.print(
+        "Prefect      make up, then http://127.0.0.1:4200 with the password that it prints; make down ends it"
+    )
 
 
 def versions(registration: dict[str, Any]) -> list[str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from components.errors import RegistryError
-from components.gc import _all_tagged, _checkpoints, _has_lineage, _runs
+from components.gc import _all_tagged, _checkpoints, _has_lineage, _named_runs, _runs
 from components.model_registry.registry import EXPERIMENT, connect, registered_versions
 from components.training.lock import sole_run
 
@@ -43,6 +44,8 @@ def test_a_run_that_any_version_names_is_kept_whoever_registered_it() -> None:
         client.create_model_version("of-a-colleague", source, run_id=run)
     for run in (by_hand, by_path, by_model, nobodys):
         client.set_terminated(run)
+    bare = SimpleNamespace(run_id=None, source=f"models:/{model}")  # as a client of before MLflow 3 leaves it
+    assert _named_runs(client, bare) == {by_model}
     versions = registered_versions(client)
     assert _runs(client, versions) == [nobodys]
     assert not any(_has_lineage(client, version) for version in versions)

@@ -174,8 +174,8 @@ def _holders(file: Path) -> str:
 
 def _process(number: int) -> str:
     with suppress(OSError):
-        words = Path(f"/proc/{number}/cmdline").read_bytes().decode(errors="replace").split("\0")
-        return f"process {number} ({' '.join([Path(words[0]).name, *words[1:4]]).strip()[:60]})"
+        program, *words = Path(f"/proc/{number}/cmdline").read_bytes().decode(errors="replace").split("\0")
+        return f"process {number} ({' '.join(' '.join([Path(program).name, *words[:3]]).split())[:60]})"
     return f"process {number}"
 
 

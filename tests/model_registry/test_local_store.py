@@ -66,6 +66,7 @@ def test_a_held_store_is_waited_for_and_then_named_with_its_holder(
         act()
     (record,) = caplog.records
     assert f"waits at most 0.5 s for the registry {file}, which process {number} (python" in record.getMessage()
+    assert "\n" not in record.getMessage()
 
 
 def test_a_store_that_is_freed_in_time_is_used(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
