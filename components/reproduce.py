@@ -15,9 +15,10 @@ from components.errors import RegistryError
 from components.home import lookout_home
 from components.last_words import reason
 from components.model_registry.lineage import Lineage, hardware, installed
-from components.model_registry.registry import connect, find_version, statement_of
+from components.model_registry.registry import connect, find_version, statement_of, uri_of
 from components.model_registry.statement import from_statement
-from components.model_registry.verify import lock_of
+from components.model_registry.verify import lock_of, unseen, verify
+from components.params import PARAMS_FILE, load_params
 from components.store.digest import file_sha256
 from components.worktree import add_worktree
 
@@ -46,9 +47,10 @@ def reproduce(reference: str, into: Path, start: str = "ingest", default_name: s
     """Runs every stage from `start` to grpo again in a worktree at `into`, with the embedded params.yaml.
 
     Stages before `start` are taken from the cache or the remote. Raises RegistryError where one of
-    them fails.
+    them fails, and before anything is made where a claim of the version is broken.
     """
     version = find_version(connect(), reference, default_name)
+    _refuse_broken(version)
     lineage = from_statement(statement_of(version))
     if start not in ORDER:
         raise RegistryError(f"--from {start}: want one of {', '.join(ORDER)}")
@@ -71,6 +73,18 @@ def reproduce(reference: str, into: Path, start: str = "ingest", default_name: s
     )  # fmt: skip
 
 
+def _refuse_broken(version: Any) -> None:
+    findings = verify(uri_of(version))
+    broken = [finding for finding in findings if finding.holds is False]
+    if broken:
+        raise RegistryError(
+            f"{uri_of(version)} does not hold ({broken[0].claim}: {broken[0].seen}), so nothing of it is run; "
+            f"lookout verify {version.version} lists all that is broken"
+        )
+    for finding in unseen(findings):
+        log.warning("unseen: %s: %s", finding.claim, finding.seen)
+
+
 def _worktree(lineage: Lineage, into: Path) -> None:
     commit = lineage["code"]["commit"]
     if not lineage["code"]["clean"]:
@@ -78,6 +92,7 @@ def _worktree(lineage: Lineage, into: Path) -> None:
     if into.exists() and any(into.iterdir()):
         raise RegistryError(f"{into} is there already and not empty; name a new folder")
     add_worktree(into, commit, lineage["state"])
+    load_params(into / PARAMS_FILE)  # DVC empties the folders that params.yaml names before a stage runs
 
 
 def _run(folder: Path, *command: str, check: bool = True) -> str:

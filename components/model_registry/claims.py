@@ -23,7 +23,7 @@ from components.model_registry.record import run_metrics, run_params, version_ta
 from components.model_registry.registry import artifact, connect
 from components.model_registry.subjects import ARTIFACTS, POLICY, RUN_FILES, SCORES, digests
 from components.store.atomic import canonical_json
-from components.store.digest import file_md5
+from components.store.digest import dvc_digest
 
 LOADER = "mlflow.pyfunc.loaders.code_model"
 TRUNCATED = 500
@@ -149,14 +149,12 @@ def _agrees(there: Any, said: Any) -> bool:
 
 def _scores(lineage: Lineage, lock: Any, reports: Path) -> Finding:
     """The statement's metrics are those of metrics.json, and the reports are the bytes that dvc.lock names."""
-    from components.model_registry.lineage import dvc_folder_digest
-
     outs = {out["path"]: out["md5"] for body in lock["stages"].values() for out in body.get("outs", [])}
     wanted = {path: md5 for path, md5 in outs.items() if path.startswith(f"{SCORES}/")}
     wrong = [] if wanted else ["dvc.lock names no scores"]
     for path, md5 in wanted.items():
         place = reports / Path(path).relative_to(SCORES)
-        found = dvc_folder_digest(place) if place.is_dir() else file_md5(place) if place.exists() else None
+        found = dvc_digest(place) if place.exists() else None
         if found != md5:
             wrong.append(f"{path} is {found}, dvc.lock says {md5}")
     for model, metrics in lineage["metrics"].items():

@@ -23,7 +23,7 @@ from components.metrics.words import OCR_LIBRARIES, has_ocr_extra
 from components.model_registry.subjects import POLICY_FILES
 from components.params import PARAMS_FILE, Params, load_params
 from components.store.atomic import canonical_json
-from components.store.digest import file_md5, file_sha256
+from components.store.digest import dvc_folder_digest, file_sha256
 
 CONSTRAINTS = Path("constraints.txt")
 MODEL = Path("models/grpo")
@@ -154,15 +154,6 @@ def check_weights(lock: dict[str, Any]) -> None:
         raise RegistryError(
             f"{MODEL} has digest {found}, dvc.lock names {wanted}; was a file changed? run dvc repro grpo"
         )
-
-
-def dvc_folder_digest(folder: Path) -> str:
-    """DVC's digest of a folder: the MD5 of the JSON list of its files' MD5 and relative paths."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    entries = [{"md5": file_md5(path), "relpath": path.relative_to(folder).as_posix()} for path in files]
-    entries.sort(key=lambda entry: tuple(entry["relpath"].split("/")))
-    text = json.dumps(entries, sort_keys=True)
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"
 
 
 def _dataset(name: str, params: Params, lock: dict[str, Any], data: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from components.errors import RegistryError
 from components.model_registry.cached import data_findings
 from components.model_registry.claims import Finding, claim_findings
 from components.model_registry.git import tag_exists, tag_says
-from components.model_registry.lineage import Lineage, dvc_folder_digest
+from components.model_registry.lineage import Lineage
 from components.model_registry.registry import (
     KEY_SAID,
     STATEMENT_SAID,
@@ -35,7 +35,7 @@ from components.model_registry.subjects import (
     STATEMENT_FILE,
     package_digests,
 )
-from components.store.digest import file_sha256
+from components.store.digest import dvc_folder_digest, file_sha256
 
 UNREADABLE = (KeyError, TypeError, ValueError, AttributeError)
 """What reading a statement raises that somebody has changed into another thing."""

@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 
 from components.params import PredictParams, load_section
+from components.stage_inputs import refuse_altered
 from components.stages import progress, run_stage
 
 log = logging.getLogger("lookout.predict")
@@ -17,6 +18,7 @@ def main() -> None:
     parser.add_argument("--model", required=True, help="folder under models/: base, sft or grpo")
     model = parser.parse_args().model
     params = load_section(PredictParams)
+    refuse_altered([Path("models") / model, Path("data/prompts/test.parquet")])
     from components.training.predict import predict_files
 
     out = Path("data/predictions") / model

@@ -19,6 +19,7 @@ from components.prompting.choice import chosen
 from components.prompting.leakage import HeldOut, check_leaks
 from components.prompting.questions import ASKS_FOR, grammar_of, template_of
 from components.prompting.samples import Asker, ScenePart
+from components.stage_inputs import refuse_altered
 from components.stages import progress, run_stage
 from components.store.atomic import write_json
 from components.store.samples import read_sample
@@ -259,6 +260,8 @@ def _by_scene(path: Path, schema: TableSchema) -> dict[str, list[Row]]:
 
 def main() -> None:
     params = load_params()
+    made = [folder / name for folder in (INTERIM, VALIDATED) for name in params.datasets]
+    refuse_altered([Path("models/base"), *made])
     run(Path("models/base"), Path("data/prompts"), params.datasets, params.prompts, params.base)
 
 

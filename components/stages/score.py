@@ -19,6 +19,7 @@ from components.scoring.answers import image_answers, read_completions, read_sam
 from components.scoring.numbers import numbers_of
 from components.scoring.rows import ScoreRows
 from components.scoring.tasks import headline, score_task
+from components.stage_inputs import refuse_altered
 from components.stages import run_stage
 from components.store.atomic import atomic_file, write_json
 from components.store.samples import read_sample, whole_row
@@ -119,6 +120,7 @@ def main() -> None:
     parser.add_argument("--model", required=True, help="base, sft or grpo")
     model = parser.parse_args().model
     predictions, out = Path("data/predictions") / model, Path("reports/scores") / model
+    refuse_altered([Path("data/prompts/test.parquet"), predictions])
     metrics = run(model, Path("data/prompts/test.parquet"), predictions, out, load_section(ScoreParams))
     best = metrics["headline"]
     log.info("%s: format rate %.3f, %s %s", model, metrics["format_rate"], best["name"], best["value"])

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from components.cli import app
 from components.errors import RegistryError
 from components.model_registry import verify as verifying
-from components.model_registry.lineage import dvc_folder_digest, lineage_key
+from components.model_registry.lineage import lineage_key
 from components.model_registry.promote import SEEN, VERIFIED, promote, rollback
 from components.model_registry.recall import taint
 from components.model_registry.register import register_model
@@ -24,6 +24,7 @@ from components.model_registry.registry import alias_version, connect, find_vers
 from components.model_registry.statement import from_statement, to_statement
 from components.model_registry.subjects import RUN_FILES, STATEMENT_COPY, STATEMENT_FILE, digests, package_digests
 from components.model_registry.verify import refuse_altered, verify
+from components.store.digest import dvc_folder_digest
 from tests.model_registry.toy_version import git, make_checkout, train
 
 pytestmark = pytest.mark.slow

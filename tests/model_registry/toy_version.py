@@ -11,9 +11,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from components.model_registry.lineage import dvc_folder_digest
 from components.stages import score
-from components.store.digest import file_md5
+from components.store.digest import dvc_folder_digest, file_md5
 from components.training.policy import weights_sha256
 from tests.scored import SCORE, gold_lines, write_lines
 from tests.workspace import REPO, read_params, write_params
