@@ -20,6 +20,7 @@ from components.model_registry.statement import from_statement
 from components.model_registry.verify import lock_of, unseen, verify
 from components.params import PARAMS_FILE, load_params
 from components.store.digest import file_sha256
+from components.training.families import file_digests
 from components.worktree import add_worktree
 
 log = logging.getLogger("lookout.reproduce")
@@ -55,6 +56,7 @@ def reproduce(reference: str, into: Path, start: str = "ingest", default_name: s
     if start not in ORDER:
         raise RegistryError(f"--from {start}: want one of {', '.join(ORDER)}")
     _worktree(lineage, into)
+    bring_local_base(lineage["base"], into)
     stages = [name for name in lineage["commands"] if name.split("@")[0] in ORDER]
     stages.sort(key=lambda name: ORDER.index(name.split("@")[0]))
     again = [name for name in stages if ORDER.index(name.split("@")[0]) >= ORDER.index(start)]
@@ -93,6 +95,29 @@ def _worktree(lineage: Lineage, into: Path) -> None:
         raise RegistryError(f"{into} is there already and not empty; name a new folder")
     add_worktree(into, commit, lineage["state"])
     load_params(into / PARAMS_FILE)  # DVC empties the folders that params.yaml names before a stage runs
+
+
+def bring_local_base(base: dict[str, Any], into: Path) -> None:
+    """Has the worktree see the local folder that the base was made from, where it is what the lineage says.
+
+    Raises RegistryError where the folder is gone or a file of it has another digest. A base that was built, fetched by
+    its revision or taken from the registry has none.
+    """
+    if not base.get("local"):
+        return
+    wanted, folder = base["source_sha256"], Path(base["name"])
+    if not folder.is_dir():
+        raise RegistryError(f"the version's base was made from the local folder {folder}, which is not there")
+    found = file_digests(folder)
+    other = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+    if other:
+        raise RegistryError(
+            f"{folder} is no longer what the version's base was made from: {', '.join(other)} differ; bring the old "
+            "files back"
+        )
+    if not folder.is_absolute():  # git does not know it: the worktree lacks it
+        (into / folder).parent.mkdir(parents=True, exist_ok=True)
+        (into / folder).symlink_to(folder.resolve())
 
 
 def _run(folder: Path, *command: str, check: bool = True) -> str:

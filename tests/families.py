@@ -9,7 +9,6 @@ from typing import Any
 
 from components.params import BaseParams, load_section
 
-ENDS = {"pad_token_id": 151643, "bos_token_id": 151643, "eos_token_id": [151645, 151643], "do_sample": True}
 # as generation_config.json has them in Qwen2-VL-2B-Instruct, Qwen2.5-VL-3B-Instruct, Qwen3-VL
 SAMPLING: dict[str, dict[str, Any]] = {
     "qwen2_vl": {"temperature": 0.01, "top_k": 1, "top_p": 0.001},
@@ -33,7 +32,7 @@ def published_folder(folder: Path, kind: str, dtype: str = "bfloat16") -> Path:
     tokenizer.save_pretrained(folder)
     token = tokenizer.convert_tokens_to_ids
     end, pad = token("<|im_end|>"), token("<|endoftext|>")
-    ends = ENDS | {"pad_token_id": pad, "bos_token_id": pad, "eos_token_id": [end, pad]}
+    ends = {"pad_token_id": pad, "bos_token_id": pad, "eos_token_id": [end, pad], "do_sample": True}
     (folder / "generation_config.json").write_text(json.dumps(ends | SAMPLING[kind]))
     images = {
         "min_pixels": 3136, "max_pixels": 12845056, "patch_size": PATCH[kind], "temporal_patch_size": 2,

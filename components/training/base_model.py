@@ -13,13 +13,11 @@ from components.errors import ModelError
 from components.params import BaseParams, PretrainedParams
 from components.store.atomic import write_json
 from components.store.digest import file_sha256
-from components.training.families import ORIGIN, family_of, patch_factor, read_config
+from components.training.families import ORIGIN, TAKEN, family_of, file_digests, patch_factor, read_config
 from components.training.policy import greedy_config, load_model, save_policy
 from components.training.processor import load_processor, save_processor
 
 log = logging.getLogger("lookout.base")
-TAKEN = {".json", ".safetensors", ".txt", ".jinja"}
-"""Ends of the names of a checkpoint's files that are copied; never pickles, never code."""
 GENERATION, OLD_BOUNDS = "generation_config.json", "preprocessor_config.json"
 
 
@@ -57,6 +55,7 @@ def write_base(folder: Path, params: BaseParams, registered: RegisteredPolicy | 
         source = registered.folder if registered else _checkpoint_folder(params, pretrained)
         check_checkpoint(source, pretrained)
         more |= {"source_sha256": file_digests(source), "generation_config": _generation_config(source)}
+        more["local"] = source == Path(pretrained.path)
         model = _copied(source, folder, pretrained)
         kind, name, revision = "pretrained", pretrained.path, pretrained.revision
         more["frame"] = pretrained.frame or family_of(folder).frame
@@ -76,11 +75,6 @@ def check_checkpoint(source: Path, params: PretrainedParams) -> None:
             f"base.pretrained.factor is {params.factor}, but {params.path} ({family.name}) takes images whose sides "
             f"are multiples of {factor}: set base.pretrained.factor: {factor}"
         )
-
-
-def file_digests(folder: Path) -> dict[str, str]:
-    """SHA-256 of each file of a checkpoint that is taken, by its name."""
-    return {path.name: file_sha256(path) for path in sorted(folder.iterdir()) if path.suffix in TAKEN}
 
 
 def _copied(source: Path, folder: Path, params: PretrainedParams) -> Any:

@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from components.errors import ModelError
+from components.store.digest import file_sha256
 
 ORIGIN = "lookout_base.json"
 """In models/base: where it came from, the digest of each file, and how it says coordinates."""
+TAKEN = {".json", ".safetensors", ".txt", ".jinja"}
+"""Ends of the names of a checkpoint's files that are copied; never pickles, never code."""
 Frame = Literal["resized", "relative_1000"]
 
 
@@ -69,6 +72,11 @@ def patch_factor(config: dict[str, Any]) -> int | None:
         return None
     patch, merge = vision.get("patch_size"), vision.get("spatial_merge_size")
     return patch * merge if isinstance(patch, int) and isinstance(merge, int) else None
+
+
+def file_digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file of a checkpoint that is taken, by its name."""
+    return {path.name: file_sha256(path) for path in sorted(folder.iterdir()) if path.suffix in TAKEN}
 
 
 def check_frame(base: Path, frame: str) -> None:
