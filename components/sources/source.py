@@ -178,6 +178,15 @@ def whole_text(text: str, where: str) -> str:
     return text
 
 
+def check_texts(scene: RawScene) -> None:
+    """Raises SourceError where a word or sentence of any reader's scene is no whole text."""
+    for label in {box.label for box in scene.boxes}:
+        whole_text(label, scene.annotation)
+    for ask in scene.asks:
+        whole_text(f"{ask.phrase or ''}{ask.text or ''}", ask.annotation)
+    whole_text(scene.scene_id, scene.annotation)
+
+
 def image_inside(folder: str, name: str, where: str) -> str:
     """The image's path relative to the dataset's root. Raises SourceError where the name would leave the folder."""
     path = PurePosixPath(whole_text(name, where))

@@ -18,7 +18,7 @@ from components.params import DatasetParams, Split, load_params
 from components.sources import SOURCES
 from components.sources.image_cache import ImageCache
 from components.sources.images import ImageFacts, inspect_image
-from components.sources.source import Corners, Note, OnceOnly, RawAsk, RawScene, ReadOptions
+from components.sources.source import Corners, Note, OnceOnly, RawAsk, RawScene, ReadOptions, check_texts
 from components.stages import progress, run_stage
 from components.store.atomic import atomic_folder
 from components.store.image_files import IMAGE_SUFFIXES
@@ -105,6 +105,7 @@ def read_split(root: Path, params: DatasetParams, split: Split) -> Iterator[RawS
         for row in SOURCES[params.format](root, path, options):
             if isinstance(row, RawScene):
                 once.add(row.scene_id, row.annotation)
+                check_texts(row)
             yield row
 
 

@@ -12,10 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.errors import SourceError
+from components.params import DatasetParams
 from components.sources import plain_json, plain_pickle
 from components.sources.coco import stream
 from components.sources.plain_json import MOST_LEVELS, Nesting, read_json
 from components.sources.plain_pickle import read_plain_pickle
+from components.stages.ingest import read_split
 
 
 def _doubled(times: int) -> bytes:
@@ -96,3 +98,12 @@ def test_what_is_no_json_is_one_sentence() -> None:
         with pytest.raises(SourceError, match="x is not JSON"):
             read_json(content, "x")
     assert plain_json.MOST_LEVELS == 64
+
+
+def test_half_a_character_in_a_tag_is_refused_by_its_line(tmp_path: Path) -> None:
+    box = {"tag": "\ud800", "fbox": [1, 2, 3, 4]}
+    (tmp_path / "a.odgt").write_text(json.dumps({"ID": "a", "gtboxes": [box]}) + "\n")
+    values = {"format": "crowdhuman", "root": str(tmp_path), "role": "train", "licence": "x"}
+    params = DatasetParams.model_validate(values | {"annotations": {"train": "a.odgt"}})
+    with pytest.raises(SourceError, match=r"a\.odgt:1: .* holds U\+D800, half of a character"):
+        list(read_split(tmp_path, params, "train"))
