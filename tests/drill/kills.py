@@ -114,12 +114,12 @@ def _strike(row: Row, folder: Path, command: tuple[str, ...], kind: str, after_s
     while (alive := _at_work(folder)) and time.monotonic() < deadline:
         process.poll()
         time.sleep(0.1)
-    process.wait() if not alive else None
     if alive:
         row.orphans += 1
         row.notes.append(f"{kind}: {' '.join(alive[0].info['cmdline'] or ())[-80:]}")
         for one in alive:
             one.kill()
+    process.wait()
 
 
 def _at_work(folder: Path) -> list[psutil.Process]:
