@@ -257,9 +257,9 @@ def test_the_command_draws_what_the_registered_model_finds(folder: Path, tmp_pat
     assert all(Path(answer["picture"]).read_bytes().startswith(b"\x89PNG") for answer in answers)
     refused = run(folder, *command, str(folder / "dvc.yaml"), check=False)
     assert refused.returncode == 1
-    assert "cannot be read as an image" in refused.stderr
+    assert "is no image of the kinds" in refused.stderr
     unknown = run(folder, *command[:3], "models:/lookout@nobody", images[0], check=False)
-    assert "error: models:/lookout@nobody cannot be loaded" in unknown.stderr
+    assert "error: models:/lookout@nobody is not in the registry" in unknown.stderr
 
 
 def test_one_reward_weight_runs_grpo_and_what_follows_it_only(reweighted: tuple[Path, str]) -> None:
