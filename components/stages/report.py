@@ -36,7 +36,7 @@ def made_of(name: str) -> str:
     day = (git("log", "-1", "--format=%cs") or "").strip()
     of = f"Commit {state['commit'][:10]} of {day}" if state["commit"] else "Made outside git"
     changed = "" if state["clean"] or not state["commit"] else " with changes that are not committed"
-    return f"{of}{changed}. Model {name}; `register`, run next, gives the version: reports/registration.json."
+    return f"{of}{changed}. Model {name}; register, which runs next, gives the version: reports/registration.json."
 
 
 def main() -> None:
