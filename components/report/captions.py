@@ -42,7 +42,7 @@ def unread(reason: str, said: Row | None) -> str:
         return about
     place = f"from character {said['offset']} on" if said["after"].strip() else "at its end"
     return (
-        f"{about}, {place}<br><code class='said'>{html.escape(said['before'])}"
+        f"{about}, {place}<br><code class='said' tabindex='0'>{html.escape(said['before'])}"
         f"<mark>{html.escape(said['after'])}</mark></code>"
     )
 
