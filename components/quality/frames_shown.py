@@ -52,7 +52,7 @@ def _figure(root: Path, row: dict[str, Any], boxes: Table | None) -> str:
     reason = row["refusal"] or row["near_duplicate"]
     said += f"; {reason}" if isinstance(reason, str) else ""
     image = f"<img src='{picture}' alt='{html.escape(said)}'>" if picture else "<p>no picture</p>"
-    return f"<figure>{image}<figcaption>{html.escape(said)}</figcaption></figure>"
+    return f"<figure class='frame'>{image}<figcaption>{html.escape(said)}</figcaption></figure>"
 
 
 def _coloured(boxes: Table | None) -> list[tuple[Box, str]]:
