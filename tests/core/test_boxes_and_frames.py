@@ -81,7 +81,7 @@ def test_smart_resize_is_the_processors_own_for_every_size_and_bound(
     def size_or_error(resize: Callable[[], tuple[int, ...]]) -> tuple[int, ...] | None:
         try:
             return resize()
-        except ValueError:
+        except (ValueError, ZeroDivisionError):  # too thin; an upper bound of nothing
             return None
 
     theirs = size_or_error(lambda: stock(height, width, factor, low, high)[::-1])
