@@ -16,7 +16,7 @@ FULL = {errno.ENOSPC, errno.EDQUOT}
 BARRED = {errno.EROFS, errno.EACCES, errno.EPERM}
 SAYS_FULL = re.compile(
     r"No space left on device|StorageFull|Disk quota exceeded|database or disk is full|PytorchStreamWriter failed writ"
-    r"|inline_container.*unexpected pos"  # how torch says that not all bytes were written
+    r"|inline_container.*unexpected pos|\d+ requested and \d+ written"  # torch and numpy, of a file that was cut
 )
 SAYS_BARRED = re.compile(
     r"Read-only file system|ReadOnlyFilesystem|Permission denied|PermissionDenied|Operation not permitted"

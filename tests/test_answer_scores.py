@@ -255,5 +255,5 @@ def test_the_command_prints_a_table_or_json_and_fails_with_code_1(tmp_path: Path
     assert failed.stderr.count("\n") == 1
     other = lookout(tmp_path, *arguments, "--lenient")
     assert other.stderr == (
-        "error: --lenient, --protocol and --shuffles are of the task detect; leave them out for count\n"
+        "error: --lenient, --protocol, --min-score and --shuffles are of the task detect; leave them out for count\n"
     )

@@ -59,13 +59,13 @@ def run(
         for split, rows in found.items():
             samples[split] += rows
         check_leaks(name, leaks[name], dataset.leakage == "drop")
-    if of_base is not None and of_base.build is not None:
-        check_numbers([row for rows in samples.values() for row in rows], of_base.build.max_number)
     fitting, refusals = _fitting(samples, params)
     summary = _summary(samples, refusals, datasets, params)
     summary["left_out_as_held_out"] = {name: dict(sorted(found.items())) for name, found in leaks.items() if found}
     if not fitting["train"] or not fitting["test"]:
         raise DataError(_nothing_left(summary, params.max_completion_tokens))
+    if of_base is not None and of_base.build is not None:
+        check_numbers([row for rows in fitting.values() for row in rows], of_base.build.max_number)
     _check_refused(samples["train"], fitting["train"], summary, params)
     weights = {name: dataset.sampling_weight for name, dataset in datasets.items()}
     caps = {name: dataset.max_samples for name, dataset in datasets.items()}

@@ -105,7 +105,10 @@ def test_a_box_that_stands_twice_is_a_warning(tmp_path: Path) -> None:
 
 def test_offline_takes_out_what_comes_from_elsewhere() -> None:
     page = '<head><link rel="x" href="https://cdn.test/a.css"><script src="//cdn.test/a.js"></script></head><p>kept</p>'
-    assert offline(page, "s{}") == "<head><style>s{}</style></head><p>kept</p>"
+    left = offline(page, "s{}")
+    assert "cdn.test" not in left
+    assert "default-src 'none'" in left
+    assert left.endswith("<style>s{}</style></head><p>kept</p>")
 
 
 def change_boxes(root: Path, change: Callable[[dict], None], split: str = "train") -> None:

@@ -184,7 +184,7 @@ def test_it_goes_through_ingest_and_validation(tmp_path: Path) -> None:
     folders = (tmp_path / "interim", tmp_path / "validated", tmp_path / "docs")
     validate.run("refs", *folders, dataset, ["object"], check, params.base)
     counts = json.loads((tmp_path / "validated/validation.json").read_text())["counts"]
-    assert (counts["questions"], counts["people"]) == (24, 16)
+    assert (counts["questions"], counts["things"]) == (24, 16)
 
 
 def scene(path: str, sha256: str) -> dict[str, Any]:
