@@ -9,8 +9,8 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,8 @@ DEEPSPEED_FOLDER = Path("conf/deepspeed")
 OWN_SENTENCE = re.compile(r"^error: (.+)$", re.MULTILINE)
 """What a process of ours says before it ends by a failure that the user can mend."""
 LAST_OF_TRACEBACK = re.compile(r"^[\w.]+(?:Error|Exception|Interrupt|Exit)\b.*$", re.MULTILINE)
-SHUTDOWN_S = 10
-"""How long the others get to end by themselves once one process has died."""
+GRACE_S = 60
+"""How long a training that is asked to end may go on, for its step and the resume point behind it."""
 
 
 def run_training(stage: str, launch: LaunchParams, train: Callable[[], None]) -> None:
@@ -60,6 +60,7 @@ def _launch(stage: str, arguments: list[str], launch: LaunchParams) -> None:
     from components.training.meeting import BACKEND, LOOPBACK, allow, loopback_only
 
     allow()
+    asked = _pass_signals_on()
     for name, value in _environment(launch).items():
         os.environ.setdefault(name, value)
     if launch.nodes == 1:
@@ -74,16 +75,41 @@ def _launch(stage: str, arguments: list[str], launch: LaunchParams) -> None:
         rdzv_backend=BACKEND,
         rdzv_endpoint=launch.rendezvous or LOOPBACK,
         max_restarts=0,
-        shutdown_timeout=SHUTDOWN_S,
         logs_specs=DefaultLogsSpecs(str(logs), tee=Std.ALL),
     )
     try:
         command = ("-u", "-m", "components.children", f"components.stages.{stage}", *arguments)
         elastic_launch(config, sys.executable)(*command)
     except ChildFailedError as error:
-        raise TrainingError(_why(stage, error, logs)) from None
+        raise TrainingError(_why(stage, error, logs, asked)) from None
     finally:
+        signal.alarm(0)
         shutil.rmtree(logs, ignore_errors=True)
+
+
+def _pass_signals_on() -> list[int]:
+    """Hands signals that ask the launcher to end on to its processes, which end by themselves; returns those that came.
+
+    torch's own handler raises instead, and a second signal, as of a cancelled flow, then ends processes that still
+    save. A process that hangs is killed behind its grace.
+    """
+    import psutil
+    from torch.distributed.elastic.multiprocessing import api
+
+    asked: list[int] = []
+
+    def pass_on(number: int, _frame: Any) -> None:
+        if not asked:
+            signal.signal(signal.SIGALRM, pass_on)
+            signal.alarm(GRACE_S + 5)
+        asked.append(number)
+        ask = {signal.SIGINT: signal.SIGINT, signal.SIGALRM: signal.SIGKILL}.get(signal.Signals(number), signal.SIGTERM)
+        for process in psutil.Process().children():
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(ask)
+
+    api._terminate_process_handler = pass_on  # registered when the processes start
+    return asked
 
 
 def _environment(launch: LaunchParams) -> dict[str, str]:
@@ -93,11 +119,16 @@ def _environment(launch: LaunchParams) -> dict[str, str]:
     return threads if torch.cuda.is_available() else threads | {"DS_ACCELERATOR": "cpu"}
 
 
-def _why(stage: str, error: Any, logs: Path) -> str:
+def _why(stage: str, error: Any, logs: Path, asked: Sequence[int] = ()) -> str:
     """The own sentence of a process that failed; where none has one: which failed first, how, and its last line."""
     for failure in error.failures.values():
         if own := OWN_SENTENCE.findall(_said(failure, logs)):
             return own[-1]
+    if asked:
+        return (
+            f"{stage} was asked to end ({signal.Signals(asked[0]).name}) and has saved nothing since: the same command "
+            "goes on from the last resume point, or begins anew where there is none"
+        )
     rank, failure = error.get_first_failure()
     how = f"signal {failure.signal_name()}" if failure.exitcode < 0 else f"exit code {failure.exitcode}"
     if failure.exitcode == -signal.SIGKILL:

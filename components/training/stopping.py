@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from components.training.launch import GRACE_S
+
 log = logging.getLogger("lookout.training")
-GRACE_S = 60
-"""A step that takes longer is cut: whoever asked waits no longer for a training that hangs."""
 ASKS = (signal.SIGTERM, signal.SIGINT)
 
 

@@ -135,6 +135,8 @@ def _trained(
     log.info("%s: %s", stage, f"resumes from {checkpoint.name}" if checkpoint else "starts")
     with stop.listening():
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        if stop.stopped_at is not None:
+            trainer.accelerator.wait_for_everyone()  # one that ends earlier has the launcher end those that still save
     if stop.stopped_at is not None:
         raise TrainingError(
             f"{stage} was asked to end: step {stop.stopped_at} of {params.max_steps} is saved as a resume point, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -37,3 +38,9 @@ def test_a_process_that_was_killed_in_silence_is_named_with_the_likely_cause(tmp
     said = _why("sft", failed(tmp_path, (-9, "")), tmp_path)
     assert "ended by signal SIGKILL (so the kernel ends the largest process where memory runs out)" in said
     assert said.endswith("it said last: nothing")
+
+
+def test_a_process_that_was_asked_to_end_before_it_trained_is_no_failure_of_its_own(tmp_path: Path) -> None:
+    error = failed(tmp_path, (-15, ""), (-15, ""))
+    said = _why("sft", error, tmp_path, [signal.SIGTERM])
+    assert said.startswith("sft was asked to end (SIGTERM) and has saved nothing since: the same command goes on from")

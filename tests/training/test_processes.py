@@ -1,10 +1,11 @@
-"""GRPO on several processes: the same rewards to the last bit, DDP and ZeRO, deaths, adapters. Minutes long."""
+"""Training on several processes: the same rewards to the last bit, DDP and ZeRO, ends, adapters. Minutes long."""
 
 from __future__ import annotations
 
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -113,7 +114,7 @@ def test_adapters_on_a_frozen_vision_tower_resume_exactly_and_are_merged(workspa
     assert all(".q_proj." in name or ".v_proj." in name for name in changed)
     assert not any("visual" in name for name in changed)
     shutil.rmtree(workspace / "models/grpo")
-    process = start_grpo(workspace)
+    process = start(workspace, "grpo")
     wait_for(lambda: any((workspace / "home/checkpoints").glob("grpo-*/checkpoint-2/trainer_state.json")), process)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -122,10 +123,10 @@ def test_adapters_on_a_frozen_vision_tower_resume_exactly_and_are_merged(workspa
     assert weights_sha256(workspace / "models/grpo") == whole
 
 
-def start_grpo(folder: Path) -> subprocess.Popen[str]:
+def start(folder: Path, stage: str) -> subprocess.Popen[str]:
     environment = os.environ | {"LOOKOUT_HOME": str(folder / "home"), "PYTHONPATH": str(folder)}
-    command = [sys.executable, "-m", "components.stages.grpo"]
-    log = (folder / "grpo.log").open("w")
+    command = [sys.executable, "-m", f"components.stages.{stage}"]
+    log = (folder / f"{stage}.log").open("w")
     return subprocess.Popen(command, cwd=folder, env=environment, stderr=log, text=True, start_new_session=True)
 
 
@@ -140,7 +141,7 @@ def wait_for(happened: Callable[[], Any], process: subprocess.Popen[str], second
 def workers_of(process: subprocess.Popen[str]) -> list[int]:
     """The training processes under the stage's own, by Linux's process table."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return [int(pid) for pid in children if b"components.stages.grpo" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [int(pid) for pid in children if b"components.stages." in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def gone(pid: int) -> bool:
@@ -154,7 +155,7 @@ def gone(pid: int) -> bool:
 def long_run(workspace: Path) -> tuple[Path, subprocess.Popen[str], list[int]]:
     """A training on two processes that is under way."""
     set_params(workspace, per_device_train_batch_size=16, max_steps=500, launch={"processes": 2})
-    process = start_grpo(workspace)
+    process = start(workspace, "grpo")
     wait_for(lambda: any((workspace / "home/checkpoints").glob("grpo-*/checkpoint-1")), process)
     pids = workers_of(process)
     assert len(pids) == 2
@@ -180,4 +181,33 @@ def test_no_orphan_trains_on_where_the_launcher_is_killed(long_run: Any) -> None
     deadline = time.monotonic() + 10
     while not all(gone(pid) for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.1)
+    assert all(gone(pid) for pid in pids)
+
+
+def test_two_processes_that_are_asked_to_end_save_their_step_and_the_stage_says_which(
+    prepared: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "workspace"
+    shutil.copytree(prepared, folder, symlinks=True)
+    params = read_params(folder)
+    params["sft"] |= {"max_steps": 400, "save_steps": 400, "logging_steps": 1}
+    params["sft"]["launch"]["processes"] = 2
+    write_params(folder, params)
+    process = start(folder, "sft")
+    wait_for(lambda: "sft step 20 of 400" in (folder / "sft.log").read_text(), process)
+    pids = workers_of(process)
+    for _ in range(2):  # a cancelled flow's: one to all, and one when the dvc above has ended
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.1)
+    assert process.wait(timeout=90) == 1
+    said = (folder / "sft.log").read_text()
+    last = re.fullmatch(
+        r"error: sft was asked to end: step (\d+) of 400 is saved as a resume point, .+", said.splitlines()[-1]
+    )
+    assert last, said[-2000:]
+    assert "SignalException" not in said
+    (kept,) = (folder / "home/checkpoints").glob("sft-*/checkpoint-*")
+    assert kept.name == f"checkpoint-{last[1]}"
+    assert (kept / "trainer_state.json").is_file()
+    assert len(pids) == 2
     assert all(gone(pid) for pid in pids)
