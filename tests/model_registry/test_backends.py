@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import pytest
 
 from components.errors import RegistryError
@@ -25,6 +26,14 @@ GRAPH = {
     "ingest": {"foreach": ["crowd"], "do": {"cmd": "ingest", "deps": ["data/raw/crowd"]}},
     "prompts": {"cmd": "prompts", "outs": [f"data/prompts/{name}.parquet" for name in ("sft", "grpo", "val", "test")]},
     "grpo": {"cmd": "grpo", "params": ["rewards"], "outs": ["models/grpo"]},
+    "score": {
+        "foreach": ["base", "sft", "grpo"],
+        "do": {
+            "cmd": "score",
+            "outs": ["reports/scores/${item}/per_image.parquet"],
+            "metrics": ["reports/scores/${item}/metrics.json"],
+        },
+    },
 }
 
 
@@ -85,17 +94,16 @@ def test_two_machines_that_promote_at_once_are_told(
     for number, weights in enumerate(("one", "two"), start=1):
         train(checkout, weights, 4 * number)
         register_model()
-    client = connect()
-    move = type(client).set_registered_model_alias
+    move = mlflow.MlflowClient.set_registered_model_alias
 
     def and_another_machine(self: Any, name: str, alias: str, version: str) -> None:
         move(self, name, alias, version)
         if alias == "champion":
             move(self, name, alias, "1")
 
-    monkeypatch.setattr(type(client), "set_registered_model_alias", and_another_machine)
+    monkeypatch.setattr(mlflow.MlflowClient, "set_registered_model_alias", and_another_machine)
     with pytest.raises(RegistryError, match="another machine moved champion to version 1 at the same time"):
-        promoting.promote("2", lambda *_: Path())
+        promoting.promote("2", lambda *_: Path(), unseen_ok=True, reason="its data is in no cache")
     monkeypatch.undo()
 
 
@@ -161,8 +169,6 @@ def test_a_source_that_a_client_made_up_becomes_no_version(tmp_path: Path, monke
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
     start(server, tmp_path / "servers")
     try:
-        import mlflow
-
         client = connect()
         client.create_registered_model("lookout")
         for source in ("/etc", "file:///etc", "s3://somewhere/else", "http://127.0.0.1/x"):
