@@ -107,4 +107,4 @@ def test_a_failure_of_one_of_several_is_the_stages_own_sentence(prepared: Path, 
     assert answer.returncode == 1
     last = answer.stderr.strip().splitlines()[-1]
     assert last.startswith("error: ")
-    assert "cannot be read (No such file or directory); `dvc pull` or `dvc repro` brings it back" in last
+    assert "cannot be read (No such file or directory); put the image back" in last
