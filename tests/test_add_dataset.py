@@ -25,7 +25,7 @@ from components.stages import ingest, prompts, validate
 from components.store.schemas import PROMPTS
 from components.store.tables import read_rows
 from tests.layouts import LAYOUTS, TASK_LAYOUTS, hash_of, picture
-from tests.workspace import REPO, make_workspace, read_params
+from tests.workspace import REPO, make_workspace, read_params, write_params
 
 FORMATS = {"citypersons_mat": "citypersons", "citypersons_json": "citypersons", "lvis": "coco"}
 
@@ -56,7 +56,7 @@ def run(folder: Path, *command: str, check: bool = True) -> subprocess.Completed
     return answer
 
 
-def add(folder: Path, kind: str, root: Path, *more: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+def add(folder: Path, kind: str, root: Path | str, *more: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     arguments = ["--format", kind, "--root", str(root), "--name", "new", "--licence", "CC0-1.0"]
     return run(folder, "components.cli", "add-dataset", *arguments, *more, check=check)
 
@@ -133,6 +133,9 @@ def test_a_dataset_with_a_task_goes_from_the_command_to_its_prompts(
     assert f"next: {fetch}dvc repro validate@new" in said
     for folder in ("data/interim", "data/validated", "models/base"):  # the drawn crowd's, beside which it stands
         shutil.copytree(prepared / folder, checkout / folder)
+    params = read_params(checkout)
+    params["base"]["build"]["max_number"] = 80  # the layouts' images are larger than the drawn crowd's
+    write_params(checkout, params)
     monkeypatch.chdir(checkout)
     for stage, arguments in ((ingest, ["--dataset", "new"]), (validate, ["--dataset", "new"]), (prompts, [])):
         monkeypatch.setattr("sys.argv", [stage.__name__, *arguments])
