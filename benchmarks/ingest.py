@@ -89,7 +89,8 @@ def child(what: str, root: Path, out: Path) -> None:
         # random boxes in tiny pictures overlap and repeat as no crowd does: only errors would stop the stage
         changes = {"near_duplicate_bits": 0 if what == "search" else None, "max_near_duplicate_frac": 1.0}
         params, base = load_section(ValidateParams).model_copy(update=changes), load_section(BaseParams)
-        folders = (out, root.parent / "validated", root.parent / "docs")
+        own = Path(tempfile.mkdtemp(dir=root.parent))  # no process replaces what another one made
+        folders = (out, own / "validated", own / "docs")
         validate.run("crowd", *folders, dataset(root), ["person"], params, base)
     seconds = time.perf_counter() - begun
     print(seconds, peak_mb())

@@ -13,8 +13,9 @@ from typing import Any
 
 from benchmarks.measuring import REPEATS, Cell, Form, Table, medians, run_script, seconds_of
 from components.model_registry.index import used_by
-from components.model_registry.registry import EXPERIMENT, IMAGES_FILE, KEY_TAG, STATEMENT_FILE, connect
+from components.model_registry.registry import EXPERIMENT, KEY_TAG, STATEMENT_FILE, connect
 from components.model_registry.statement import to_statement
+from components.model_registry.subjects import IMAGES_FILE
 from components.model_registry.trace import trace
 from components.stages import QUIET
 from components.store.atomic import write_json
@@ -34,7 +35,7 @@ def lineage() -> dict[str, Any]:
         "schema": "lineage/2", "key": "k" * 64, "files": {"model.safetensors": "a" * 64}, "code": code, "data": data,
         "base": base, "prompts": {}, "state": {"params.yaml": "profile: tiny\n"}, "metrics": {}, "training": {},
         "environment": {"libraries": {}}, "params": {}, "rewards": {}, "commands": {}, "processes": {}, "seeds": {},
-        "images_sha256": "", "prompt_summary": {},
+        "images_sha256": "", "prompt_summary": {}, "subjects": {},
     }  # fmt: skip
 
 

@@ -181,9 +181,10 @@ def _answered_image(random: np.random.Generator, number: int) -> tuple[dict[str,
         "ignore_boxes": [],
     }  # fmt: skip
     blank = ("tile", "whole_size_px", "whole_truth_boxes", "whole_truth_labels", "whole_ignore_boxes")
+    text = render("a crowd", as_boxes([]), as_boxes(moved), people, view)
     line = {
         "schema": "completions/1", "sample_id": row["sample_id"], "finish_reason": "stop", "token_count": 100,
-        "text": render("a crowd", as_boxes([]), as_boxes(moved), people, view), "answer_tokens": [],
+        "text": text, "answer_tokens": [(0, len(text), -0.1)],
     }  # fmt: skip
     return row | dict.fromkeys(blank), line
 

@@ -144,7 +144,7 @@ def test_the_registered_model_answers_bytes_base64_and_data_uris(folder: Path) -
     answer = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=True)
     answers, refused = json.loads(answer.stdout.splitlines()[-1])
     assert set(answers[0]) == {
-        "task", "boxes", "labels", "scores", "count", "points", "text", "look", "think", "failure"
+        "task", "boxes", "labels", "scores", "count", "points", "text", "look", "think", "failure", "why", "said"
     }  # fmt: skip
     scores = [one.pop("scores") for one in answers]
     assert answers[0] == answers[1] == answers[2]
@@ -188,7 +188,8 @@ def test_two_versions_load_side_by_side_where_the_repository_is_not(
     answers, extra, refused, packages = json.loads(answer.stdout.splitlines()[-1])
     assert answers[0] == answers[2]
     assert extra == [
-        "boxes", "count", "failure", "labels", "look", "overlay", "points", "scores", "task", "text", "think"
+        "boxes", "count", "failure", "labels", "look", "overlay", "points", "said", "scores", "task", "text", "think",
+        "why",
     ]  # fmt: skip
     assert "the confidence 'luck' is unknown; want one of constant, rank, logprob" in refused
     assert len(packages) == 2
