@@ -10,7 +10,7 @@ from tests.drill.faults import disks, tables
 from tests.drill.kills import kill_stages, kill_verbs
 from tests.test_end_to_end import copied
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.drill
 
 
 @pytest.fixture
