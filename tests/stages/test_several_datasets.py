@@ -25,6 +25,7 @@ def test_two_datasets_train_and_a_third_is_only_evaluated_on(tmp_path: Path) -> 
     classes = {"pedestrian": "person"}
     params["datasets"]["third"] = third.model_dump(exclude_defaults=True) | {"classes": classes}
     del params["datasets"]["third"]["annotations"]["train"]
+    params["base"]["build"]["max_number"] = 80  # the third's images are larger than the drawn crowd's
     params["prompts"]["max_samples"] = {"train": 20, "val": 4, "test": 19}
     params["sft"] |= {"max_steps": 2}
     write_params(folder, params)
