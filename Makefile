@@ -26,18 +26,18 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 demo: setup
 ifeq ($(PROFILE),tiny)
-	@$(RUN) python -m components.cli doctor --repair
+	@$(RUN) python -m components.cli.main doctor --repair
 	$(RUN) dvc repro
-	$(RUN) python -m components.cli summary
+	$(RUN) python -m components.cli.main summary
 else
 	rm -rf $(SCRATCH) && git worktree prune && git worktree add --quiet --detach $(SCRATCH)
 	$(RUN) dvc --cd $(SCRATCH) cache dir --local "$$($(BIN)/dvc cache dir)"
-	cd $(SCRATCH) && $(RUN) python -m components.cli compose $(PROFILE) && $(RUN) dvc repro && $(RUN) python -m components.cli summary
+	cd $(SCRATCH) && $(RUN) python -m components.cli.main compose $(PROFILE) && $(RUN) dvc repro && $(RUN) python -m components.cli.main summary
 endif
 
 # Prefect's and MLflow's servers, a worker, deployments with schedules: on loopback
 up down status: setup
-	@$(RUN) python -m components.cli $@
+	@$(RUN) python -m components.cli.main $@
 
 test: setup
 	$(RUN) pytest -n 2
@@ -66,4 +66,4 @@ format: setup
 
 # writes each stage's code dependencies (the import closure of its module) into dvc.yaml
 deps: setup
-	$(RUN) python -m components.code_deps --write
+	$(RUN) python -m components.graph.code_deps --write

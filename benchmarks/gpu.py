@@ -53,7 +53,7 @@ def main() -> None:
     subprocess.run(["git", "clone", "--quiet", ".", str(SCRATCH)], check=True)
     os.chdir(SCRATCH)
     os.environ |= {"PYTHONPATH": ".", "LOOKOUT_HOME": str(Path(".lookout").resolve()), "DVC_NO_ANALYTICS": "1"}
-    python("components.cli", "compose", PROFILE)
+    python("components.cli.main", "compose", PROFILE)
     print(f"{torch.cuda.get_device_name(0)}, torch {torch.__version__}, profile {PROFILE}")
     print(f"{'stage':<14}{'seconds':>9}{'s/step':>9}{'tokens/s':>10}{'peak, MiB':>11}")
     for stage in ("prompts", "sft", "grpo", "predict@grpo", "register"):
@@ -86,7 +86,7 @@ def training_rate(stage: str, seconds: float) -> tuple[str, str]:
     steps = int(rows[-1]["step"])
     if stage != "grpo":
         return f"{seconds / steps:.2f}", ""
-    from components.params import GrpoParams, load_section
+    from components.params.sections import GrpoParams, load_section
 
     params = load_section(GrpoParams)
     batch = params.per_device_train_batch_size * params.gradient_accumulation_steps * params.launch.processes

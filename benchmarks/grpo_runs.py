@@ -88,7 +88,7 @@ def train_settings(spec: dict[str, Any]) -> None:
 
 
 def _train(folder: Path, setting: Setting, out: Path, steps: int, processes: int) -> Path:
-    from components.params import GrpoParams, RewardsParams, load_section
+    from components.params.sections import GrpoParams, RewardsParams, load_section
     from components.training.grpo import train_grpo
 
     base, prompts = prepared(folder, setting.image_px)
@@ -109,13 +109,13 @@ def _train(folder: Path, setting: Setting, out: Path, steps: int, processes: int
 
 def prepared(folder: Path, image_px: int) -> tuple[Path, Path]:
     """The untrained policy and the prompts for images of so many pixels a side, by the real stages; made once."""
-    from components.params import BaseParams, PromptParams, load_section
+    from components.params.sections import BaseParams, PromptParams, load_section
+    from components.policy.base import write_base
     from components.stages import ingest, synthesize
     from components.stages import prompts as prompts_stage
     from components.store.schemas import QUARANTINE
     from components.store.tables import write_table
-    from components.training.base_model import write_base
-    from tests.toys import dataset, synthetic
+    from tests.support.toys import dataset, synthetic
 
     here = (folder / f"data-{image_px}").resolve()
     base, prompts = here / "base", here / "prompts"

@@ -239,12 +239,12 @@ def make_trainer(shape: Shape) -> Any:
     from PIL import Image
     from trl.trainer.grpo_config import GRPOConfig
 
-    from components.params import BaseParams, RewardsParams, load_section
+    from components.params.sections import BaseParams, RewardsParams, load_section
+    from components.policy.decoding import text_of
+    from components.policy.tiny import build_model, build_processor
     from components.store.samples import READING_COLUMNS
-    from components.training.decoding import text_of
     from components.training.group_rewards import GroupRewards
-    from components.training.shared_prefix import SharedPrefixTrainer
-    from components.training.tiny import build_model, build_processor
+    from components.training.shared_prefix.trainer import SharedPrefixTrainer
 
     build = load_section(BaseParams).build
     if build is None:

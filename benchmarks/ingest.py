@@ -19,9 +19,9 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.measuring import REPEATS, Cell, Form, Table, measure_child, peak_mb, run_script
-from components.params import BaseParams, ValidateParams, load_section
+from components.params.sections import BaseParams, ValidateParams, load_section
 from components.stages import ingest, validate
-from tests.toys import dataset
+from tests.support.toys import dataset
 
 IMAGES, BOXES = 19_370, 440_000
 PHOTOGRAPHS = 2_000

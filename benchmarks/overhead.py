@@ -20,7 +20,7 @@ from benchmarks.measuring import REPEATS, Cell, Form, Table, medians, run_script
 from components.stages import QUIET
 
 IMPORTS = {
-    "components.cli": "import components.cli",
+    "components.cli.main": "import components.cli.main",
     "torch": "import torch",
     "trl (GRPOTrainer)": "from trl import GRPOTrainer",
     "great_expectations": "import great_expectations",
@@ -39,10 +39,10 @@ def tables(form: Form) -> list[Table]:
 
 def processes(form: Form) -> Table:
     """Import times and --help."""
-    imports = {"components.cli": IMPORTS["components.cli"]} if form == "smoke" else IMPORTS
+    imports = {"components.cli.main": IMPORTS["components.cli.main"]} if form == "smoke" else IMPORTS
     sides: dict[str, Callable[[], object]] = {
         NOTHING: lambda: python("-c", "pass"),
-        HELP: lambda: python("-m", "components.cli", "--help"),
+        HELP: lambda: python("-m", "components.cli.main", "--help"),
     }
     sides |= {f"import {name}": lambda code=code: python("-c", code) for name, code in imports.items()}
     took = medians(sides, REPEATS[form])

@@ -23,7 +23,7 @@ from benchmarks.measuring import REPEATS, Cell, Curve, Form, Table, medians, run
 from components.core.boxes import as_boxes
 from components.core.completion import render
 from components.core.frames import ImageView
-from components.params import ScoreParams, load_section
+from components.params.sections import ScoreParams, load_section
 from components.stages import score
 from components.store.schemas import PROMPTS
 from components.store.tables import write_table

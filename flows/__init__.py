@@ -5,7 +5,7 @@ Importing it points Prefect at the server that `make up` started, where one runs
 
 import os
 
-from components.home import lookout_home
+from components.machine.home import lookout_home
 from components.operations.up import client_settings
 from components.stages import QUIET
 

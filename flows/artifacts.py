@@ -12,12 +12,12 @@ from prefect.events import emit_event
 from prefect.states import Completed, State
 
 from components.errors import DataError
-from components.home import lookout_home
+from components.machine.home import lookout_home
 from components.metrics.task import headline_of
+from components.operations.summary import scores
 from components.operations.up import mlflow_page, page_link
 from components.quality.drift import drift_of
 from components.report.gallery import png_uri
-from components.summary import scores
 
 REPORTS = Path("reports")
 WORST = 10

@@ -17,16 +17,16 @@ from prefect.client.schemas.filters import FlowRunFilter
 from prefect.concurrency.sync import concurrency
 from prefect.runtime import flow_run
 
-from components.children import die_with_parent
-from components.code_state import git
-from components.compose import composed, overridden
-from components.home import lookout_home
-from components.kept_lock import repair
+from components.graph.compose import composed, overridden
+from components.graph.kept_lock import repair
+from components.graph.worktree import add_worktree, remove_worktree
+from components.machine.children import die_with_parent
+from components.machine.git import git
+from components.machine.home import lookout_home
+from components.machine.training_lock import holders
 from components.model_registry.lineage import LOCK_FILE, dvc_files
 from components.model_registry.registry import git_tag
-from components.params import PARAMS_FILE, check_name, load_params
-from components.training.lock import holders
-from components.worktree import add_worktree, remove_worktree
+from components.params.sections import PARAMS_FILE, check_name, load_params
 
 LIMIT = "lookout-training"
 LEASE_S, LOOK_S = 60, 5

@@ -15,10 +15,10 @@ from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 from prefect.states import State
 
-from components.code_state import git, warn_uncommitted
 from components.errors import LookoutError
+from components.machine.git import git, warn_uncommitted
 from components.operations.up import check_prefect
-from components.params import load_params
+from components.params.sections import load_params
 from flows.artifacts import REPORTS, done, show_links, show_scores, show_validation, tell
 from flows.place import only_training, place
 from flows.promotion import Promote, decide

@@ -19,8 +19,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed, State
 
 from components.errors import LookoutError, ParamsError
-from components.graph import stage_names
-from components.last_words import reason
+from components.graph.stages import stage_names
+from components.machine.last_words import reason
 
 CACHED = "didn't change, skipping"
 FROM_CACHE = "is cached - skipping run"
@@ -127,7 +127,7 @@ def run_stages(targets: Sequence[str] = (), force: bool = False) -> Iterator[tup
 @task(name="lookout", task_run_name="{verb}", **retried)
 def lookout(verb: str, *arguments: str) -> Any:
     """What `lookout VERB ... --json` prints, as plain values. Raises StageFailed with its sentence."""
-    return json.loads(stream("components.cli", verb, *arguments, "--json", what=verb)[-1])
+    return json.loads(stream("components.cli.main", verb, *arguments, "--json", what=verb)[-1])
 
 
 def stream(*command: str, what: str) -> list[str]:
@@ -137,7 +137,7 @@ def stream(*command: str, what: str) -> list[str]:
     """
     logger, progress = get_run_logger(), Progress()
     process = subprocess.Popen(
-        [sys.executable, "-m", "components.children", *command],
+        [sys.executable, "-m", "components.machine.children", *command],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         env=os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
         start_new_session=True,

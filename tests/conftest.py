@@ -74,7 +74,7 @@ def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], str 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace whose data, base policy and prompts are made; tests read it and do not change it."""
-    from tests.workspace import DATA_STAGES, make_workspace, run_stage
+    from tests.support.workspace import DATA_STAGES, make_workspace, run_stage
 
     def make(folder: Path) -> None:
         make_workspace(folder)
@@ -87,7 +87,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def empty_stores(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Prefect's and MLflow's databases with their tables and nothing in them: making those takes ten seconds."""
-    from tests.workspace import make_stores
+    from tests.support.workspace import make_stores
 
     return once(tmp_path_factory, "empty-stores", make_stores)[0]
 
@@ -107,7 +107,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, empty_stores: Path) -> tu
 @pytest.fixture(scope="session")
 def reweighted(finished: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The finished checkout after one reward's weight was changed and `dvc repro` given, and what that said."""
-    from tests.flows.running import OTHER_WEIGHT, change_weight
+    from tests.support.running import OTHER_WEIGHT, change_weight
     from tests.test_end_to_end import copied, run
 
     def make(folder: Path) -> str:

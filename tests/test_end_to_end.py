@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from components.operations.servers import answers
-from tests.workspace import REPO, make_workspace, read_params, write_params
+from tests.support.workspace import REPO, make_workspace, read_params, write_params
 
 pytestmark = pytest.mark.slow
 
@@ -100,16 +100,16 @@ def test_the_flow_leaves_its_artifacts(folder: Path) -> None:
 def test_the_version_is_registered_once_traced_and_repaired(folder: Path) -> None:
     first = json.loads((folder / "reports/registration.json").read_text())
     assert first["version"] == 1
-    assert run(folder, "components.cli", "register").stdout.strip() == "models:/lookout/1 (alias challenger)"
-    lineage = json.loads(run(folder, "components.cli", "trace", "models:/lookout@challenger", "--json").stdout)
+    assert run(folder, "components.cli.main", "register").stdout.strip() == "models:/lookout/1 (alias challenger)"
+    lineage = json.loads(run(folder, "components.cli.main", "trace", "models:/lookout@challenger", "--json").stdout)
     assert lineage["weights"]["model.safetensors"] == weights(folder, "grpo")
     assert lineage["key"] == first["key"]
     assert lineage["rewards"] == read_params(folder)["rewards"]
     assert lineage["code"]["clean"]
-    tree = run(folder, "components.cli", "trace", "1").stdout
+    tree = run(folder, "components.cli.main", "trace", "1").stdout
     assert weights(folder, "grpo") in tree
     (folder / ".lookout/mlflow.db").unlink()
-    run(folder, "components.cli", "register")
+    run(folder, "components.cli.main", "register")
     repaired = json.loads((folder / "reports/registration.json").read_text())
     assert (repaired["version"], repaired["key"]) == (1, first["key"])
 
@@ -195,18 +195,18 @@ def test_two_versions_load_side_by_side_where_the_repository_is_not(
     assert len(packages) == 2
     store_of = folder / ".lookout"
     (store_of / "checkpoints/grpo-of-nobody").mkdir(parents=True)
-    listed = run(folder, "components.cli", "gc").stdout
+    listed = run(folder, "components.cli.main", "gc").stdout
     assert "1 resume points grpo-of-nobody" in listed
     assert (store_of / "checkpoints/grpo-of-nobody").exists()
-    run(folder, "components.cli", "gc", "--remove")
+    run(folder, "components.cli.main", "gc", "--remove")
     assert not (store_of / "checkpoints/grpo-of-nobody").exists()
     for version in ("1", "2"):  # what their lineages name is still there, byte for byte
-        held = run(folder, "components.cli", "verify", version, "--deep").stdout.splitlines()
+        held = run(folder, "components.cli.main", "verify", version, "--deep").stdout.splitlines()
         assert all(line.startswith("holds") for line in held), held
 
 
 def test_a_version_is_made_again_byte_for_byte(folder: Path) -> None:
-    said = run(folder, "components.cli", "reproduce", "1", "--from", "grpo").stdout
+    said = run(folder, "components.cli.main", "reproduce", "1", "--from", "grpo").stdout
     assert said.count(weights(folder, "grpo")) == 2
     assert "models:/lookout/1 is made again, byte for byte" in said
     assert subprocess.check_output(["git", "worktree", "list"], cwd=folder, text=True).count("\n") == 1
@@ -252,7 +252,7 @@ def post(url: str, image: str) -> tuple[int, dict]:
 
 def test_the_command_draws_what_the_registered_model_finds(folder: Path, tmp_path: Path) -> None:
     images = sorted(str(path) for path in (folder / "data/raw/crowd/Images").iterdir())[:2]
-    command = ["components.cli", "predict", "--model", "models:/lookout@challenger", "--out", str(tmp_path)]
+    command = ["components.cli.main", "predict", "--model", "models:/lookout@challenger", "--out", str(tmp_path)]
     answers = json.loads(run(folder, *command, *images).stdout)
     assert [answer["image"] for answer in answers] == images
     assert all(Path(answer["picture"]).read_bytes().startswith(b"\x89PNG") for answer in answers)

@@ -12,8 +12,8 @@ from components.core.grammars.answers import TextAnswer
 from components.core.scene import AnyTruth, TextTruth
 from components.core.text import edit_distance, plain
 from components.metrics.detection import ImageCounts
+from components.metrics.page_words import INSTALL, bleu_4, has_chinese, has_ocr_extra, jieba_words, meteor_exact_stem
 from components.metrics.task import TaskNumbers
-from components.metrics.words import INSTALL, bleu_4, has_chinese, has_ocr_extra, jieba_words, meteor_exact_stem
 
 NAMES = ("edit_distance", "exact", "precision", "recall", "f1")
 OF_EXTRA = ("bleu_4", "meteor_exact_stem")

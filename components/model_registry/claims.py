@@ -15,12 +15,12 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from components.code_state import git
-from components.model_registry.git import files_at
+from components.machine.git import git
 from components.model_registry.lineage import DECIDES, Lineage, lineage_key
 from components.model_registry.packaging import PACKAGE, SERVING, as_package
 from components.model_registry.record import run_metrics, run_params, version_tags
 from components.model_registry.registry import artifact, connect
+from components.model_registry.state_commit import files_at
 from components.model_registry.subjects import ARTIFACTS, POLICY, RUN_FILES, SCORES, digests
 from components.store.atomic import canonical_json
 from components.store.digest import dvc_digest

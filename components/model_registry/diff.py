@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from components.code_state import git
+from components.machine.git import git
 from components.metrics.detection import ImageCounts, f1_gain_interval
 from components.model_registry.lineage import Lineage
 from components.model_registry.recall import warning

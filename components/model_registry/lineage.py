@@ -15,13 +15,13 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from components.code_state import git, git_state
-from components.dvc_lock import LOCK_FILE, read_lock_file
 from components.errors import RegistryError
-from components.graph import stage_names
-from components.metrics.words import OCR_LIBRARIES, has_ocr_extra
+from components.graph.dvc_lock import LOCK_FILE, read_lock_file
+from components.graph.stages import stage_names
+from components.machine.git import git, git_state
+from components.metrics.page_words import OCR_LIBRARIES, has_ocr_extra
 from components.model_registry.subjects import POLICY_FILES
-from components.params import PARAMS_FILE, Params, load_params
+from components.params.sections import PARAMS_FILE, Params, load_params
 from components.store.atomic import canonical_json
 from components.store.digest import dvc_folder_digest, file_sha256
 

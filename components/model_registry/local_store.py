@@ -19,8 +19,8 @@ from typing import IO
 from urllib.parse import quote
 
 from components.errors import RegistryError
-from components.home import lookout_home, mlflow_uri
-from components.last_words import reason
+from components.machine.home import lookout_home, mlflow_uri
+from components.machine.last_words import reason
 from components.store.atomic import atomic_file
 
 log = logging.getLogger("lookout.registry")

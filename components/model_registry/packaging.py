@@ -11,10 +11,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from components.code_deps import import_closure
-from components.params import load_params
+from components.graph.code_deps import import_closure
+from components.params.sections import load_params
 
-SERVING = Path("components/training/serving.py")
+SERVING = Path("components/serving/model.py")
 PACKAGE = "components"
 REQUIREMENTS = ("torch", "transformers", "accelerate", "safetensors", "pillow", "numpy", "mlflow")
 _IMPORT = re.compile(rf"^(\s*(?:from|import) ){PACKAGE}\b", re.MULTILINE)

@@ -28,7 +28,7 @@ from components.model_registry.registry import (
 )
 from components.model_registry.statement import from_statement
 from components.model_registry.verify import Finding, unseen, verify
-from components.params import PromoteParams, load_params
+from components.params.sections import PromoteParams, load_params
 from components.store.schemas import PER_IMAGE
 from components.store.tables import read_table
 

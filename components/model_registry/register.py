@@ -9,10 +9,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from components.code_state import git
 from components.errors import RegistryError
+from components.machine.git import git
+from components.machine.terminal import plain
 from components.model_registry.card import model_card
-from components.model_registry.git import refuse_dirty, tag_exists, tag_says, tag_state
 from components.model_registry.lineage import MODEL, Lineage, collect_lineage, image_names
 from components.model_registry.packaging import log_packaged_model
 from components.model_registry.record import run_metrics, run_params, version_tags
@@ -29,6 +29,7 @@ from components.model_registry.registry import (
     statement_of,
     version_with_key,
 )
+from components.model_registry.state_commit import refuse_dirty, tag_exists, tag_says, tag_state
 from components.model_registry.statement import from_statement, to_statement
 from components.model_registry.subjects import (
     ARTIFACTS,
@@ -39,10 +40,9 @@ from components.model_registry.subjects import (
     digests,
     logged_digests,
 )
-from components.params import load_params
+from components.params.sections import load_params
 from components.store.atomic import write_json
 from components.store.digest import file_sha256
-from components.terminal import plain
 
 log = logging.getLogger("lookout.register")
 REGISTRATION = Path("reports/registration.json")

@@ -9,11 +9,10 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from components.code_state import git
 from components.errors import RegistryError
+from components.machine.git import git
 from components.model_registry.cached import data_findings
 from components.model_registry.claims import Finding, claim_findings
-from components.model_registry.git import tag_exists, tag_says
 from components.model_registry.lineage import Lineage
 from components.model_registry.registry import (
     KEY_SAID,
@@ -25,6 +24,7 @@ from components.model_registry.registry import (
     package_folder,
     statement_of,
 )
+from components.model_registry.state_commit import tag_exists, tag_says
 from components.model_registry.statement import from_statement
 from components.model_registry.subjects import (
     IMAGES_FILE,

@@ -18,8 +18,8 @@ from pathlib import Path
 from packaging.version import Version
 
 from components.errors import DataError
-from components.home import lookout_home, mlflow_uri
-from components.kept_lock import check
+from components.graph.kept_lock import check
+from components.machine.home import lookout_home, mlflow_uri
 from components.operations.servers import answers
 from components.operations.up import status
 

@@ -14,7 +14,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from components.home import lookout_home, main_checkout
+from components.machine.home import lookout_home, main_checkout
 from components.operations.servers import LOOPBACK
 
 SHOWN = {".html", ".css", ".js", ".png", ".jpg", ".svg", ".json", ".csv"}

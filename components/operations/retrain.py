@@ -10,10 +10,10 @@ import urllib.request
 from collections.abc import Sequence
 from typing import Any
 
-from components.compose import composed, overridden
 from components.errors import ServerError
+from components.graph.compose import composed, overridden
 from components.operations.up import client_settings
-from components.params import PARAMS_FILE
+from components.params.sections import PARAMS_FILE
 
 DEPLOYMENT = "/deployments/name/retrain/retrain"
 PATIENCE_S = 90

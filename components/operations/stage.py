@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from components.children import become, die_with_parent
+from components.machine.children import become, die_with_parent
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
         sys.exit("error: the dvc that started this stage has ended")
     from contextlib import suppress
 
-    from components.kept_lock import keep
+    from components.graph.kept_lock import keep
 
     with suppress(OSError):  # a disk that is full or read-only: the stage says so in its own sentence
         keep()

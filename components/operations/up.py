@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from components.errors import ServerError
-from components.home import lookout_home, main_checkout, mlflow_uri
+from components.machine.home import lookout_home, main_checkout, mlflow_uri
 from components.operations.pages import address
 from components.operations.servers import LOOPBACK, Server, answers, mlflow_server, running, start, stop
 

@@ -15,7 +15,7 @@ from components.core.grammars import GRAMMARS, TASK_GRAMMARS
 from components.core.points import as_points, centres
 from components.core.scene import AnyTruth, CountTruth, TextTruth, Truth
 from components.errors import ParamsError
-from components.params import DatasetParams
+from components.params.sections import DatasetParams
 from components.prompting.truth import CORNERS, truth_of
 
 Row = dict[str, Any]

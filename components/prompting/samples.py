@@ -13,7 +13,7 @@ from components.core.grammars import GRAMMARS
 from components.core.scene import AnyTruth, Truth
 from components.core.tiles import split_truth, tile_grid
 from components.errors import ParamsError
-from components.params import DatasetParams, PromptParams, TilingParams
+from components.params.sections import DatasetParams, PromptParams, TilingParams
 from components.prompting.questions import QUESTIONS, TEMPLATES, prompt_text, template_of
 from components.store.samples import truth_columns
 

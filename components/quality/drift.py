@@ -9,8 +9,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from components.dvc_lock import LOCK_FILE, lock_values, read_lock_file
 from components.errors import DataError
+from components.graph.dvc_lock import LOCK_FILE, lock_values, read_lock_file
 from components.quality.distributions import population_stability
 from components.quality.pictures import histogram
 from components.store.atomic import atomic_file, write_json

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from components.params import DatasetParams, ExpectedParams, ValidateParams
+from components.params.sections import DatasetParams, ExpectedParams, ValidateParams
 from components.quality.asked import add_asked
 from components.quality.near_duplicates import add_near_duplicates
 from components.store.schemas import ASKS, BOXES, SCENES

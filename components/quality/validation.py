@@ -13,7 +13,7 @@ from typing import Any
 
 from components.core.class_words import IGNORE, OTHER
 from components.core.frames import smart_resize
-from components.params import DatasetParams, ValidateParams
+from components.params.sections import DatasetParams, ValidateParams
 from components.quality.asked import check_asked, noun_of
 from components.quality.data_docs import write_offline_docs
 from components.quality.distributions import distributions

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-from components.children import die_with_parent
 from components.errors import SourceError
+from components.machine.children import die_with_parent
 
 MOST_WAIT = 20
 """A process that does not use its time (it waits for something) ends after so many times as long."""

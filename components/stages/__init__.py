@@ -10,9 +10,9 @@ from inspect import getfile
 from pathlib import Path
 from typing import TypeVar
 
-from components.children import die_with_parent
 from components.errors import LookoutError
-from components.refusals import refusal
+from components.machine.children import die_with_parent
+from components.machine.refusals import refusal
 
 QUIET = {
     "DO_NOT_TRACK": "true",
@@ -47,7 +47,7 @@ def run_stage(main: Callable[[], None]) -> None:
     logging.getLogger("lookout").setLevel(logging.INFO)
     try:
         if "RANK" not in os.environ:  # else one of the processes that a launcher has started
-            from components.code_deps import check_listed
+            from components.graph.code_deps import check_listed
 
             check_listed(Path(getfile(main)).stem)
         main()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from components.model_registry.registry import REGISTRY
 from components.model_registry.starting_policy import registered_policy
-from components.params import BaseParams, load_section
+from components.params.sections import BaseParams, load_section
 from components.stages import run_stage
 from components.store.atomic import atomic_folder
 
@@ -16,7 +16,7 @@ log = logging.getLogger("lookout.base")
 
 def run(out: Path, params: BaseParams) -> None:
     """Writes the model folder with the digest of each of its files."""
-    from components.training.base_model import RegisteredPolicy, write_base
+    from components.policy.base import RegisteredPolicy, write_base
 
     registered = None
     if params.pretrained and params.pretrained.path.startswith(REGISTRY):

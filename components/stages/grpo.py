@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from components.params import GrpoParams, RewardsParams, load_section
-from components.stage_inputs import refuse_altered
+from components.graph.stage_inputs import refuse_altered
+from components.params.sections import GrpoParams, RewardsParams, load_section
 from components.stages import run_stage
 
 
 def main() -> None:
     params, rewards = load_section(GrpoParams), load_section(RewardsParams)
     refuse_altered([Path("models/sft"), Path("data/prompts/grpo.parquet")])
-    from components.training.launch import run_training
+    from components.policy.launch import run_training
 
     def train() -> None:
         from components.training.grpo import train_grpo

@@ -11,10 +11,10 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from components.children import process_pool
 from components.errors import ParamsError, SourceError
-from components.home import lookout_home
-from components.params import DatasetParams, Split, load_params
+from components.machine.children import process_pool
+from components.machine.home import lookout_home
+from components.params.sections import DatasetParams, Split, load_params
 from components.sources import SOURCES
 from components.sources.image_cache import ImageCache
 from components.sources.images import ImageFacts, inspect_image

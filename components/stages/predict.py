@@ -6,8 +6,8 @@ import argparse
 import logging
 from pathlib import Path
 
-from components.params import PredictParams, load_section
-from components.stage_inputs import refuse_altered
+from components.graph.stage_inputs import refuse_altered
+from components.params.sections import PredictParams, load_section
 from components.stages import progress, run_stage
 
 log = logging.getLogger("lookout.predict")
@@ -19,7 +19,7 @@ def main() -> None:
     model = parser.parse_args().model
     params = load_section(PredictParams)
     refuse_altered([Path("models") / model, Path("data/prompts/test.parquet")])
-    from components.training.predict import predict_files
+    from components.policy.predict import predict_files
 
     out = Path("data/predictions") / model
     summary = predict_files(Path("models") / model, Path("data/prompts/test.parquet"), out, params, progress)

@@ -13,13 +13,13 @@ from typing import Any
 
 from components.core.completion import ParseFailure
 from components.errors import DataError
-from components.params import BaseParams, DatasetParams, PromptParams, load_params
+from components.graph.stage_inputs import refuse_altered
+from components.params.sections import BaseParams, DatasetParams, PromptParams, load_params
 from components.prompting.budget import check_numbers, person_heights, pixels_factor, token_budget
 from components.prompting.choice import chosen
 from components.prompting.leakage import HeldOut, check_leaks
 from components.prompting.questions import ASKS_FOR, grammar_of, template_of
 from components.prompting.samples import Asker, ScenePart
-from components.stage_inputs import refuse_altered
 from components.stages import progress, run_stage
 from components.store.atomic import write_json
 from components.store.samples import read_sample
@@ -45,8 +45,8 @@ def run(
 
     of_base: the params that the base was made with, which messages name.
     """
-    from components.training.families import check_frame
-    from components.training.processor import load_processor
+    from components.policy.families import check_frame
+    from components.policy.processor import load_processor
 
     check_frame(base, params.frame)
     processor = load_processor(base)

@@ -6,8 +6,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from components.code_state import git, git_state
-from components.params import ReportParams, load_params
+from components.machine.git import git, git_state
+from components.params.sections import ReportParams, load_params
 from components.report.evaluation import MODELS, Inputs, evaluation_page, images_to_test, pictures_of
 from components.report.gallery import SHEET_COLUMNS, contact_sheet
 from components.stages import run_stage

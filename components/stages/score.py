@@ -13,13 +13,13 @@ from typing import Any
 from components.core.completion import ParseFailure
 from components.core.reasons import around
 from components.errors import DataError
+from components.graph.stage_inputs import refuse_altered
 from components.metrics import TASK_METRICS
-from components.params import ScoreParams, load_section
+from components.params.sections import ScoreParams, load_section
 from components.scoring.answers import image_answers, read_completions, read_samples
 from components.scoring.numbers import numbers_of
 from components.scoring.rows import ScoreRows
 from components.scoring.tasks import headline, score_task
-from components.stage_inputs import refuse_altered
 from components.stages import run_stage
 from components.store.atomic import atomic_file, write_json
 from components.store.samples import read_sample, whole_row

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from components.params import SftParams, load_section
-from components.stage_inputs import refuse_altered
+from components.graph.stage_inputs import refuse_altered
+from components.params.sections import SftParams, load_section
 from components.stages import run_stage
 
 
 def main() -> None:
     params = load_section(SftParams)
     refuse_altered([Path("models/base"), Path("data/prompts/sft.parquet")])
-    from components.training.launch import run_training
+    from components.policy.launch import run_training
 
     def train() -> None:
         from components.training.sft import train_sft

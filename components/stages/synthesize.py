@@ -9,12 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from components.drawing.coco_layout import write_kinds, write_references
+from components.drawing.counts import write_counts
+from components.drawing.crowd import write_crowd
+from components.drawing.text import write_text
 from components.errors import ParamsError
-from components.params import DrawingParams, load_params
-from components.sources.synthetic import write_crowd
-from components.sources.synthetic_coco import write_kinds, write_references
-from components.sources.synthetic_counts import write_counts
-from components.sources.synthetic_text import write_text
+from components.params.sections import DrawingParams, load_params
 from components.stages import run_stage
 from components.store.atomic import atomic_folder
 

@@ -8,8 +8,8 @@ import shutil
 from pathlib import Path
 
 from components.errors import ParamsError, QualityError
-from components.home import lookout_home
-from components.params import BaseParams, DatasetParams, ValidateParams, load_params
+from components.machine.home import lookout_home
+from components.params.sections import BaseParams, DatasetParams, ValidateParams, load_params
 from components.stages import run_stage
 from components.store.atomic import atomic_folder, write_json
 from components.store.schemas import QUARANTINE

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import DataError
-from components.home import lookout_home
+from components.machine.home import lookout_home
 
 PARTIAL = ".partial-"
 OUTPUTS = ("data", "models", "reports")

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from components.code_deps import code_deps
 from components.errors import ParamsError
-from components.params import StrictModel, first_sentence, load_raw
+from components.graph.code_deps import code_deps
+from components.params.sections import StrictModel, first_sentence, load_raw
 from components.store.atomic import canonical_json
 from components.store.digest import file_sha256
 

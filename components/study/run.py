@@ -13,10 +13,10 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from components.errors import TrainingError
-from components.home import lookout_home
-from components.kept_lock import check
+from components.graph.kept_lock import check
+from components.machine.home import lookout_home
+from components.machine.training_lock import JOBS
 from components.study.plan import Run, Study, runs_of
-from components.training.lock import JOBS
 
 log = logging.getLogger("lookout.study")
 LAST_LINES = 15

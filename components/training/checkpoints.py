@@ -10,12 +10,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from components.code_deps import code_deps
 from components.errors import ModelError
-from components.home import lookout_home
+from components.graph.code_deps import code_deps
+from components.machine.home import lookout_home
+from components.policy.weight_files import WEIGHTS, tensors_of
 from components.store.atomic import canonical_json
 from components.store.digest import file_sha256
-from components.training.weight_files import WEIGHTS, tensors_of
 
 log = logging.getLogger("lookout.training")
 CHECKED = {".safetensors", ".pt", ".pth"}

@@ -7,8 +7,8 @@ from math import ceil
 from pathlib import Path
 
 from components.errors import TrainingError
-from components.params import TrainerParams
-from components.training.weight_files import folder_tensors
+from components.params.sections import TrainerParams
+from components.policy.weight_files import folder_tensors
 
 KEPT = 2
 """Resume points that stay (save_total_limit); one more is there while it is written."""

@@ -11,16 +11,16 @@ from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.utils import RepeatSampler
 
 from components.errors import TrainingError
-from components.params import GrpoParams, RewardsParams, TrainerParams
+from components.params.sections import GrpoParams, RewardsParams, TrainerParams
+from components.policy.decoding import text_of
+from components.policy.images import load_prompts
+from components.policy.processor import load_processor
 from components.store.schemas import ROLLOUTS
 from components.store.tables import write_table
-from components.training.data import load_prompts
-from components.training.decoding import text_of
 from components.training.group_rewards import COLUMNS as REWARD_COLUMNS
 from components.training.group_rewards import GroupRewards, RolloutKeeper, check_rewards
-from components.training.processor import load_processor
 from components.training.publishing import lora_config
-from components.training.shared_prefix import SharedPrefixTrainer
+from components.training.shared_prefix.trainer import SharedPrefixTrainer
 from components.training.trainer_run import check_starts_from_policy, train_policy
 
 CURVES = {

@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 
-from components.params import LoraParams, TrainerParams
+from components.params.sections import LoraParams, TrainerParams
+from components.policy.folder import load_model, save_policy
+from components.policy.processor import load_processor
+from components.policy.weight_files import stored_dtype
 from components.store.atomic import scratch_folder
-from components.training.policy import load_model, save_policy
-from components.training.processor import load_processor
-from components.training.weight_files import stored_dtype
 
 Weights = dict[str, torch.Tensor]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from components.params import SftParams
-from components.training.data import load_prompts
+from components.params.sections import SftParams
+from components.policy.images import load_prompts
 from components.training.publishing import lora_config
 from components.training.trainer_run import check_starts_from_policy, train_policy
 

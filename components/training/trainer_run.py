@@ -20,14 +20,14 @@ from transformers import PrinterCallback, TrainerCallback, TrainerControl, Train
 from transformers.utils.logging import disable_progress_bar
 
 from components.errors import TrainingError
-from components.params import TrainerParams
+from components.machine.training_lock import sole_run
+from components.params.sections import TrainerParams
+from components.policy.folder import load_model, weights_sha256
+from components.policy.launch import deepspeed_config
+from components.policy.processor import load_processor
 from components.store.atomic import atomic_file, atomic_folder, write_json
 from components.training.checkpoints import checkpoint_folder, resume_point, run_fingerprint, state_of
 from components.training.disk import refuse_full_disk
-from components.training.launch import deepspeed_config
-from components.training.lock import sole_run
-from components.training.policy import load_model, weights_sha256
-from components.training.processor import load_processor
 from components.training.publishing import Weights, publish, rehearse, weights_of_checkpoint, whole_weights
 from components.training.stopping import StopWhenAsked
 

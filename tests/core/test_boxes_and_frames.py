@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from components.core.boxes import areas, as_boxes, clip, ioa, iou
 from components.core.frames import ImageView, smart_resize
-from tests.strategies import boxes
+from tests.support.strategies import boxes
 
 
 def test_a_wrong_shape_says_what_was_got_and_wanted() -> None:

@@ -16,7 +16,7 @@ from components.core.boxes import as_boxes, iou
 from components.core.completion import Answer, ParseFailure, parse, render
 from components.core.frames import ImageView, smart_resize
 from components.core.gold import crowded_clusters, gold_completion
-from tests.strategies import HEIGHT, WIDTH, boxes, truth_of
+from tests.support.strategies import HEIGHT, WIDTH, boxes, truth_of
 
 VIEW = ImageView(WIDTH, HEIGHT)
 GOOD = '<think>two</think><look>[[1,2,30,40]]</look><answer>[{"bbox_2d":[1,2,3.5,4],"label":"person"}]</answer>'

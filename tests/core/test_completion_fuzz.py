@@ -14,7 +14,7 @@ from components.core.completion import Answer, ParseFailure, parse
 from components.core.envelope import FailureReason
 from components.core.frames import ImageView
 from components.core.scene import Truth
-from components.params import RewardsParams, load_section
+from components.params.sections import RewardsParams, load_section
 from components.rewards import REWARDS
 
 COUNT = 100_000

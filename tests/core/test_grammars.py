@@ -18,7 +18,7 @@ from components.core.grammars import GRAMMARS, TASK_GRAMMARS, read_completion
 from components.core.grammars.answers import CountAnswer, TextAnswer
 from components.core.points import as_points
 from components.core.scene import AnyTruth, CountTruth, Task, TextTruth, Truth
-from tests.strategies import HEIGHT, WIDTH, boxes, truth_of
+from tests.support.strategies import HEIGHT, WIDTH, boxes, truth_of
 
 VIEW = ImageView(100, 80)
 SHARED = [

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from components.core.boxes import Boxes, as_boxes, iou
 from components.core.scene import Truth
 from components.core.tiles import merge, shown_frac, split_truth, tile_grid
-from tests.strategies import HEIGHT, WIDTH, boxes, truth_of
+from tests.support.strategies import HEIGHT, WIDTH, boxes, truth_of
 
 
 @given(st.integers(1, 500), st.integers(1, 500), st.integers(1, 4), st.integers(1, 4), st.floats(0, 0.5))

@@ -15,12 +15,12 @@ from pathlib import Path
 
 from tests.drill.faults import Fault, disks, state, tables
 from tests.drill.kills import Row, done, kill_stages, kill_verbs
+from tests.support.workspace import REPO, read_params, write_params
 from tests.test_end_to_end import checkout
-from tests.workspace import REPO, read_params, write_params
 
 PAGE = REPO / "docs/drill.md"
 TESTS = {
-    "hostile overrides": ("tests/test_names.py", "tests/test_params.py", "tests/test_compose.py"),
+    "hostile overrides": ("tests/params/test_names.py", "tests/params/test_params.py", "tests/graph/test_compose.py"),
     "hostile names in pages": ("tests/report",),
     "tampered registries": ("tests/model_registry",),
 }

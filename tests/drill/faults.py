@@ -33,8 +33,8 @@ TABLES: dict[tuple[str, ...], str] = {
 }
 STATE = ("images.sqlite", "lineage-index.sqlite", "mlflow.db")
 READERS = {"images.sqlite": ("components.stages.ingest", "--dataset", "crowd"),
-           "lineage-index.sqlite": ("components.cli", "used-by", "crowd"),
-           "mlflow.db": ("components.cli", "trace", "1")}  # fmt: skip
+           "lineage-index.sqlite": ("components.cli.main", "used-by", "crowd"),
+           "mlflow.db": ("components.cli.main", "trace", "1")}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ def kill_stages(folder: Path, kills: int, seed: int = 0) -> Iterator[Row]:
             seconds[stage] = time.monotonic() - begun
         kind = KINDS[(number // len(STAGES)) % len(KINDS)]
         _strike(row, folder, force, kind, chance.uniform(0, seconds[stage]))
-        row.torn_lock += "was torn" in said(done(folder, "components.cli", "doctor", "--repair"))
+        row.torn_lock += "was torn" in said(done(folder, "components.cli.main", "doctor", "--repair"))
         again = done(folder, "dvc", "repro", "--single-item", stage)
         _look(row, folder, again, 0)
         if outputs(folder) != wanted:
@@ -77,17 +77,17 @@ def kill_verbs(folder: Path, kills: int, seed: int = 1) -> Iterator[Row]:
     chance = random.Random(seed)
     rows = {verb: Row(f"lookout {verb[0]}") for verb in VERBS}
     ends, seconds = dict[tuple[str, ...], int](), dict[tuple[str, ...], float]()
-    verified = done(folder, "components.cli", "verify", "1").stdout
+    verified = done(folder, "components.cli.main", "verify", "1").stdout
     for number in range(kills):
         verb = VERBS[number % len(VERBS)]
-        command = ("components.cli", *verb)
+        command = ("components.cli.main", *verb)
         if verb not in ends:
             begun = time.monotonic()
             ends[verb] = done(_cleared(folder), *command).returncode
             seconds[verb] = time.monotonic() - begun
         _strike(rows[verb], _cleared(folder), command, KINDS[1], chance.uniform(0, seconds[verb]))
         _look(rows[verb], folder, done(_cleared(folder), *command), ends[verb])
-        if done(folder, "components.cli", "verify", "1").stdout != verified:
+        if done(folder, "components.cli.main", "verify", "1").stdout != verified:
             rows[verb].lost += 1
     yield from rows.values()
 

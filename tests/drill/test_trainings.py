@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from components.training.policy import weights_sha256
-from tests.workspace import read_params, run_stage, write_params
+from components.policy.folder import weights_sha256
+from tests.support.workspace import read_params, run_stage, write_params
 
 pytestmark = pytest.mark.drill
 KILLS = 12

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Response, expect, sync_playwright
 
-from tests.flows.running import Running, copy_of, servers_up, until
+from tests.support.running import Running, copy_of, servers_up, until
 
 pytestmark = pytest.mark.slow
 CHROMIUM = "/usr/bin/chromium"

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.flows.running import OTHER_WEIGHT, Running, change_weight, copy_of, outputs, servers_up, until
+from tests.support.running import OTHER_WEIGHT, Running, change_weight, copy_of, outputs, servers_up, until
 
 MOMENTS = {
     "grpo begins": "Running stage 'grpo'",
@@ -59,7 +59,7 @@ def find(running: Running, target: str) -> psutil.Process | None:
     """The process to kill."""
     words = {
         "flow": ["prefect.engine"],
-        "dvc": ["components.children", "dvc", "repro"],
+        "dvc": ["components.machine.children", "dvc", "repro"],
         "trainer": ["components.stages."],
         "worker": ["prefect worker start"],
         "server": ["prefect server start"],

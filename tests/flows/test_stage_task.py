@@ -11,7 +11,7 @@ import pytest
 from prefect.states import Failed
 
 from components.errors import ParamsError
-from components.graph import stage_names
+from components.graph.stages import stage_names
 from flows import stage_task
 from flows.stage_task import Progress, StageFailed, plan, second_try_helps
 

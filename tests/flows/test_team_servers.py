@@ -9,9 +9,9 @@ import psycopg2
 import pytest
 import yaml
 
-from tests.flows.running import copy_of, servers_up
-from tests.model_registry.backends import real_backend
-from tests.workspace import REPO
+from tests.support.backends import real_backend
+from tests.support.running import copy_of, servers_up
+from tests.support.workspace import REPO
 
 DEPLOY = REPO / "deploy"
 

@@ -30,7 +30,7 @@ from components.metrics.detection import (
 )
 from components.metrics.evaluation_set import Detections, EvaluationSet, evaluation_set
 from components.metrics.pairs import match_best
-from tests.metrics import reference
+from tests.support import reference_metrics as reference
 
 
 def random_case(seed: int, images: int = 12, constant: bool = False) -> EvaluationSet:

@@ -11,9 +11,9 @@ from components.core.completion import ParseFailure
 from components.core.grammars.answers import TextAnswer
 from components.core.scene import TextTruth
 from components.metrics.detection import pooled
+from components.metrics.page_words import bleu_4, has_ocr_extra, jieba_words, meteor_exact_stem
 from components.metrics.reading import reading_numbers
 from components.metrics.task import TaskNumbers
-from components.metrics.words import bleu_4, has_ocr_extra, jieba_words, meteor_exact_stem
 
 CHINESE = "我来到北京清华大学"  # jieba: 我 来到 北京 清华大学
 NEAR = "我来到北京大学"  # jieba: 我 来到 北京大学

@@ -14,7 +14,7 @@ from components.metrics.counting import by_true_count
 from components.metrics.detection import pooled
 from components.metrics.grounding import accuracy_by_iou
 from components.metrics.reading import by_true_length
-from tests.strategies import answer_of
+from tests.support.strategies import answer_of
 
 NONE = as_boxes([])
 FAILED = ParseFailure("bad_json", 0)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.model_registry.backends import Backend, real_backend
+from tests.support.backends import Backend, real_backend
 
 
 @pytest.fixture(scope="session")

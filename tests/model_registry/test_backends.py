@@ -17,9 +17,9 @@ from components.model_registry import register as registering
 from components.model_registry.register import register_model
 from components.model_registry.registry import alias_version, all_versions, connect
 from components.operations.servers import mlflow_server, start, stop
-from tests.model_registry.backends import BUCKET, Backend, free_port, run_python
-from tests.model_registry.toy_version import commit, make_checkout, train
-from tests.workspace import REPO
+from tests.support.backends import BUCKET, Backend, free_port, run_python
+from tests.support.toy_version import commit, make_checkout, train
+from tests.support.workspace import REPO
 
 pytestmark = pytest.mark.slow
 GRAPH = {
@@ -72,16 +72,16 @@ def test_what_one_machine_registers_is_pulled_and_proved_in_a_fresh_clone(
     subprocess.run(["git", "clone", "-q", checkout, clone], check=True)
     monkeypatch.chdir(clone)
     elsewhere = {"LOOKOUT_HOME": str(tmp_path / "other"), "PYTHONPATH": str(REPO)}
-    unseen = run_python(clone, "components.cli", "verify", "1", **elsewhere)
+    unseen = run_python(clone, "components.cli.main", "verify", "1", **elsewhere)
     assert "unseen  models/grpo in the cache" in unseen.stdout, unseen.stderr
-    deep = run_python(clone, "components.cli", "verify", "@challenger", "--deep", **elsewhere)
+    deep = run_python(clone, "components.cli.main", "verify", "@challenger", "--deep", **elsewhere)
     assert deep.returncode == 0, deep.stdout + deep.stderr
     assert "unseen" not in deep.stdout
     assert "files hashed" in deep.stdout
     assert run_python(clone, "dvc", "pull", "-q").returncode == 0
     assert (clone / "models/grpo/model.safetensors").read_bytes() == b"one"
     for verb in (("trace", "1"), ("used-by", "crowd"), ("promote", "1"), ("export", "1", str(tmp_path / "plain"))):
-        answer = run_python(clone, "components.cli", *verb, **elsewhere)
+        answer = run_python(clone, "components.cli.main", *verb, **elsewhere)
         assert answer.returncode == 0, answer.stdout + answer.stderr
     assert (tmp_path / "plain/model.safetensors").read_bytes() == b"one"
 
@@ -153,7 +153,7 @@ def test_a_server_that_wants_a_password_is_one_sentence(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
     start(server, folder)
     try:
-        answer = run_python(checkout, "components.cli", "trace", "1")
+        answer = run_python(checkout, "components.cli.main", "trace", "1")
         assert answer.returncode == 1
         (sentence,) = answer.stderr.strip().splitlines()
         assert sentence.startswith(f"error: the registry at {server.url} wants a name and a password")

@@ -17,10 +17,10 @@ from components.model_registry.lineage import collect_lineage
 from components.model_registry.promote import promote
 from components.model_registry.register import register_model
 from components.model_registry.registry import alias_version, all_versions, connect
-from tests.model_registry.toy_version import make_checkout, train
+from tests.support.toy_version import make_checkout, train
 
 IMPORTED = ("mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store", "mlflow.store.model_registry.sqlalchemy_store",
-            "components.training.answering")  # fmt: skip
+            "components.policy.answering")  # fmt: skip
 
 
 def killed(work: Callable[[], object], after_s: float) -> bool:

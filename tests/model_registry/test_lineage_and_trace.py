@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from components.code_state import git_state, uncommitted
 from components.errors import DataError, RegistryError
-from components.model_registry.git import refuse_dirty, tag_state
+from components.machine.git import git_state, uncommitted
 from components.model_registry.lineage import LIBRARIES, check_weights, installed, read_lock
 from components.model_registry.registry import parse_reference
+from components.model_registry.state_commit import refuse_dirty, tag_state
 from components.model_registry.trace import trace
-from components.params import LaunchParams
+from components.params.sections import LaunchParams
+from components.policy.launch import run_training
 from components.store.digest import dvc_folder_digest
-from components.training.launch import run_training
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import io
 import pytest
 from rich.console import Console
 
+from components.machine.terminal import plain
 from components.model_registry.trace import lineage_tree
-from components.terminal import plain
 
 HOSTILE = "[/] [link=https://x]here[/link] \x1b[31m"
 

@@ -15,11 +15,11 @@ from PIL import Image
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
-from components.cli import app
+from components.cli.main import app
 from components.errors import RegistryError
 from components.model_registry.registry import connect, find_version, profile_model
 from components.store.digest import file_sha256
-from tests.workspace import REPO
+from tests.support.workspace import REPO
 
 RUN, OTHER_RUN = "a" * 32, "b" * 32
 SPELLINGS = ("2", "@champion", "models:/people/2", "models:/people@champion", "people/2", RUN, f"runs:/{RUN}/model",

@@ -13,7 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
-from components.cli import app
+from components.cli.main import app
 from components.errors import RegistryError
 from components.model_registry import verify as verifying
 from components.model_registry.lineage import lineage_key
@@ -25,7 +25,7 @@ from components.model_registry.statement import from_statement, to_statement
 from components.model_registry.subjects import RUN_FILES, STATEMENT_COPY, STATEMENT_FILE, digests, package_digests
 from components.model_registry.verify import refuse_altered, verify
 from components.store.digest import dvc_folder_digest
-from tests.model_registry.toy_version import git, make_checkout, train
+from tests.support.toy_version import git, make_checkout, train
 
 pytestmark = pytest.mark.slow
 Lineage = dict[str, Any]

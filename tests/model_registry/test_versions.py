@@ -17,15 +17,15 @@ import mlflow
 import pytest
 from typer.testing import CliRunner
 
-from components.cli import app
+from components.cli.main import app
 from components.errors import RegistryError
-from components.gc import collect
-from components.home import lookout_home
+from components.machine.home import lookout_home
 from components.model_registry import registry
 from components.model_registry import verify as verifying
 from components.model_registry.cached import data_findings
 from components.model_registry.diff import changes, diff
 from components.model_registry.export import export
+from components.model_registry.gc import collect
 from components.model_registry.index import used_by
 from components.model_registry.lineage import collect_lineage, image_digests
 from components.model_registry.promote import promote, rollback
@@ -37,9 +37,9 @@ from components.model_registry.statement import from_statement, to_statement
 from components.model_registry.trace import trace
 from components.model_registry.verify import Finding, holds, verify
 from components.store.atomic import canonical_json
-from tests.model_registry.backends import BUCKET
-from tests.model_registry.toy_version import commit, git, make_checkout, train
-from tests.workspace import read_params, write_params
+from tests.support.backends import BUCKET
+from tests.support.toy_version import commit, git, make_checkout, train
+from tests.support.workspace import read_params, write_params
 
 pytestmark = pytest.mark.slow
 DIGESTS = {"type": "object", "minProperties": 1, "additionalProperties": {"type": "string"}}
@@ -428,7 +428,7 @@ def test_a_recalled_dataset_and_a_licence_keep_a_version_from_promotion(checkout
 def test_on_other_test_images_the_champion_is_scored_again(checkout: Path) -> None:
     import pyarrow.parquet as pq
 
-    from tests.model_registry.toy_version import write_lock
+    from tests.support.toy_version import write_lock
 
     promote(registered(checkout, "one", 8), never)
     path = checkout / "data/prompts/test.parquet"
@@ -457,7 +457,7 @@ def test_two_writers_on_one_machine_do_not_meet(checkout: Path, monkeypatch: pyt
     monkeypatch.setattr(registry, "WRITER_WAIT_S", 60.0)
     with only_writer():  # a training that has ended while another registers is registered behind it
         waiting = subprocess.Popen(
-            [sys.executable, "-m", "components.cli", "register"], stderr=subprocess.PIPE, text=True
+            [sys.executable, "-m", "components.cli.main", "register"], stderr=subprocess.PIPE, text=True
         )
         assert waiting.stderr is not None
         said = next(line for line in waiting.stderr if line.startswith("waits for the registry"))

@@ -15,7 +15,7 @@ import pytest
 from components.operations import up
 from components.operations.pages import Pages, address, roots
 from components.operations.servers import start, stop
-from tests.model_registry.backends import free_port
+from tests.support.backends import free_port
 
 EVIL = {"Origin": "http://evil.example", "Content-Type": "application/json"}
 REBOUND = {"Host": "evil.example", "Content-Type": "application/json"}

@@ -12,7 +12,7 @@ import pytest
 
 from components.errors import ParamsError, ServerError
 from components.operations.retrain import retrain
-from tests.workspace import REPO
+from tests.support.workspace import REPO
 
 
 class Api(BaseHTTPRequestHandler):

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from components.errors import QualityError
-from components.params import BaseParams, ValidateParams, load_section
+from components.params.sections import BaseParams, ValidateParams, load_section
 from components.stages import ingest, validate
-from tests.layouts import LAYOUTS, params, picture
+from tests.support.layouts import LAYOUTS, params, picture
 
 LABELS = {"uavdt": ["car", "truck", "bus"]}
 

@@ -14,7 +14,7 @@ from components.errors import DataError
 from components.quality.distributions import population_stability
 from components.quality.drift import drift, drift_since, previous_version
 from tests.quality.test_validation import run
-from tests.toys import drawn_crowd
+from tests.support.toys import drawn_crowd
 
 SAME = {"edges": [0, 1], "counts": [50, 50]}
 

@@ -13,7 +13,7 @@ from components.quality.data_docs import POLICY
 from components.quality.findings import finding
 from components.quality.frames_shown import MOST_FRAMES
 from tests.quality.test_validation import run
-from tests.toys import drawn_crowd, first_line
+from tests.support.toys import drawn_crowd, first_line
 
 
 def test_the_page_shows_frames_and_near_duplicates_and_links_to_every_result(tmp_path: Path) -> None:

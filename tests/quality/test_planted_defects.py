@@ -10,9 +10,9 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from components.errors import QualityError
-from components.params import ExpectedParams
+from components.params.sections import ExpectedParams
 from tests.quality.test_validation import run
-from tests.toys import ANNOTATIONS, drawn_crowd
+from tests.support.toys import ANNOTATIONS, drawn_crowd
 
 
 def plant(root: Path) -> None:

@@ -11,15 +11,15 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from components.errors import QualityError
-from components.params import BaseParams, ExpectedParams, ValidateParams, load_section
+from components.params.sections import BaseParams, ExpectedParams, ValidateParams, load_section
 from components.quality.data_docs import offline
 from components.quality.near_duplicates import frames_elsewhere, nearest_elsewhere
 from components.sources.images import perceptual_hash
 from components.stages import ingest, validate
 from components.store.schemas import NOTES, QUARANTINE
 from components.store.tables import read_table
-from tests.layouts import LAYOUTS
-from tests.toys import ANNOTATIONS, dataset, drawn_crowd, first_line, ingested, with_first_line
+from tests.support.layouts import LAYOUTS
+from tests.support.toys import ANNOTATIONS, dataset, drawn_crowd, first_line, ingested, with_first_line
 
 
 def run(tmp_path: Path, root: Path, entry: dict | None = None, **changes: object) -> dict:

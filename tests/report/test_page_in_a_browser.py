@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from components.params import ReportParams, load_params
+from components.params.sections import ReportParams, load_params
 from components.stages import report as report_stage
-from tests.scored import scored_inputs
+from tests.support.scored import scored_inputs
 
 pytestmark = pytest.mark.slow
 PROBE = """

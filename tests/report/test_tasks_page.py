@@ -10,7 +10,7 @@ import pytest
 from components.core.boxes import as_boxes
 from components.core.grammars.answers import TextAnswer
 from components.core.scene import TextTruth
-from components.params import ReportParams, load_params
+from components.params.sections import ReportParams, load_params
 from components.report.captions import CAPTIONS, diff
 from components.report.evaluation import Inputs
 from components.report.gallery import Images
@@ -22,7 +22,7 @@ from components.stages import report as report_stage
 from components.stages import score
 from components.store.schemas import PROMPTS, ROLLOUTS
 from components.store.tables import read_rows, write_table
-from tests.scored import SCORE, gold_lines, write_lines
+from tests.support.scored import SCORE, gold_lines, write_lines
 
 
 def page_of(prepared: Path, folder: Path, entry: dict[str, Any]) -> str:

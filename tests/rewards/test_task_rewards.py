@@ -21,9 +21,9 @@ from components.core.points import as_points
 from components.core.scene import CountTruth, TextTruth, Truth
 from components.core.text import plain
 from components.metrics.reading import reading_numbers
-from components.params import RewardName, RewardsParams, load_section
+from components.params.sections import RewardName, RewardsParams, load_section
 from components.rewards import REWARDS, chosen_reading, judges, make_rewards, without_accuracy
-from tests.strategies import HEIGHT, WIDTH, answer_of, boxes, stacked, truth_of
+from tests.support.strategies import HEIGHT, WIDTH, answer_of, boxes, stacked, truth_of
 
 NO_BOXES = as_boxes([])
 VIEW = ImageView(100, 100)

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from components.drawing.crowd import write_crowd
 from components.errors import ParamsError, SourceError
 from components.sources.crowdhuman import read
 from components.sources.images import inspect_image
-from components.sources.synthetic import write_crowd
 from components.stages import ingest
 from components.store.schemas import BOXES, SCENES
 from components.store.tables import read_table
-from tests.toys import dataset, drawn_crowd, first_line, ingested, synthetic, with_first_line
+from tests.support.toys import dataset, drawn_crowd, first_line, ingested, synthetic, with_first_line
 
 
 def test_the_same_seed_draws_the_same_files_whatever_the_number_of_processes(tmp_path: Path) -> None:

@@ -12,15 +12,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.errors import SourceError
-from components.params import DatasetParams, load_params
+from components.params.sections import DatasetParams, load_params
 from components.sources import SOURCES
 from components.sources.source import DEFAULTS, RawScene
 from components.stages import ingest, score
 from components.stages import prompts as prompts_stage
 from components.store.schemas import PER_IMAGE, PROMPTS
 from components.store.tables import read_rows
-from tests.layouts import picture
-from tests.scored import SCORE, gold_lines, write_lines
+from tests.support.layouts import picture
+from tests.support.scored import SCORE, gold_lines, write_lines
 
 
 def fox(root: Path, pages: list[Any]) -> Path:

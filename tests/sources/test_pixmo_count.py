@@ -12,14 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.errors import QualityError, SourceError
-from components.params import DatasetParams, load_params
+from components.params.sections import DatasetParams, load_params
 from components.sources.pixmo_count import read
 from components.sources.source import Note, RawScene
 from components.stages import ingest, synthesize, validate
 from components.store.schemas import ASKS, QUARANTINE, SCENES
 from components.store.tables import read_rows
-from tests.layouts import picture
-from tests.toys import synthetic
+from tests.support.layouts import picture
+from tests.support.toys import synthetic
 
 ANNOTATIONS = {"train": "data/train-*.parquet", "val": "data/validation-*.parquet", "test": "data/test-*.parquet"}
 

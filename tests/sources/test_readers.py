@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from components.errors import SourceError
-from components.params import DatasetParams
+from components.params.sections import DatasetParams
 from components.sources import SOURCES
 from components.sources.citypersons import read as read_citypersons
 from components.sources.image_cache import ImageCache
@@ -22,7 +22,7 @@ from components.sources.source import Note, RawScene, ReadOptions
 from components.stages import ingest
 from components.store.schemas import BOXES, SCENES
 from components.store.tables import read_table
-from tests.layouts import LAYOUTS, SIZE, SPLITS, people
+from tests.support.layouts import LAYOUTS, SIZE, SPLITS, people
 
 FRAMES = {"train": 6, "val": 3, "test": 3}
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.errors import QualityError, SourceError
-from components.params import DatasetParams, load_params
+from components.params.sections import DatasetParams, load_params
 from components.prompting.leakage import HeldOut, check_leaks
 from components.sources.plain_pickle import read_plain_pickle
 from components.sources.refcoco import read
@@ -23,7 +23,7 @@ from components.sources.source import RawScene
 from components.stages import ingest, validate
 from components.store.schemas import ASKS, BOXES
 from components.store.tables import read_rows, read_table
-from tests.layouts import SIZE, picture
+from tests.support.layouts import SIZE, picture
 
 SPLITS = {"train": 4, "val": 2, "testA": 2}
 

@@ -14,12 +14,13 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from components import cli, stages
+from components import stages
+from components.cli import main as cli
 from components.stages import grpo, ingest, prompts, validate
 from components.store.schemas import PROMPTS
 from components.store.tables import read_rows, write_table
-from tests.layouts import TASK_LAYOUTS
-from tests.workspace import read_params, write_params
+from tests.support.layouts import TASK_LAYOUTS
+from tests.support.workspace import read_params, write_params
 
 Fail = Callable[..., str]
 
@@ -129,7 +130,7 @@ def test_an_image_of_another_sha256(workspace: Path, sentence: Fail) -> None:
 
 
 def _entry() -> Any:
-    from components.params import load_params
+    from components.params.sections import load_params
 
     return load_params().datasets["new"]
 

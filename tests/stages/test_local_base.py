@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from components.errors import RegistryError
-from components.reproduce import bring_local_base
-from components.training.families import ORIGIN
-from tests.families import published_folder
-from tests.workspace import make_workspace, read_params, write_params
+from components.model_registry.reproduce import bring_local_base
+from components.policy.families import ORIGIN
+from tests.support.families import published_folder
+from tests.support.workspace import make_workspace, read_params, write_params
 
 
 def dvc(folder: Path, *arguments: str) -> str:

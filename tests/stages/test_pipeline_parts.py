@@ -11,7 +11,8 @@ import pytest
 
 from components.core.completion import span_confidence
 from components.errors import DataError, ModelError, ParamsError
-from components.params import PromptParams, ReportParams, ScoreParams, TilingParams, load_params, load_section
+from components.params.sections import PromptParams, ReportParams, ScoreParams, TilingParams, load_params, load_section
+from components.policy.images import load_prompts
 from components.prompting.questions import prompt_text
 from components.report.evaluation import Inputs
 from components.stages import prompts as prompts_stage
@@ -20,9 +21,8 @@ from components.stages import score
 from components.store.left_out import left_out_lines
 from components.store.schemas import PER_IMAGE, PROMPTS
 from components.store.tables import TableSchema, read_table, write_table
-from components.training.data import load_prompts
-from tests.scored import SCORE, gold_lines, scored_inputs, write_lines
-from tests.workspace import run_stage
+from tests.support.scored import SCORE, gold_lines, scored_inputs, write_lines
+from tests.support.workspace import run_stage
 
 HELD_OUT = ("val", "test")
 
@@ -193,8 +193,8 @@ def test_a_prompts_file_of_another_version_stops_the_stage_in_one_sentence(prepa
 
 
 def test_a_model_folder_without_a_tokenizer_is_named(prepared: Path, tmp_path: Path) -> None:
-    from components.training.policy import load_model
-    from components.training.processor import load_processor
+    from components.policy.folder import load_model
+    from components.policy.processor import load_processor
 
     folder = tmp_path / "model"
     shutil.copytree(prepared / "models/base", folder)

@@ -10,8 +10,8 @@ import pytest
 
 from components.store.schemas import PER_IMAGE, PROMPTS
 from components.store.tables import read_table
-from tests.layouts import citypersons_mat
-from tests.workspace import make_workspace, read_params, run_stage, write_params
+from tests.support.layouts import citypersons_mat
+from tests.support.workspace import make_workspace, read_params, run_stage, write_params
 
 
 @pytest.mark.slow

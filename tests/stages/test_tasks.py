@@ -11,15 +11,15 @@ import pytest
 
 from components.core.completion import ParseFailure
 from components.errors import DataError, ParamsError, QualityError
-from components.params import DatasetParams, Params, PromptParams, RewardsParams, load_params
+from components.params.sections import DatasetParams, Params, PromptParams, RewardsParams, load_params
 from components.stages import ingest, score
 from components.stages import prompts as prompts_stage
 from components.store.samples import READING_COLUMNS, read_sample
 from components.store.schemas import DETECTIONS, PER_IMAGE, PROMPTS, SCENES
 from components.store.tables import read_rows, write_table
 from components.training.group_rewards import GroupRewards, check_rewards
-from tests.scored import SCORE, gold_lines, write_lines
 from tests.sources.test_refcoco import layout as refcoco_layout
+from tests.support.scored import SCORE, gold_lines, write_lines
 
 
 @pytest.fixture
@@ -152,8 +152,8 @@ def test_a_dataset_without_what_its_task_asks_for_is_one_sentence(
 def test_the_names_of_tasks_and_grammars_that_params_know_are_those_of_the_tables() -> None:
     import typing
 
-    from components import params as module
     from components.core.grammars import GRAMMARS, TASK_GRAMMARS
+    from components.params import sections as module
     from components.prompting.questions import QUESTIONS, TEMPLATES
 
     assert set(typing.get_args(module.Task)) == set(TASK_GRAMMARS) == set(QUESTIONS)

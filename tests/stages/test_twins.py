@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components.compose import composed
 from components.errors import ParamsError
-from components.params import Params, check_params
+from components.graph.compose import composed
+from components.params.sections import Params, check_params
 from components.stages import base, ingest, prompts, score, synthesize, validate
 from components.store.schemas import PROMPTS
 from components.store.tables import read_rows
-from tests.scored import SCORE, gold_lines, write_lines
-from tests.workspace import REPO
+from tests.support.scored import SCORE, gold_lines, write_lines
+from tests.support.workspace import REPO
 
 SIZES = {"train": 40, "val": 4, "test": 12}
 TWINS = {"tiny-grounding": "ground", "tiny-ocr": "read", "tiny-kinds": "detect", "tiny-counting": "count"}

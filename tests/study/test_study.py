@@ -15,7 +15,7 @@ from components.metrics.detection import ImageCounts
 from components.study.columns import TASK_COLUMNS, tokens_per_answer
 from components.study.plan import Study, load_study, runs_of
 from components.study.results import ArmResult, RunScores, arm_result, table, write_results
-from tests.workspace import REPO
+from tests.support.workspace import REPO
 
 SMOKE = REPO / "conf/study/smoke.yaml"
 
@@ -24,7 +24,7 @@ SMOKE = REPO / "conf/study/smoke.yaml"
 def test_every_study_in_conf_can_be_read_and_sets_params_that_exist(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from components.compose import composed, overridden
+    from components.graph.compose import composed, overridden
 
     monkeypatch.chdir(REPO)
     study = load_study(path)
@@ -183,13 +183,13 @@ def test_a_study_runs_by_dvc_and_a_second_call_has_nothing_to_run(tmp_path: Path
     path = folder / "conf/study/smoke.yaml"
     text = path.read_text().replace("seeds: [1, 2]", "seeds: [1]").replace("max_steps: 2", "max_steps: 1")
     path.write_text(text.replace("model: sft}", "model: sft, set: {sft.max_steps: 2}}"))
-    refused = run(folder, "components.cli", "study", str(path), check=False)
+    refused = run(folder, "components.cli.main", "study", str(path), check=False)
     assert "a study belongs to a commit, but conf/study/smoke.yaml differs" in refused.stderr
     for command in (["add", "."], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "y"]):
         subprocess.run(["git", *command], cwd=folder, check=True)
-    first = run(folder, "components.cli", "study", str(path), "--out", "tables")
+    first = run(folder, "components.cli.main", "study", str(path), "--out", "tables")
     assert "0 of 2 runs are there" in first.stderr
-    second = run(folder, "components.cli", "study", str(path), "--out", "tables")
+    second = run(folder, "components.cli.main", "study", str(path), "--out", "tables")
     assert "2 of 2 runs are there" in second.stderr
     assert second.stdout == first.stdout == (folder / "tables/smoke.md").read_text() + "\n"
     unchanged = ["git", "diff", "--quiet", "params.yaml"]
@@ -222,7 +222,7 @@ def test_the_study_of_thinking_counts_and_trains_no_sft_twice(tmp_path: Path) ->
         yaml.dump(study | {"profile": "small-counting", "seeds": [1], "bootstrap_samples": 200, "arms": kept}, file)
     for command in (["add", "."], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "y"]):
         subprocess.run(["git", *command], cwd=folder, check=True)
-    said = run(folder, "components.cli", "study", str(path), "--out", "tables").stdout
+    said = run(folder, "components.cli.main", "study", str(path), "--out", "tables").stdout
     assert (
         "| arm | exact counts | gain [95 %] | gain by seed | within 1 | mean error | format rate | tokens an answer |"
         in said

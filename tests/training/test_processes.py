@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
-from components.training.policy import weights_sha256
-from tests.workspace import REPO, read_params, run_stage, write_params
+from components.policy.folder import weights_sha256
+from tests.support.workspace import REPO, read_params, run_stage, write_params
 
 pytestmark = pytest.mark.slow
 LORA = {"r": 4, "alpha": 8, "dropout": 0.0, "target_modules": ["q_proj", "v_proj"]}
@@ -55,7 +55,7 @@ def losses(folder: Path) -> list[float]:
 
 def test_two_processes_give_the_rewards_and_advantages_of_one_to_the_last_bit(prepared: Path, tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": f"{REPO}"}
-    worker = str(REPO / "tests/training/rollout_worker.py")
+    worker = str(REPO / "tests/support/rollout_worker.py")
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     # 24 completions are three groups of eight; on two processes the second group is split between them
     for launcher, out, per_device in (([], "one", 24), (torchrun, "two", 12)):

@@ -17,18 +17,18 @@ from safetensors.torch import save_file
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from components.errors import ModelError, TrainingError
-from components.params import BaseParams, PretrainedParams, SftParams, load_section
+from components.params.sections import BaseParams, PretrainedParams, SftParams, load_section
+from components.policy.base import write_base
+from components.policy.families import FAMILIES, ORIGIN, check_frame
+from components.policy.folder import load_model
+from components.policy.processor import load_processor
+from components.policy.weight_files import folder_tensors, stored_dtype
 from components.training import trainer_run
-from components.training.base_model import write_base
 from components.training.checkpoints import checkpoint_folder, run_fingerprint, what_is_wrong
 from components.training.disk import point_bytes
-from components.training.families import FAMILIES, ORIGIN, check_frame
-from components.training.policy import load_model
-from components.training.processor import load_processor
 from components.training.sft import train_sft
 from components.training.stopping import StopWhenAsked
-from components.training.weight_files import folder_tensors, stored_dtype
-from tests.families import PATCH, SAMPLING, published_folder
+from tests.support.families import PATCH, SAMPLING, published_folder
 
 KINDS = sorted(FAMILIES)
 

@@ -15,14 +15,14 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 from trl.trainer.utils import add_fused_lm_head
 
 from components.errors import TrainingError
-from components.training import shared_prefix
-from components.training.data import load_prompts
-from components.training.policy import load_model
-from components.training.prefix_layouts import Completions, layout_costs, pack_rows, packed_mask
-from components.training.processor import load_processor
-from components.training.prompts_once import distinct_prompts, images_by_row
-from components.training.sampling import Sampling, sample_completions
-from components.training.shared_prefix import SharedPrefixTrainer, shares_prefix
+from components.policy.folder import load_model
+from components.policy.images import load_prompts
+from components.policy.processor import load_processor
+from components.training.shared_prefix import trainer as shared_prefix
+from components.training.shared_prefix.layouts import Completions, layout_costs, pack_rows, packed_mask
+from components.training.shared_prefix.prompts_once import distinct_prompts, images_by_row
+from components.training.shared_prefix.sampling import Sampling, sample_completions
+from components.training.shared_prefix.trainer import SharedPrefixTrainer, shares_prefix
 
 LOSS_TYPES = ("grpo", "bnpo", "dr_grpo", "dapo", "cispo", "sapo", "luspo", "vespo")
 NEAR = 1e-5

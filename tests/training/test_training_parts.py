@@ -17,15 +17,15 @@ import torch
 from safetensors.torch import save_file
 
 from components.errors import DataError, ModelError, TrainingError
-from components.params import BaseParams, GrpoParams, PretrainedParams, RewardsParams, VllmParams, load_section
-from components.training.answering import answer_tokens
+from components.machine.training_lock import sole_run, training_lock
+from components.params.sections import BaseParams, GrpoParams, PretrainedParams, RewardsParams, VllmParams, load_section
+from components.policy.answering import answer_tokens
+from components.policy.images import load_prompts, open_image
+from components.policy.launch import deepspeed_config, run_training
 from components.training.checkpoints import checkpoint_folder, resume_point, run_fingerprint
-from components.training.data import load_prompts, open_image
 from components.training.disk import refuse_full_disk
 from components.training.group_rewards import GroupRewards, whole_groups
 from components.training.grpo import SamePrompts, check_batches, check_vllm
-from components.training.launch import deepspeed_config, run_training
-from components.training.lock import sole_run, training_lock
 from components.training.trainer_run import ProgressCallback, collapse_warnings
 
 GOLD = '<think>I see 2; 2 overlap.</think><look>[[1,2,30,64]]</look><answer>[{"bbox_2d":[1,2,3,4],"label":"person"},{"bbox_2d":[10,2,30,64],"label":"person"}]</answer>'  # noqa: E501
@@ -33,7 +33,7 @@ GOLD = '<think>I see 2; 2 overlap.</think><look>[[1,2,30,64]]</look><answer>[{"b
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    from components.training.tiny import build_tokenizer
+    from components.policy.tiny import build_tokenizer
 
     build = load_section(BaseParams).build
     assert build is not None
@@ -59,8 +59,8 @@ def test_the_tokens_of_the_answer_know_their_characters(tokenizer) -> None:
 
 
 def test_the_base_loads_with_weights_processor_and_digests(prepared: Path) -> None:
-    from components.training.policy import load_model, weights_sha256
-    from components.training.processor import load_processor
+    from components.policy.folder import load_model, weights_sha256
+    from components.policy.processor import load_processor
 
     folder = prepared / "models/base"
     model, processor = load_model(folder), load_processor(folder)
@@ -71,9 +71,9 @@ def test_the_base_loads_with_weights_processor_and_digests(prepared: Path) -> No
 
 
 def test_a_local_checkpoint_becomes_the_base_with_its_own_image_bounds(prepared: Path, tmp_path: Path) -> None:
+    from components.policy.base import write_base
+    from components.policy.processor import load_processor
     from components.store.digest import file_sha256
-    from components.training.base_model import write_base
-    from components.training.processor import load_processor
 
     local = PretrainedParams(
         path=str(prepared / "models/base"), revision=None, min_pixels=256, max_pixels=1024, factor=16
@@ -85,7 +85,7 @@ def test_a_local_checkpoint_becomes_the_base_with_its_own_image_bounds(prepared:
 
 
 def test_a_hub_name_without_a_revision_is_refused(tmp_path: Path) -> None:
-    from components.training.base_model import write_base
+    from components.policy.base import write_base
 
     hub = PretrainedParams(path="Nobody/Nothing", revision=None, min_pixels=256, max_pixels=1024)
     with pytest.raises(ModelError, match="a hub name needs a revision"):
@@ -181,7 +181,7 @@ def test_a_checkpoint_that_a_kill_cut_is_passed_over(tmp_path: Path, caplog: pyt
 
 def test_a_second_training_is_refused_and_the_lock_dies_with_its_owner(own_home: Path) -> None:
     code = (
-        "import time; from components.training.lock import training_lock\n"
+        "import time; from components.machine.training_lock import training_lock\n"
         "with training_lock('sft'): print('held', flush=True); time.sleep(60)"
     )
     owner = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=dict(os.environ))

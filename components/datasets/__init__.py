@@ -1,0 +1,1 @@
+"""A person's own dataset: its layout looked at, its entry written, its images fetched."""

@@ -1,0 +1,1 @@
+"""Drawn datasets: crowds, counts and texts whose truth is known."""

@@ -1,0 +1,1 @@
+"""What reads dvc.yaml, dvc.lock and conf/: stages, their code dependencies, profiles, worktrees of commits."""

@@ -1,0 +1,1 @@
+"""What params.yaml may hold. Nothing is imported here: a stage depends on the sections that it reads."""

@@ -1,0 +1,1 @@
+"""A model folder and what it answers: made, loaded, launched, asked."""

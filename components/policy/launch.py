@@ -1,0 +1,154 @@
+"""One training, one or more processes: where params ask for more than one, torchrun's own launcher starts them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
+from pathlib import Path
+from typing import Any
+
+from components.errors import TrainingError
+from components.machine.children import is_worker
+from components.machine.git import warn_uncommitted
+from components.machine.training_lock import training_lock
+from components.params.sections import LaunchParams
+
+DEEPSPEED_FOLDER = Path("conf/deepspeed")
+OWN_SENTENCE = re.compile(r"^error: (.+)$", re.MULTILINE)
+"""What a process of ours says before it ends by a failure that the user can mend."""
+LAST_OF_TRACEBACK = re.compile(r"^[\w.]+(?:Error|Exception|Interrupt|Exit)\b.*$", re.MULTILINE)
+GRACE_S = 60
+"""How long a training that is asked to end may go on, for its step and the resume point behind it."""
+
+
+def run_training(stage: str, launch: LaunchParams, train: Callable[[], None]) -> None:
+    """Calls `train` here, or has `python -m components.stages.<stage>` do so in every process that params ask for.
+
+    The machine's training lock is held meanwhile. Raises TrainingError where another training runs, or with the
+    sentence of a process that failed; all others are ended then.
+    """
+    if not is_worker():
+        warn_uncommitted(logging.getLogger("lookout.training"))
+    with nullcontext() if is_worker() else training_lock(stage):
+        run_processes(stage, [], launch, train)
+
+
+def run_processes(stage: str, arguments: list[str], launch: LaunchParams, work: Callable[[], None]) -> None:
+    """As run_training, with arguments for the stage's command, and beside whatever else the machine does."""
+    if is_worker():
+        if os.environ["RANK"] != "0":
+            logging.getLogger("lookout").setLevel(logging.WARNING)  # only the first process logs
+        work()
+    elif launch.processes == 1 and launch.nodes == 1:
+        work()
+    else:
+        _launch(stage, arguments, launch)
+
+
+def _launch(stage: str, arguments: list[str], launch: LaunchParams) -> None:
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, Std
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    from components.policy.meeting import BACKEND, LOOPBACK, allow, loopback_only
+
+    allow()
+    asked = _pass_signals_on()
+    for name, value in _environment(launch).items():
+        os.environ.setdefault(name, value)
+    if launch.nodes == 1:
+        os.environ |= loopback_only()
+    logs = Path(tempfile.mkdtemp(prefix=f"lookout-{stage}-"))
+    config = LaunchConfig(
+        min_nodes=launch.nodes,
+        max_nodes=launch.nodes,
+        nproc_per_node=launch.processes,
+        run_id=f"lookout-{stage}",
+        role=stage,  # what each line of a process begins with
+        rdzv_backend=BACKEND,
+        rdzv_endpoint=launch.rendezvous or LOOPBACK,
+        max_restarts=0,
+        logs_specs=DefaultLogsSpecs(str(logs), tee=Std.ALL),
+    )
+    try:
+        command = ("-u", "-m", "components.machine.children", f"components.stages.{stage}", *arguments)
+        elastic_launch(config, sys.executable)(*command)
+    except ChildFailedError as error:
+        raise TrainingError(_why(stage, error, logs, asked)) from None
+    finally:
+        signal.alarm(0)
+        shutil.rmtree(logs, ignore_errors=True)
+
+
+def _pass_signals_on() -> list[int]:
+    """Hands signals that ask the launcher to end on to its processes, which end by themselves; returns those that came.
+
+    torch's own handler raises instead, and a second signal, as of a cancelled flow, then ends processes that still
+    save. A process that hangs is killed behind its grace.
+    """
+    import psutil
+    from torch.distributed.elastic.multiprocessing import api
+
+    asked: list[int] = []
+
+    def pass_on(number: int, _frame: Any) -> None:
+        if not asked:
+            signal.signal(signal.SIGALRM, pass_on)
+            signal.alarm(GRACE_S + 5)
+        asked.append(number)
+        ask = {signal.SIGINT: signal.SIGINT, signal.SIGALRM: signal.SIGKILL}.get(signal.Signals(number), signal.SIGTERM)
+        for process in psutil.Process().children():
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(ask)
+
+    api._terminate_process_handler = pass_on  # registered when the processes start
+    return asked
+
+
+def _environment(launch: LaunchParams) -> dict[str, str]:
+    import torch
+
+    threads = {"OMP_NUM_THREADS": str(launch.threads)}
+    return threads if torch.cuda.is_available() else threads | {"DS_ACCELERATOR": "cpu"}
+
+
+def _why(stage: str, error: Any, logs: Path, asked: Sequence[int] = ()) -> str:
+    """The own sentence of a process that failed; where none has one: which failed first, how, and its last line."""
+    for failure in error.failures.values():
+        if own := OWN_SENTENCE.findall(_said(failure, logs)):
+            return own[-1]
+    if asked:
+        return (
+            f"{stage} was asked to end ({signal.Signals(asked[0]).name}) and has saved nothing since: the same command "
+            "goes on from the last resume point, or begins anew where there is none"
+        )
+    rank, failure = error.get_first_failure()
+    how = f"signal {failure.signal_name()}" if failure.exitcode < 0 else f"exit code {failure.exitcode}"
+    if failure.exitcode == -signal.SIGKILL:
+        how += " (so the kernel ends the largest process where memory runs out)"
+    said = _said(failure, logs)
+    last = (LAST_OF_TRACEBACK.findall(said) or said.strip().splitlines() or ["nothing"])[-1]
+    return f"{stage}: process {rank} (pid {failure.pid}) ended by {how}, the others were stopped; it said last: {last}"
+
+
+def _said(failure: Any, logs: Path) -> str:
+    """The error stream of one process, as torch's launcher has kept it."""
+    kept = logs.glob(f"*/attempt_*/{failure.local_rank}/stderr.log")
+    return "".join(path.read_text(errors="replace") for path in sorted(kept))
+
+
+def deepspeed_config(launch: LaunchParams) -> str | None:
+    """Path of the DeepSpeed JSON that the params name, None for none. Raises TrainingError where it is missing."""
+    if launch.deepspeed == "none":
+        return None
+    path = DEEPSPEED_FOLDER / f"{launch.deepspeed}.json"
+    if not path.exists():
+        raise TrainingError(f"{path} is not there, but launch.deepspeed is {launch.deepspeed!r}")
+    return str(path)

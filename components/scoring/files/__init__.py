@@ -1,0 +1,1 @@
+"""Anybody's results from files, scored without a model."""

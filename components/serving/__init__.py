@@ -1,0 +1,1 @@
+"""What travels with a registered version and answers in its place."""

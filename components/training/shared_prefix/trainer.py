@@ -1,0 +1,140 @@
+"""TRL's GRPO trainer, paying for each prompt and its image once a group instead of once a completion.
+
+Exact mathematics: losses and gradients are those of stock TRL to floating-point noise (tests/training/
+test_shared_prefix.py). What changes is the order of work: layouts of the log-probabilities in prefix_layouts.py,
+sampling in sampling.py. Source of the idea: Prefix Grouper, arXiv:2506.05433.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from trl.models.utils import unwrap_model_for_generation
+from trl.trainer.grpo_trainer import GRPOTrainer
+
+from components.errors import TrainingError
+from components.policy.families import FAMILIES
+from components.training.shared_prefix.layouts import Completions, Scored, layout_costs, packed, two_part
+from components.training.shared_prefix.prompts_once import Prompts, distinct_prompts, images_by_row
+from components.training.shared_prefix.sampling import Sampling, sample_completions
+
+log = logging.getLogger("lookout.grpo")
+SharedPrefix = Literal["auto", "on", "off"]
+
+
+class SharedPrefixTrainer(GRPOTrainer):
+    """GRPOTrainer whose log-probabilities (policy, old, reference) and sampling go by distinct prompts."""
+
+    def __init__(self, *args: Any, shared_prefix: SharedPrefix = "auto", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        settings: Any = self.args
+        self._for_sampling = {
+            "gather_deepspeed3_params": settings.ds3_gather_for_generation,
+            "gradient_checkpointing_kwargs": settings.gradient_checkpointing_kwargs,
+        }
+        self._shares = shares_prefix(shared_prefix, self._why_not())
+        self._longest: int = settings.max_completion_length
+
+    def _why_not(self) -> str | None:
+        """Why the prompt cannot be shared here, None where it can."""
+        config = self._inner(self.model).config
+        if config.model_type not in FAMILIES:  # whose positions and caches are known to work; tests hold each of them
+            return f"a model of type {config.model_type} is not known to work ({', '.join(FAMILIES)} are)"
+        if config.get_text_config()._attn_implementation != "sdpa":
+            return f"attention is {config.get_text_config()._attn_implementation}, want sdpa"
+        if self.repetition_penalty != 1.0:
+            return f"grpo.repetition_penalty is {self.repetition_penalty}, want 1.0"
+        return None
+
+    def _inner(self, model: Any) -> Any:
+        """The Hugging Face model itself, out of its wrappers and adapters."""
+        inner: Any = self.accelerator.unwrap_model(model)
+        return inner.get_base_model() if hasattr(inner, "get_base_model") else inner
+
+    @property
+    def _sampling(self) -> Sampling:
+        image_token = self._inner(self.model).config.image_token_id  # a sampled one would have no image
+        ends = tuple(self.eos_token_ids)
+        return Sampling(self.temperature, self.top_p, ends, (image_token,), self.top_k, self.min_p)
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: Any,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        logits_to_keep: int,
+        batch_size: int | None = None,
+        compute_entropy: bool = False,
+        **fields: Any,
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        if not self._shares:
+            return super()._get_per_token_logps_and_entropies(
+                model, input_ids, attention_mask, logits_to_keep, batch_size, compute_entropy, **fields
+            )
+        size = batch_size or len(input_ids)
+        images = images_by_row(
+            len(input_ids), fields.get("pixel_values"), fields.get("image_grid_thw"), fields.get("num_images")
+        )
+        scored: list[Scored] = []
+        for start in range(0, len(input_ids), size):
+            rows = slice(start, start + size)
+            ids, mask = input_ids[rows], attention_mask[rows]
+            asked, answered = slice(None, -logits_to_keep), slice(-logits_to_keep, None)
+            prompts = distinct_prompts(self._inner(model), ids[:, asked], mask[:, asked], images[rows])
+            with self.accelerator.autocast():
+                scored.append(self._score(model, prompts, Completions(ids[:, answered], mask[:, answered])))
+        entropies = torch.cat([entropy for _, entropy in scored if entropy is not None]) if compute_entropy else None
+        return torch.cat([logps for logps, _ in scored]), entropies, None
+
+    def _score(self, model: Any, prompts: Prompts, completions: Completions) -> Scored:
+        inner = self._inner(model)
+        parted, one_pass, per_row = layout_costs(inner.config, prompts, completions)
+        # a checkpointed layer takes no cache; ZeRO-3 wants one forward pass a backward pass
+        cache = not (inner.is_activation_checkpointing and inner.training) and not self._zero3
+        if cache and self._cheaper_for_all(parted, one_pass):
+            return two_part(model, prompts, completions)
+        return packed(model, prompts, completions, per_row)
+
+    def _cheaper_for_all(self, two_passes: float, one_pass: float) -> bool:
+        """Over all processes: each must take as many forward passes as the others, since DDP meets in every one."""
+        costs = torch.tensor([two_passes, one_pass], device=self.accelerator.device)
+        together: Any = self.accelerator.reduce(costs, reduction="sum")
+        return bool(together[0] <= together[1])
+
+    @property
+    def _zero3(self) -> bool:
+        plugin = self.accelerator.state.deepspeed_plugin
+        return plugin is not None and plugin.zero_stage == 3
+
+    def _generate_single_turn(
+        self, prompt_ids: list[list[int]], images: Any, multimodal_fields: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> tuple[list[list[int]], Any]:
+        if not self._shares or self.use_vllm:
+            return super()._generate_single_turn(prompt_ids, images, multimodal_fields, *args, **kwargs)
+        longest = max(map(len, prompt_ids))
+        ids = torch.tensor([[self._tokenizer.pad_token_id] * (longest - len(one)) + list(one) for one in prompt_ids])
+        mask = torch.tensor([[0] * (longest - len(one)) + [1] * len(one) for one in prompt_ids])
+        device = self.accelerator.device
+        pixels, grids = (
+            None if field is None else torch.as_tensor(field, device=device)
+            for field in (multimodal_fields.get("pixel_values"), multimodal_fields.get("image_grid_thw"))
+        )
+        by_row = images_by_row(len(ids), pixels, grids, [len(one or ()) for one in images] if images else None)
+        wrapped: Any = self.model_wrapped
+        with unwrap_model_for_generation(wrapped, self.accelerator, **self._for_sampling) as policy, torch.no_grad():
+            prompts = distinct_prompts(self._inner(self.model), ids.to(device), mask.to(device), by_row)
+            completions = sample_completions(policy, prompts, self._sampling, self._longest)
+        return completions, None
+
+
+def shares_prefix(asked: SharedPrefix, why_not: str | None) -> bool:
+    """Whether the prompt is shared; where `auto` does not, the log says why. Raises TrainingError where `on` cannot."""
+    if asked == "off" or why_not is None:
+        return asked != "off"
+    if asked == "on":
+        raise TrainingError(f"grpo.shared_prefix is on, but {why_not}; auto or off take TRL's own step")
+    log.info("the prompt is not shared in a group (%s): TRL's own step", why_not)
+    return False

@@ -1,0 +1,87 @@
+"""A dvc.lock that a kill has torn is put right by one command, and every verb that needs it names that command."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from components.cli import main as cli
+from components.errors import DataError
+from components.graph.kept_lock import KEPT, TORN, check, keep, repair
+from tests.graph.test_dvc_lock import WHOLE
+
+HALF = WHOLE[: WHOLE.index("md5") + 2]
+
+
+@pytest.fixture(autouse=True)
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty checkout as the working folder, in which DVC starts a stage."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_STAGE", "prompts")
+    return tmp_path
+
+
+def test_a_torn_lock_is_refused_with_the_command_and_put_back_by_it() -> None:
+    lock, refused = Path("dvc.lock"), 0
+    lock.write_text(WHOLE)
+    keep()
+    for end in range(0, len(WHOLE), 7):
+        lock.write_text(WHOLE[:end])
+        try:
+            check()
+        except DataError as error:
+            refused += 1
+            assert "`lookout doctor --repair` puts the last whole one back" in str(error)
+            said = repair()
+            assert said is not None
+            assert said.startswith("dvc.lock was torn: the last whole one is back")
+            assert lock.read_text() == WHOLE
+            assert TORN.read_text() == WHOLE[:end]
+        else:
+            assert repair() is None
+    assert refused > 10
+
+
+def test_a_torn_lock_of_which_no_whole_one_is_kept_is_set_aside() -> None:
+    Path("dvc.lock").write_text(HALF)
+    said = repair()
+    assert said is not None
+    assert "no whole one is kept" in said
+    assert not Path("dvc.lock").exists()
+    assert TORN.read_text() == HALF
+    assert repair() is None
+
+
+def test_a_stage_that_was_started_by_hand_keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DVC_STAGE")
+    Path("dvc.lock").write_text(HALF)  # nobody has read it: it may be torn
+    keep()
+    assert not KEPT.exists()
+
+
+def test_a_merge_is_not_decided_for_its_owner() -> None:
+    Path("dvc.lock").write_text(WHOLE)
+    keep()
+    merged = f"<<<<<<< HEAD\n{WHOLE}=======\n{WHOLE}>>>>>>> other\n"
+    Path("dvc.lock").write_text(merged)
+    with pytest.raises(DataError, match="conflict markers"):
+        repair()
+    assert Path("dvc.lock").read_text() == merged
+
+
+def test_the_commands_say_it_and_mend_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("dvc.lock").write_text(WHOLE)
+    keep()
+    Path("dvc.lock").write_text(HALF)
+    monkeypatch.setattr(sys, "argv", ["lookout", "validate", "--dataset", "crowd"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert "`lookout doctor --repair` puts the last whole one back" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "argv", ["lookout", "doctor", "--repair"])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 0
+    assert "the last whole one is back" in capsys.readouterr().out
+    assert Path("dvc.lock").read_text() == WHOLE
