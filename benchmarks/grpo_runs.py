@@ -111,8 +111,9 @@ def prepared(folder: Path, image_px: int) -> tuple[Path, Path]:
     """The untrained policy and the prompts for images of so many pixels a side, by the real stages; made once."""
     from components.params.sections import BaseParams, PromptParams, load_section
     from components.policy.base import write_base
-    from components.stages import ingest, synthesize
-    from components.stages import prompts as prompts_stage
+    from components.prompting import build as prompts_stage
+    from components.sources import ingest
+    from components.stages import synthesize
     from components.store.schemas import QUARANTINE
     from components.store.tables import write_table
     from tests.support.toys import dataset, synthetic

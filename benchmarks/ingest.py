@@ -20,7 +20,8 @@ from PIL import Image
 
 from benchmarks.measuring import REPEATS, Cell, Form, Table, measure_child, peak_mb, run_script
 from components.params.sections import BaseParams, ValidateParams, load_section
-from components.stages import ingest, validate
+from components.sources import ingest
+from components.stages import validate
 from tests.support.toys import dataset
 
 IMAGES, BOXES = 19_370, 440_000

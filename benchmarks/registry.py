@@ -17,7 +17,7 @@ from components.model_registry.registry import EXPERIMENT, KEY_TAG, STATEMENT_FI
 from components.model_registry.statement import to_statement
 from components.model_registry.subjects import IMAGES_FILE
 from components.model_registry.trace import trace
-from components.stages import QUIET
+from components.stages.running import QUIET
 from components.store.atomic import write_json
 
 IMAGE = "0" * 64

@@ -24,7 +24,7 @@ from components.core.boxes import as_boxes
 from components.core.completion import render
 from components.core.frames import ImageView
 from components.params.sections import ScoreParams, load_section
-from components.stages import score
+from components.scoring import score
 from components.store.schemas import PROMPTS
 from components.store.tables import write_table
 

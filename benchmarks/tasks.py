@@ -34,7 +34,7 @@ from components.core.scene import CountTruth, TextTruth
 from components.params.sections import DatasetParams, RewardsParams, load_section
 from components.rewards import REWARDS
 from components.rewards.reward import Reward
-from components.stages import ingest
+from components.sources import ingest
 
 GROUP = 16
 VIEW = ImageView(1280, 960)

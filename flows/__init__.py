@@ -7,7 +7,7 @@ import os
 
 from components.machine.home import lookout_home
 from components.operations.up import client_settings
-from components.stages import QUIET
+from components.stages.running import QUIET
 
 os.environ.update(QUIET)
 os.environ.setdefault("PREFECT_HOME", str(lookout_home() / "prefect"))

@@ -637,7 +637,7 @@ def main() -> None:
     import os
 
     from components.machine.refusals import refusal
-    from components.stages import QUIET
+    from components.stages.running import QUIET
 
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)

@@ -200,7 +200,7 @@ def _entry(root: Path, wish: Wish, labels: list[str]) -> tuple[dict[str, Any], l
         entry["leakage"] = layout.leakage
     if wish.rows_without_class:
         entry["rows_without_class"] = True
-    from components.stages.ingest import check_layout
+    from components.sources.reading import check_layout
 
     check_layout("new", root, check_entry(entry))
     if kind == "coco" and _first_image_lies(root, entry | {"images": "."}) and not _first_image_lies(root, entry):
@@ -227,7 +227,7 @@ def _of_task(task: str) -> dict[str, Any]:
 
 def _first_image_lies(root: Path, entry: dict[str, Any]) -> bool:
     """Whether the first annotated image is where this entry says that images are."""
-    from components.stages.ingest import read_split
+    from components.sources.reading import read_split
 
     params = DatasetParams.model_validate(entry)
     scenes = (row for row in read_split(root, params, next(iter(params.annotations))) if isinstance(row, RawScene))

@@ -19,9 +19,9 @@ from typing import Any
 
 from components.datasets.public_web import NotFetchedError, download
 from components.errors import ImageError, ParamsError, SourceError
+from components.machine.progress import progress
 from components.params.sections import DatasetParams, FetchParams
 from components.sources import pixmo_count
-from components.stages import progress
 from components.store.atomic import atomic_file, write_json
 from components.store.image_files import FORMATS, decode
 
@@ -52,7 +52,7 @@ def fetch_images(name: str, dataset: DatasetParams) -> dict[str, Any]:
 
     Raises SourceError where the annotations cannot be read, ParamsError where the format has no URLs.
     """
-    from components.stages.ingest import annotation_paths, check_layout
+    from components.sources.reading import annotation_paths, check_layout
 
     if dataset.format not in URLS:
         raise ParamsError(

@@ -20,7 +20,7 @@ MOST_SHOWN = 20
 
 def words_of(root: Path, entry: DatasetParams) -> tuple[list[str], list[Note]]:
     """The dataset's own words in the order of their first box (COCO: its categories), and what its reader noted."""
-    from components.stages.ingest import annotation_paths, read_split
+    from components.sources.reading import annotation_paths, read_split
 
     words, notes = dict[str, None](), list[Note]()
     for split in entry.annotations:

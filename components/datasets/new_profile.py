@@ -138,7 +138,7 @@ def _people(params: Params, names: Sequence[str]) -> tuple[list[tuple[int, int]]
 
 
 def _scenes(name: str, role: str) -> list[Any]:
-    from components.stages.prompts import ROLES, VALIDATED, scenes_of
+    from components.prompting.build import ROLES, VALIDATED, scenes_of
 
     if not (VALIDATED / name / "quarantine.parquet").exists():
         raise DataError(f"{name} is not validated yet, so nothing is known of its images; "

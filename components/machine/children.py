@@ -1,7 +1,7 @@
 """No process of ours outlives the one that started it: an orphan would train on beside the run that replaces it.
 
-`python -m components.machine.children MODULE ...` is `python -m MODULE ...` that ends with its parent. It asks for that before
-MODULE is imported: what a stage imports takes seconds, in which its parent can be killed.
+`python -m components.machine.children MODULE ...` is `python -m MODULE ...` that ends with its parent. It asks
+for that before MODULE is imported: what a stage imports takes seconds, in which its parent can be killed.
 """
 
 from __future__ import annotations

@@ -59,8 +59,9 @@ def rescore(reference: str) -> dict[str, Any]:
 
 
 def _scored_here(version: Any) -> Path:
+    from components.machine.progress import progress
     from components.policy.predict import predict_files
-    from components.stages import progress, score
+    from components.scoring import score
 
     params = load_params()
     kept = lookout_home() / "rescored" / f"{version.name}-{version.version}.parquet"

@@ -8,7 +8,7 @@ from pathlib import Path
 from components.model_registry.registry import REGISTRY
 from components.model_registry.starting_policy import registered_policy
 from components.params.sections import BaseParams, load_section
-from components.stages import run_stage
+from components.stages.running import run_stage
 from components.store.atomic import atomic_folder
 
 log = logging.getLogger("lookout.base")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from components.graph.stage_inputs import refuse_altered
 from components.params.sections import GrpoParams, RewardsParams, load_section
-from components.stages import run_stage
+from components.stages.running import run_stage
 
 
 def main() -> None:

@@ -7,8 +7,9 @@ import logging
 from pathlib import Path
 
 from components.graph.stage_inputs import refuse_altered
+from components.machine.progress import progress
 from components.params.sections import PredictParams, load_section
-from components.stages import progress, run_stage
+from components.stages.running import run_stage
 
 log = logging.getLogger("lookout.predict")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from components.stages import run_stage
+from components.stages.running import run_stage
 
 
 def main() -> None:

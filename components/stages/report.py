@@ -10,7 +10,7 @@ from components.machine.git import git, git_state
 from components.params.sections import ReportParams, load_params
 from components.report.evaluation import MODELS, Inputs, evaluation_page, images_to_test, pictures_of
 from components.report.gallery import SHEET_COLUMNS, contact_sheet
-from components.stages import run_stage
+from components.stages.running import run_stage
 from components.store.atomic import atomic_folder
 
 log = logging.getLogger("lookout.report")

@@ -3,116 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import json
 import logging
-from collections import Counter
 from pathlib import Path
-from typing import Any
 
-from components.core.completion import ParseFailure
-from components.core.reasons import around
-from components.errors import DataError
 from components.graph.stage_inputs import refuse_altered
-from components.metrics import TASK_METRICS
 from components.params.sections import ScoreParams, load_section
-from components.scoring.answers import image_answers, read_completions, read_samples
-from components.scoring.numbers import numbers_of
-from components.scoring.rows import ScoreRows
-from components.scoring.tasks import headline, score_task
-from components.stages import run_stage
-from components.store.atomic import atomic_file, write_json
-from components.store.samples import read_sample, whole_row
-from components.store.schemas import PROMPTS
-from components.store.tables import read_rows
+from components.scoring.score import run
+from components.stages.running import run_stage
 
 log = logging.getLogger("lookout.score")
-Row = dict[str, Any]
-
-
-def run(model: str, prompts: Path, predictions: Path, out: Path, params: ScoreParams) -> Row:
-    """Writes metrics.json, unreadable.json, the tables and plots/. Raises DataError on a mismatch."""
-    samples = list(read_rows(prompts, PROMPTS))
-    lines = read_completions(predictions / "completions.jsonl")
-    names = [sample["sample_id"] for sample in samples]
-    if [line["sample_id"] for line in lines] != names:
-        raise DataError(f"{predictions} does not answer the samples of {prompts} in their order; run predict again")
-    sampled = read_samples(predictions / "samples.jsonl", names)
-    rows, plots, summaries = ScoreRows(), dict[str, list[Row]](), dict[str, Row]()
-    metrics: Row = {"model": model, "schema": "metrics/3"}
-    for task, places in _by_task(samples).items():
-        asked, said = [samples[i] for i in places], [lines[i] for i in places]
-        if task in TASK_METRICS:
-            scores = score_task(task, asked, said, params)
-            rows.add_task(asked, scores)
-            summaries[task], found = scores.summary, scores.plots
-        else:
-            images = image_answers(asked, said, [sampled[i] for i in places], params)
-            numbers = numbers_of(images, _failures(asked, said), len(said), params)
-            rows.add_images(images, numbers.counts, params.confidence)
-            metrics |= numbers.metrics
-            summaries[task], found = numbers.summary, numbers.plots
-        plots |= found
-    metrics |= _overall(summaries, rows, params) | {"prediction": _prediction(predictions)}
-    rows.write(out)
-    (out / "plots").mkdir(parents=True, exist_ok=True)  # DVC wants it, also of a task that has no curve
-    for name, table in plots.items():
-        _write_csv(out / "plots" / f"{name}.csv", table)
-    write_json(out / "unreadable.json", _unreadable(samples, lines))
-    write_json(out / "metrics.json", metrics)
-    return metrics
-
-
-def _by_task(samples: list[Row]) -> dict[str, list[int]]:
-    """Places of each task's samples, in the order of the tasks' first sample."""
-    places: dict[str, list[int]] = {}
-    for place, sample in enumerate(samples):
-        places.setdefault(sample["task"], []).append(place)
-    return places
-
-
-def _failures(samples: list[Row], lines: list[Row]) -> Counter[str]:
-    parsed = [read_sample(line["text"], sample) for line, sample in zip(lines, samples, strict=True)]
-    return Counter(answer.reason for answer in parsed if isinstance(answer, ParseFailure))
-
-
-def _unreadable(samples: list[Row], lines: list[Row]) -> Row:
-    """Sample, or image of tiles -> reason, place and text of an answer that cannot be read; of tiles the first."""
-    found: Row = {}
-    for sample, line in zip(samples, lines, strict=True):
-        answer = read_sample(line["text"], sample)
-        if isinstance(answer, ParseFailure):
-            before, after = around(line["text"], answer.offset)
-            said = {"reason": answer.reason, "offset": answer.offset, "before": before, "after": after}
-            found.setdefault(whole_row(sample)["sample_id"], said)
-    return found
-
-
-def _overall(summaries: dict[str, Row], rows: ScoreRows, params: ScoreParams) -> Row:
-    """What the file says of all tasks together; of one task alone it is that task's."""
-    failures: Counter[str] = sum((Counter(one["failures"]) for one in summaries.values()), Counter())
-    names = [one["headline"]["name"] for one in summaries.values()]
-    return {
-        "images": len(rows.per_image),
-        "format_rate": 1 - failures.total() / sum(one["samples"] for one in summaries.values()),
-        "failures": dict(failures),
-        "tasks": summaries,
-        "headline": headline(" and ".join(names) + (", pooled" if len(names) > 1 else ""), rows.counts, params),
-    }
-
-
-def _prediction(predictions: Path) -> Row | None:
-    """Throughput and cut answers, as predict measured them."""
-    path = predictions / "summary.json"
-    return json.loads(path.read_text()) if path.exists() else None
-
-
-def _write_csv(path: Path, rows: list[Row]) -> None:
-    """A blank cell is an undefined number. Without rows the file has no header either."""
-    with atomic_file(path) as partial, partial.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]) if rows else [], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def main() -> None:

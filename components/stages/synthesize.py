@@ -15,7 +15,7 @@ from components.drawing.crowd import write_crowd
 from components.drawing.text import write_text
 from components.errors import ParamsError
 from components.params.sections import DrawingParams, load_params
-from components.stages import run_stage
+from components.stages.running import run_stage
 from components.store.atomic import atomic_folder
 
 WRITERS: dict[str, Callable[[Path, Any, int], dict[str, int]]] = {

@@ -10,7 +10,7 @@ from pathlib import Path
 from components.errors import ParamsError, QualityError
 from components.machine.home import lookout_home
 from components.params.sections import BaseParams, DatasetParams, ValidateParams, load_params
-from components.stages import run_stage
+from components.stages.running import run_stage
 from components.store.atomic import atomic_folder, write_json
 from components.store.schemas import QUARANTINE
 from components.store.tables import write_table

@@ -20,8 +20,10 @@ import pytest
 from components.datasets.add import Wish, add_dataset, remove_dataset
 from components.errors import ParamsError, SourceError
 from components.params.sections import load_params
+from components.prompting import build as prompts
+from components.sources import ingest
 from components.sources.source import RawScene
-from components.stages import ingest, prompts, validate
+from components.stages import validate
 from components.store.schemas import PROMPTS
 from components.store.tables import read_rows
 from tests.support.layouts import LAYOUTS, TASK_LAYOUTS, hash_of, picture

@@ -14,7 +14,7 @@ from components.graph.compose import composed
 from components.params.plain_yaml import load_yaml
 from components.params.sections import check_params
 from components.prompting.budget import check_numbers
-from components.stages import ingest
+from components.sources import ingest
 from components.store.schemas import QUARANTINE
 from components.store.tables import write_table
 from tests.support.layouts import LAYOUTS

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from components.errors import TrainingError
+from components.machine.progress import progress
 from components.params.sections import PredictParams
 from components.policy import predict
 from components.policy.predict import predict_files
-from components.stages import progress
 from components.store.schemas import PROMPTS
 from components.store.tables import read_table
 from tests.support.workspace import run_stage

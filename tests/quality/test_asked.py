@@ -10,7 +10,8 @@ import pytest
 
 from components.errors import QualityError
 from components.params.sections import BaseParams, ValidateParams, load_section
-from components.stages import ingest, validate
+from components.sources import ingest
+from components.stages import validate
 from tests.support.layouts import LAYOUTS, params, picture
 
 LABELS = {"uavdt": ["car", "truck", "bus"]}

@@ -14,8 +14,9 @@ from components.errors import QualityError
 from components.params.sections import BaseParams, ExpectedParams, ValidateParams, load_section
 from components.quality.data_docs import offline
 from components.quality.near_duplicates import frames_elsewhere, nearest_elsewhere
+from components.sources import ingest
 from components.sources.images import perceptual_hash
-from components.stages import ingest, validate
+from components.stages import validate
 from components.store.schemas import NOTES, QUARANTINE
 from components.store.tables import read_table
 from tests.support.layouts import LAYOUTS

@@ -17,7 +17,7 @@ from components.sources import plain_json, plain_pickle
 from components.sources.coco import stream
 from components.sources.plain_json import MOST_LEVELS, Nesting, read_json
 from components.sources.plain_pickle import read_plain_pickle
-from components.stages.ingest import read_split
+from components.sources.reading import read_split
 
 
 def _doubled(times: int) -> bytes:

@@ -13,10 +13,10 @@ import pytest
 
 from components.errors import SourceError
 from components.params.sections import DatasetParams, load_params
-from components.sources import SOURCES
+from components.prompting import build as prompts_stage
+from components.scoring import score
+from components.sources import SOURCES, ingest
 from components.sources.source import DEFAULTS, RawScene
-from components.stages import ingest, score
-from components.stages import prompts as prompts_stage
 from components.store.schemas import PER_IMAGE, PROMPTS
 from components.store.tables import read_rows
 from tests.support.layouts import picture

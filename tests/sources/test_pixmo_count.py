@@ -13,9 +13,10 @@ import pytest
 
 from components.errors import QualityError, SourceError
 from components.params.sections import DatasetParams, load_params
+from components.sources import ingest
 from components.sources.pixmo_count import read
 from components.sources.source import Note, RawScene
-from components.stages import ingest, synthesize, validate
+from components.stages import synthesize, validate
 from components.store.schemas import ASKS, QUARANTINE, SCENES
 from components.store.tables import read_rows
 from tests.support.layouts import picture

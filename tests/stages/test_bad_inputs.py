@@ -16,7 +16,9 @@ import pytest
 
 from components import stages
 from components.cli import main as cli
-from components.stages import grpo, ingest, prompts, validate
+from components.prompting import build as prompts
+from components.sources import ingest
+from components.stages import grpo, validate
 from components.store.schemas import PROMPTS
 from components.store.tables import read_rows, write_table
 from tests.support.layouts import TASK_LAYOUTS

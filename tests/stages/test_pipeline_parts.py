@@ -13,11 +13,11 @@ from components.core.completion import span_confidence
 from components.errors import DataError, ModelError, ParamsError
 from components.params.sections import PromptParams, ReportParams, ScoreParams, TilingParams, load_params, load_section
 from components.policy.images import load_prompts
+from components.prompting import build as prompts_stage
 from components.prompting.questions import prompt_text
 from components.report.evaluation import Inputs
-from components.stages import prompts as prompts_stage
+from components.scoring import score
 from components.stages import report as report_stage
-from components.stages import score
 from components.store.left_out import left_out_lines
 from components.store.schemas import PER_IMAGE, PROMPTS
 from components.store.tables import TableSchema, read_table, write_table

@@ -12,8 +12,9 @@ import pytest
 from components.core.completion import ParseFailure
 from components.errors import DataError, ParamsError, QualityError
 from components.params.sections import DatasetParams, Params, PromptParams, RewardsParams, load_params
-from components.stages import ingest, score
-from components.stages import prompts as prompts_stage
+from components.prompting import build as prompts_stage
+from components.scoring import score
+from components.sources import ingest
 from components.store.samples import READING_COLUMNS, read_sample
 from components.store.schemas import DETECTIONS, PER_IMAGE, PROMPTS, SCENES
 from components.store.tables import read_rows, write_table

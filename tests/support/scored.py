@@ -7,7 +7,7 @@ from pathlib import Path
 
 from components.params.sections import ScoreParams
 from components.report.evaluation import Inputs
-from components.stages import score
+from components.scoring import score
 from components.store.schemas import PROMPTS, ROLLOUTS
 from components.store.tables import read_table, write_table
 

@@ -12,7 +12,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from components.policy.folder import weights_sha256
-from components.stages import score
+from components.scoring import score
 from components.store.digest import dvc_folder_digest, file_md5
 from tests.support.scored import SCORE, gold_lines, write_lines
 from tests.support.workspace import REPO, read_params, write_params

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from components.params.sections import DatasetParams, DrawnPeopleParams, load_params
-from components.stages import ingest, synthesize
+from components.sources import ingest
+from components.stages import synthesize
 
 ANNOTATIONS = {"train": "annotation_train.odgt", "val": "annotation_val.odgt", "test": "annotation_test.odgt"}
 
