@@ -86,7 +86,8 @@ def training_rate(stage: str, seconds: float) -> tuple[str, str]:
     steps = int(rows[-1]["step"])
     if stage != "grpo":
         return f"{seconds / steps:.2f}", ""
-    from components.params.sections import GrpoParams, load_section
+    from components.params.grpo import GrpoParams
+    from components.params.reading import load_section
 
     params = load_section(GrpoParams)
     batch = params.per_device_train_batch_size * params.gradient_accumulation_steps * params.launch.processes

@@ -88,7 +88,9 @@ def train_settings(spec: dict[str, Any]) -> None:
 
 
 def _train(folder: Path, setting: Setting, out: Path, steps: int, processes: int) -> Path:
-    from components.params.sections import GrpoParams, RewardsParams, load_section
+    from components.params.grpo import GrpoParams
+    from components.params.reading import load_section
+    from components.params.rewards import RewardsParams
     from components.training.grpo import train_grpo
 
     base, prompts = prepared(folder, setting.image_px)
@@ -109,12 +111,14 @@ def _train(folder: Path, setting: Setting, out: Path, steps: int, processes: int
 
 def prepared(folder: Path, image_px: int) -> tuple[Path, Path]:
     """The untrained policy and the prompts for images of so many pixels a side, by the real stages; made once."""
-    from components.params.sections import BaseParams, PromptParams, load_section
+    from components.params.base import BaseParams
+    from components.params.prompts import PromptParams
+    from components.params.reading import load_section
     from components.policy.base import write_base
     from components.prompting import build as prompts_stage
     from components.sources import ingest
     from components.stages import synthesize
-    from components.store.schemas import QUARANTINE
+    from components.store.schemas.validated import QUARANTINE
     from components.store.tables import write_table
     from tests.support.toys import dataset, synthetic
 

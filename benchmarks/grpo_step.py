@@ -239,7 +239,9 @@ def make_trainer(shape: Shape) -> Any:
     from PIL import Image
     from trl.trainer.grpo_config import GRPOConfig
 
-    from components.params.sections import BaseParams, RewardsParams, load_section
+    from components.params.base import BaseParams
+    from components.params.reading import load_section
+    from components.params.rewards import RewardsParams
     from components.policy.decoding import text_of
     from components.policy.tiny import build_model, build_processor
     from components.store.samples import READING_COLUMNS

@@ -19,7 +19,9 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.measuring import REPEATS, Cell, Form, Table, measure_child, peak_mb, run_script
-from components.params.sections import BaseParams, ValidateParams, load_section
+from components.params.base import BaseParams
+from components.params.reading import load_section
+from components.params.validate import ValidateParams
 from components.sources import ingest
 from components.stages import validate
 from tests.support.toys import dataset

@@ -18,7 +18,8 @@ from components.core.boxes import as_boxes
 from components.core.completion import Answer, parse, render
 from components.core.frames import ImageView
 from components.core.scene import Truth
-from components.params.sections import RewardsParams, load_section
+from components.params.reading import load_section
+from components.params.rewards import RewardsParams
 from components.rewards import REWARDS
 
 GROUP = 16

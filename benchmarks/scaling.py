@@ -23,9 +23,10 @@ from benchmarks.measuring import REPEATS, Cell, Curve, Form, Table, medians, run
 from components.core.boxes import as_boxes
 from components.core.completion import render
 from components.core.frames import ImageView
-from components.params.sections import ScoreParams, load_section
+from components.params.reading import load_section
+from components.params.score import ScoreParams
 from components.scoring import score
-from components.store.schemas import PROMPTS
+from components.store.schemas.prompts import PROMPTS
 from components.store.tables import write_table
 
 STEPS: dict[Form, int] = {"full": 5, "quick": 3, "smoke": 1}

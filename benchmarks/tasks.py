@@ -31,7 +31,9 @@ from components.core.frames import ImageView
 from components.core.grammars import read_completion
 from components.core.points import as_points, distances
 from components.core.scene import CountTruth, TextTruth
-from components.params.sections import DatasetParams, RewardsParams, load_section
+from components.params.datasets import DatasetParams
+from components.params.reading import load_section
+from components.params.rewards import RewardsParams
 from components.rewards import REWARDS
 from components.rewards.reward import Reward
 from components.sources import ingest

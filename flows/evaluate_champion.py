@@ -8,7 +8,7 @@ from prefect.states import State
 
 from components.model_registry.recall import CHAMPION, warning
 from components.model_registry.registry import alias_version, connect
-from components.params.sections import load_params
+from components.params.whole import load_params
 from flows.artifacts import done, tell
 from flows.place import only_training
 from flows.retrain import run_shown

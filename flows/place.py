@@ -26,7 +26,8 @@ from components.machine.home import lookout_home
 from components.machine.training_lock import holders
 from components.model_registry.lineage import LOCK_FILE, dvc_files
 from components.model_registry.registry import git_tag
-from components.params.sections import PARAMS_FILE, check_name, load_params
+from components.params.reading import PARAMS_FILE, check_name
+from components.params.whole import load_params
 
 LIMIT = "lookout-training"
 LEASE_S, LOOK_S = 60, 5

@@ -18,7 +18,7 @@ from prefect.states import State
 from components.errors import LookoutError
 from components.machine.git import git, warn_uncommitted
 from components.operations.up import check_prefect
-from components.params.sections import load_params
+from components.params.whole import load_params
 from flows.artifacts import REPORTS, done, show_links, show_scores, show_validation, tell
 from flows.place import only_training, place
 from flows.promotion import Promote, decide

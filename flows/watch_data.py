@@ -15,7 +15,7 @@ from prefect.states import State
 
 from components.errors import DataError
 from components.model_registry.lineage import LOCK_FILE
-from components.params.sections import load_params
+from components.params.whole import load_params
 from flows.artifacts import done
 from flows.place import busy
 from flows.promotion import Promote

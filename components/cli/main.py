@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from components.core.words import Task
 from components.errors import LookoutError
 from components.machine.terminal import plain
 
@@ -334,7 +335,7 @@ def add_dataset(
     from components.datasets.add import Wish
     from components.datasets.add import add_dataset as add
     from components.datasets.layouts import LAYOUTS
-    from components.params.sections import load_params
+    from components.params.whole import load_params
 
     chosen: dict[str, list[str]] = {}
     for key, file in _pairs(split or [], "--split", "train=FILE, val=FILE or test=FILE", {"train", "val", "test"}):
@@ -379,7 +380,7 @@ def fetch_images(dataset: Annotated[str, typer.Option(help="a name of datasets: 
     from components.datasets.fetch import REPORT
     from components.datasets.fetch import fetch_images as fetch
     from components.errors import ParamsError
-    from components.params.sections import load_params
+    from components.params.whole import load_params
 
     datasets = load_params().datasets
     if dataset not in datasets:
@@ -440,7 +441,8 @@ def reward(
     """Score completions without a model: every reward of every line, the total and why a line cannot be read."""
     import json
 
-    from components.params.sections import RewardsParams, load_section
+    from components.params.reading import load_section
+    from components.params.rewards import RewardsParams
     from components.scoring.files.completions import score_file, write_scores
 
     lines = [json.dumps(scores) for scores in score_file(completions, load_section(RewardsParams, params))]
@@ -462,7 +464,6 @@ class Protocol(StrEnum):
     detection = "detection"
 
 
-ScoredTask = Literal["detect", "ground", "count", "read"]
 """What the answers that `lookout score` reads are of."""
 
 
@@ -470,7 +471,7 @@ ScoredTask = Literal["detect", "ground", "count", "read"]
 def score(
     truth: Annotated[Path, typer.Option(help="COCO instances; of another task a question a line, or its prompts")],
     predictions: Annotated[Path, typer.Option(help="COCO results, their order decides ties; or an answer a line")],
-    task: Annotated[ScoredTask, typer.Option(help="what was asked")] = "detect",
+    task: Annotated[Task, typer.Option(help="what was asked")] = "detect",
     protocol: Annotated[Protocol, typer.Option(help="one table of detect, or all")] = Protocol.all,
     as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
     lenient: Annotated[bool, typer.Option("--lenient", help="detect: drop and count what cannot be used")] = False,

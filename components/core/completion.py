@@ -15,9 +15,10 @@ from typing import Any, cast
 import numpy as np
 
 from components.core.boxes import Boxes, areas, as_boxes, clip
-from components.core.envelope import Bad, FailureReason, Span, Thinking, blocks, wrapped
+from components.core.envelope import Bad, FailureReason, Span, blocks, wrapped
 from components.core.frames import ImageView
 from components.core.json_values import MAX_DEPTH, four_numbers, json_list, loads, objects
+from components.core.words import Thinking
 
 _EMPTY = as_boxes([])
 SHAPE = '[{"bbox_2d":[x1,y1,x2,y2],"label":"{label}"}, ...]'

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+from components.core.words import Thinking
+
 FailureReason = Literal[
     "empty", "structure", "blank_think", "truncated", "bad_json", "bad_shape", "bad_number", "bad_box", "too_long",
     "too_many",
 ]  # fmt: skip
-Thinking = Literal["look", "think", "none"]
 BLOCKS: dict[Thinking, tuple[str, ...]] = {
     "look": ("think", "look", "answer"),
     "think": ("think", "answer"),

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from components.core.boxes import Boxes, as_boxes
-
-Frame = Literal["original", "resized", "relative_1000"]
+from components.core.words import Frame
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from components.core.boxes import Boxes, as_boxes, iou
 from components.core.completion import render
-from components.core.envelope import Thinking
 from components.core.frames import ImageView
 from components.core.scene import Truth
+from components.core.words import Thinking
 
 
 def gold_completion(truth: Truth, view: ImageView, look_iou: float, thinking: Thinking = "look") -> str:

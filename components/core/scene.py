@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from components.core.boxes import Boxes
 from components.core.points import Points
-
-Task = Literal["detect", "ground", "count", "read"]
+from components.core.words import Task
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,10 @@ from components.datasets.layouts import LAYOUTS, find_annotations, left_out
 from components.errors import LookoutError, ParamsError, SourceError
 from components.graph.compose import CONF, compose
 from components.graph.kept_lock import check
+from components.params.datasets import DatasetParams
 from components.params.names import reads_as_text
-from components.params.sections import DatasetParams, check_entry, check_name, load_params
+from components.params.reading import check_entry, check_name
+from components.params.whole import load_params
 from components.sources import SOURCES
 from components.sources.source import RawScene
 from components.store.atomic import atomic_file

@@ -20,7 +20,7 @@ from typing import Any
 from components.datasets.public_web import NotFetchedError, download
 from components.errors import ImageError, ParamsError, SourceError
 from components.machine.progress import progress
-from components.params.sections import DatasetParams, FetchParams
+from components.params.datasets import DatasetParams, FetchParams
 from components.sources import pixmo_count
 from components.store.atomic import atomic_file, write_json
 from components.store.image_files import FORMATS, decode

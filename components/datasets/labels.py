@@ -9,7 +9,7 @@ from pathlib import Path
 
 from components.core.class_words import OTHER, REST, ClassWords, plain_word, proposed_classes
 from components.errors import SourceError
-from components.params.sections import DatasetParams
+from components.params.datasets import DatasetParams
 from components.sources.coco import categories_of
 from components.sources.source import Note, RawScene
 

@@ -12,8 +12,11 @@ import numpy as np
 
 from components.errors import DataError, LookoutError, ParamsError
 from components.graph.compose import CONF, composed, profiles
+from components.params.base import BaseParams
 from components.params.plain_yaml import load_yaml
-from components.params.sections import BaseParams, Params, PromptParams, check_name, check_params
+from components.params.prompts import PromptParams
+from components.params.reading import check_name
+from components.params.whole import Params, check_params
 from components.store.atomic import atomic_file
 
 SMALLEST_PERCENT = 5

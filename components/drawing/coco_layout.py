@@ -20,7 +20,7 @@ from PIL import Image
 
 from components.drawing.crowd import SPLITS, Person, draw_people, drawn_rows, place_people
 from components.machine.children import process_pool
-from components.params.sections import Colour, DrawnPeopleParams
+from components.params.drawing import Colour, DrawnPeopleParams
 
 HUES: dict[Colour, float] = {"red": 0.0, "yellow": 1 / 6, "green": 1 / 3, "blue": 2 / 3, "purple": 5 / 6}
 REFERENCE_IMAGES = "train2014"

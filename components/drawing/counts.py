@@ -16,7 +16,7 @@ from PIL import Image
 
 from components.drawing.crowd import SPLITS, draw_people, drawn_rows, place_people
 from components.machine.children import process_pool
-from components.params.sections import DrawnPeopleParams
+from components.params.drawing import DrawnPeopleParams
 
 LABEL = "person"
 FILES = {"train": "train-00000-of-00001", "val": "validation-00000-of-00001", "test": "test-00000-of-00001"}

@@ -22,7 +22,7 @@ from PIL import Image, ImageDraw
 
 from components.core.boxes import as_boxes, iou
 from components.machine.children import process_pool
-from components.params.sections import DrawingParams, DrawnPeopleParams, Kind
+from components.params.drawing import DrawingParams, DrawnPeopleParams, Kind
 
 SPLITS = ("train", "val", "test")
 Row = TypeVar("Row")

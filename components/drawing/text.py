@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from components.drawing.crowd import SPLITS, drawn_rows
 from components.machine.children import process_pool
-from components.params.sections import DrawnTextParams
+from components.params.drawing import DrawnTextParams
 
 
 def write_text(folder: Path, params: DrawnTextParams, workers: int) -> dict[str, int]:

@@ -12,7 +12,8 @@ from ruamel.yaml import YAML
 
 from components.errors import ParamsError
 from components.params.plain_yaml import load_yaml
-from components.params.sections import PARAMS_FILE, check_params, load_params
+from components.params.reading import PARAMS_FILE
+from components.params.whole import check_params, load_params
 from components.store.atomic import atomic_file
 
 CONF = Path("conf")

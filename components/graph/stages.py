@@ -9,7 +9,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from components.errors import ParamsError
-from components.params.sections import load_raw
+from components.params.reading import load_raw
 
 DVC_FILE = Path("dvc.yaml")
 

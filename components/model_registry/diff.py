@@ -10,7 +10,7 @@ from components.model_registry.lineage import Lineage
 from components.model_registry.recall import warning
 from components.model_registry.registry import artifact, connect, find_version, statement_of, uri_of
 from components.model_registry.statement import from_statement
-from components.store.schemas import PER_IMAGE
+from components.store.schemas.scores import PER_IMAGE
 from components.store.tables import read_table
 
 BOOTSTRAP, SEED = 2000, 0

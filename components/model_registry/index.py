@@ -19,7 +19,8 @@ from components.machine.home import lookout_home, mlflow_uri
 from components.model_registry.registry import KEY_TAG, all_versions, artifact, connect, statement_of
 from components.model_registry.statement import from_statement
 from components.model_registry.subjects import IMAGES_FILE
-from components.params.sections import PARAMS_FILE, load_params
+from components.params.reading import PARAMS_FILE
+from components.params.whole import load_params
 from components.store.cache_file import open_cache
 from components.store.digest import file_md5, file_sha256
 

@@ -21,7 +21,8 @@ from components.graph.stages import stage_names
 from components.machine.git import git, git_state
 from components.metrics.page_words import OCR_LIBRARIES, has_ocr_extra
 from components.model_registry.subjects import POLICY_FILES
-from components.params.sections import PARAMS_FILE, Params, load_params
+from components.params.reading import PARAMS_FILE
+from components.params.whole import Params, load_params
 from components.store.atomic import canonical_json
 from components.store.digest import dvc_folder_digest, file_sha256
 

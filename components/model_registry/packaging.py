@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from components.graph.code_deps import import_closure
-from components.params.sections import load_params
+from components.params.whole import load_params
 
 SERVING = Path("components/serving/model.py")
 PACKAGE = "components"

@@ -28,8 +28,9 @@ from components.model_registry.registry import (
 )
 from components.model_registry.statement import from_statement
 from components.model_registry.verify import Finding, unseen, verify
-from components.params.sections import PromoteParams, load_params
-from components.store.schemas import PER_IMAGE
+from components.params.promote import PromoteParams
+from components.params.whole import load_params
+from components.store.schemas.scores import PER_IMAGE
 from components.store.tables import read_table
 
 Rescore = Callable[[Any, Lineage], Path]

@@ -40,7 +40,7 @@ from components.model_registry.subjects import (
     digests,
     logged_digests,
 )
-from components.params.sections import load_params
+from components.params.whole import load_params
 from components.store.atomic import write_json
 from components.store.digest import file_sha256
 

@@ -16,7 +16,8 @@ from components.machine.home import lookout_home, mlflow_uri
 from components.model_registry.local_store import ready_store, ready_to_write, sentence_of, wait_for
 from components.model_registry.state_commit import tag_exists
 from components.model_registry.subjects import POLICY, STATEMENT_FILE
-from components.params.sections import PARAMS_FILE, RegisterParams, load_section
+from components.params.reading import PARAMS_FILE, load_section
+from components.params.register import RegisterParams
 
 EXPERIMENT = "lookout"
 REGISTRY = "models:/"

@@ -19,7 +19,8 @@ from components.model_registry.lineage import Lineage, hardware, installed
 from components.model_registry.registry import connect, find_version, statement_of, uri_of
 from components.model_registry.statement import from_statement
 from components.model_registry.verify import lock_of, unseen, verify
-from components.params.sections import PARAMS_FILE, load_params
+from components.params.reading import PARAMS_FILE
+from components.params.whole import load_params
 from components.policy.families import file_digests
 from components.store.digest import file_sha256
 

@@ -17,7 +17,7 @@ from components.model_registry.registry import artifact, connect, find_version, 
 from components.model_registry.statement import from_statement
 from components.model_registry.subjects import POLICY
 from components.model_registry.verify import refuse_altered
-from components.params.sections import load_params
+from components.params.whole import load_params
 from components.store.digest import file_md5
 
 PROMPTS = Path("data/prompts/test.parquet")

@@ -13,7 +13,7 @@ from typing import Any
 from components.errors import ServerError
 from components.graph.compose import composed, overridden
 from components.operations.up import client_settings
-from components.params.sections import PARAMS_FILE
+from components.params.reading import PARAMS_FILE
 
 DEPLOYMENT = "/deployments/name/retrain/retrain"
 PATIENCE_S = 90

@@ -9,7 +9,7 @@ from typing import Any
 from components.errors import DataError
 from components.machine.home import mlflow_uri
 from components.machine.terminal import plain
-from components.params.sections import load_params
+from components.params.whole import load_params
 
 REPORTS = Path("reports")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import ModelError
-from components.params.sections import BaseParams, PretrainedParams
+from components.params.base import BaseParams, PretrainedParams
 from components.policy.families import ORIGIN, TAKEN, family_of, file_digests, patch_factor, read_config
 from components.policy.folder import greedy_config, load_model, save_policy
 from components.policy.processor import load_processor, save_processor

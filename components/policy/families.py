@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from components.core.words import ModelFrame
 from components.errors import ModelError
 from components.store.digest import file_sha256
 
@@ -17,7 +18,6 @@ ORIGIN = "lookout_base.json"
 """In models/base: where it came from, the digest of each file, and how it says coordinates."""
 TAKEN = {".json", ".safetensors", ".txt", ".jinja"}
 """Ends of the names of a checkpoint's files that are copied; never pickles, never code."""
-Frame = Literal["resized", "relative_1000"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Family:
     processor: str
     """The stock processor's class, which a saved folder names."""
     video_processor: str
-    frame: Frame
+    frame: ModelFrame
     """How its published checkpoints say coordinates: pixels of the resized image, or thousandths of its sides."""
 
 

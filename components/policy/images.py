@@ -12,7 +12,7 @@ from PIL import Image
 
 from components.errors import DataError
 from components.store.image_files import decode_image, read_image_bytes
-from components.store.schemas import PROMPTS
+from components.store.schemas.prompts import PROMPTS
 from components.store.tables import read_table
 
 

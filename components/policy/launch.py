@@ -18,7 +18,7 @@ from components.errors import TrainingError
 from components.machine.children import is_worker
 from components.machine.git import warn_uncommitted
 from components.machine.training_lock import training_lock
-from components.params.sections import LaunchParams
+from components.params.trainer import LaunchParams
 
 DEEPSPEED_FOLDER = Path("conf/deepspeed")
 OWN_SENTENCE = re.compile(r"^error: (.+)$", re.MULTILINE)

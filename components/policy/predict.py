@@ -21,13 +21,14 @@ import torch
 
 from components.errors import DataError
 from components.machine.home import lookout_home
-from components.params.sections import LaunchParams, PredictParams
+from components.params.predict import PredictParams
+from components.params.trainer import LaunchParams
 from components.policy.answering import Line, Policy
 from components.policy.images import load_prompts
 from components.policy.launch import is_worker, run_processes
 from components.store.atomic import atomic_folder, write_json
 from components.store.digest import file_sha256
-from components.store.schemas import PROMPTS
+from components.store.schemas.prompts import PROMPTS
 from components.store.tables import read_table
 
 log = logging.getLogger("lookout.predict")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import TrainingError
-from components.params.sections import PredictParams
+from components.params.predict import PredictParams
 from components.policy.answering import Line, answer_tokens, chat
 from components.policy.decoding import text_of
 from components.policy.processor import load_processor

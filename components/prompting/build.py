@@ -14,7 +14,9 @@ from typing import Any
 from components.core.completion import ParseFailure
 from components.errors import DataError
 from components.machine.progress import progress
-from components.params.sections import BaseParams, DatasetParams, PromptParams
+from components.params.base import BaseParams
+from components.params.datasets import DatasetParams
+from components.params.prompts import PromptParams
 from components.prompting.budget import check_numbers, person_heights, pixels_factor, token_budget
 from components.prompting.choice import chosen
 from components.prompting.leakage import HeldOut, check_leaks
@@ -22,7 +24,9 @@ from components.prompting.questions import ASKS_FOR, grammar_of, template_of
 from components.prompting.samples import Asker, ScenePart
 from components.store.atomic import write_json
 from components.store.samples import read_sample
-from components.store.schemas import ASKS, BOXES, PROMPTS, QUARANTINE, SCENES
+from components.store.schemas.ingested import ASKS, BOXES, SCENES
+from components.store.schemas.prompts import PROMPTS
+from components.store.schemas.validated import QUARANTINE
 from components.store.tables import TableSchema, read_rows, read_table, write_table
 
 log = logging.getLogger("lookout.prompts")

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from components.core.boxes import areas, as_boxes, clip
-from components.core.envelope import Thinking, wrapped
+from components.core.envelope import wrapped
 from components.core.grammars import GRAMMARS, TASK_GRAMMARS
 from components.core.points import as_points, centres
 from components.core.scene import AnyTruth, CountTruth, TextTruth, Truth
+from components.core.words import Thinking
 from components.errors import ParamsError
-from components.params.sections import DatasetParams
+from components.params.datasets import DatasetParams
 from components.prompting.truth import CORNERS, truth_of
 
 Row = dict[str, Any]

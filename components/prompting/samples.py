@@ -13,7 +13,8 @@ from components.core.grammars import GRAMMARS
 from components.core.scene import AnyTruth, Truth
 from components.core.tiles import split_truth, tile_grid
 from components.errors import ParamsError
-from components.params.sections import DatasetParams, PromptParams, TilingParams
+from components.params.datasets import DatasetParams, TilingParams
+from components.params.prompts import PromptParams
 from components.prompting.questions import QUESTIONS, TEMPLATES, prompt_text, template_of
 from components.store.samples import truth_columns
 

@@ -9,7 +9,7 @@ import numpy as np
 from components.core.boxes import areas, as_boxes, clip, intersections
 from components.core.class_words import IGNORE, OTHER, ClassWords
 from components.core.scene import Truth
-from components.params.sections import DatasetParams
+from components.params.datasets import DatasetParams
 
 Row = dict[str, Any]
 CORNERS = ("x1", "y1", "x2", "y2")

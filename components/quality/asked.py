@@ -8,7 +8,7 @@ from typing import Any
 
 from components.core.class_words import IGNORE, OTHER, PERSON, REST, ClassWords, proposed_classes
 from components.errors import QualityError
-from components.params.sections import DatasetParams
+from components.params.datasets import DatasetParams
 
 Table = Any
 """A pandas DataFrame."""

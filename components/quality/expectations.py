@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from components.params.sections import DatasetParams, ExpectedParams, ValidateParams
+from components.params.datasets import DatasetParams, ExpectedParams
+from components.params.validate import ValidateParams
 from components.quality.asked import add_asked
 from components.quality.near_duplicates import add_near_duplicates
-from components.store.schemas import ASKS, BOXES, SCENES
+from components.store.schemas.ingested import ASKS, BOXES, SCENES
 from components.store.tables import read_table
 
 WHERE = "where"

@@ -13,7 +13,8 @@ from typing import Any
 
 from components.core.class_words import IGNORE, OTHER
 from components.core.frames import smart_resize
-from components.params.sections import DatasetParams, ValidateParams
+from components.params.datasets import DatasetParams
+from components.params.validate import ValidateParams
 from components.quality.asked import check_asked, noun_of
 from components.quality.data_docs import write_offline_docs
 from components.quality.distributions import distributions
@@ -21,7 +22,7 @@ from components.quality.expectations import WHERE, Table, ask_checks, box_checks
 from components.quality.findings import finding
 from components.quality.frames_shown import frames
 from components.quality.pictures import AT_FAULT, MOST_THUMBNAILS, thumbnail
-from components.store.schemas import NOTES
+from components.store.schemas.ingested import NOTES
 from components.store.tables import read_table
 
 log = logging.getLogger("lookout.validate")

@@ -24,7 +24,8 @@ from components.report.training_groups import groups_section
 from components.store.digest import file_sha256
 from components.store.left_out import left_out_lines
 from components.store.samples import image_groups, whole_row
-from components.store.schemas import DETECTIONS, PER_IMAGE, PROMPTS
+from components.store.schemas.prompts import PROMPTS
+from components.store.schemas.scores import DETECTIONS, PER_IMAGE
 from components.store.tables import read_rows
 
 MODELS = ("base", "sft", "grpo")

@@ -14,7 +14,8 @@ from components.core.grammars.answers import CountAnswer, TextAnswer
 from components.report.captions import MEANT
 from components.report.gallery import Images, Picture, drawing
 from components.store.samples import read_sample
-from components.store.schemas import PROMPTS, ROLLOUTS
+from components.store.schemas.prompts import PROMPTS
+from components.store.schemas.rollouts import ROLLOUTS
 from components.store.tables import read_rows
 
 MOST_GROUPS = 12

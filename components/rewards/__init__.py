@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from components.core.envelope import Thinking
+from components.core.words import Thinking
 from components.rewards import counting, grounding, looking, ocr, perception_r1, precision_recall, reasoning
 from components.rewards.reward import Reward
 

@@ -18,7 +18,7 @@ from components.core.tiles import merge
 from components.errors import DataError
 from components.metrics.confidence import consensus, rank
 from components.metrics.evaluation_set import Detections, Floats
-from components.params.sections import ScoreParams
+from components.params.score import ScoreParams
 from components.rewards.looking import disagreement_map
 from components.store.samples import image_groups, read_sample, truth_of_sample, view_of_sample, whole_row
 

@@ -28,7 +28,7 @@ from components.metrics.detection import (
     pooled,
 )
 from components.metrics.evaluation_set import EvaluationSet, evaluation_set
-from components.params.sections import ScoreParams
+from components.params.score import ScoreParams
 from components.scoring.answers import ImageAnswer
 from components.scoring.tasks import task_summary
 

@@ -10,7 +10,7 @@ from typing import Any
 from components.metrics.detection import ImageCounts
 from components.scoring.answers import ImageAnswer
 from components.scoring.tasks import TaskScores
-from components.store.schemas import DETECTIONS, PER_IMAGE
+from components.store.schemas.scores import DETECTIONS, PER_IMAGE
 from components.store.tables import write_table
 
 Row = dict[str, Any]

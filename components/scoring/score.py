@@ -13,14 +13,14 @@ from components.core.completion import ParseFailure
 from components.core.reasons import around
 from components.errors import DataError
 from components.metrics import TASK_METRICS
-from components.params.sections import ScoreParams
+from components.params.score import ScoreParams
 from components.scoring.answers import image_answers, read_completions, read_samples
 from components.scoring.numbers import numbers_of
 from components.scoring.rows import ScoreRows
 from components.scoring.tasks import headline, score_task
 from components.store.atomic import atomic_file, write_json
 from components.store.samples import read_sample, whole_row
-from components.store.schemas import PROMPTS
+from components.store.schemas.prompts import PROMPTS
 from components.store.tables import read_rows
 
 log = logging.getLogger("lookout.score")

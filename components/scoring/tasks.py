@@ -16,7 +16,7 @@ from components.metrics.counting import by_true_count
 from components.metrics.detection import ImageCounts, f1_interval, pooled
 from components.metrics.grounding import accuracy_by_iou
 from components.metrics.reading import by_true_length
-from components.params.sections import ScoreParams
+from components.params.score import ScoreParams
 from components.store.samples import read_sample, truth_of_sample
 
 Row = dict[str, Any]

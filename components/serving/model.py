@@ -17,11 +17,12 @@ import mlflow
 from mlflow.exceptions import MlflowException
 
 from components.core.completion import Answer, ParseFailure, span_confidence
-from components.core.envelope import SURROGATE, Thinking
+from components.core.envelope import SURROGATE
 from components.core.frames import ImageView, smart_resize
 from components.core.grammars import AnyParsed, read_completion
 from components.core.grammars.answers import CountAnswer, TextAnswer
 from components.core.reasons import why
+from components.core.words import Thinking
 from components.errors import DataError
 from components.policy.answering import Policy
 from components.serving.request_images import LACKING, content_of

@@ -14,14 +14,14 @@ from components.errors import SourceError
 from components.machine.children import process_pool
 from components.machine.home import lookout_home
 from components.machine.progress import progress
-from components.params.sections import DatasetParams
+from components.params.datasets import DatasetParams
 from components.sources.image_cache import ImageCache
 from components.sources.images import ImageFacts, inspect_image
 from components.sources.reading import check_layout, read_split
 from components.sources.source import Corners, Note, RawAsk, RawScene
 from components.store.atomic import atomic_folder
 from components.store.image_files import IMAGE_SUFFIXES
-from components.store.schemas import ASKS, BOXES, NOTES, SCENES
+from components.store.schemas.ingested import ASKS, BOXES, NOTES, SCENES
 from components.store.tables import TableWriter, open_table_writer
 
 log = logging.getLogger("lookout.ingest")

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+from components.core.words import Split
 from components.errors import ParamsError, SourceError
-from components.params.sections import DatasetParams, Split
+from components.params.datasets import DatasetParams
 from components.sources import SOURCES
 from components.sources.source import Note, OnceOnly, RawScene, ReadOptions, check_texts
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from components.model_registry.registry import REGISTRY
 from components.model_registry.starting_policy import registered_policy
-from components.params.sections import BaseParams, load_section
+from components.params.base import BaseParams
+from components.params.reading import load_section
 from components.stages.running import run_stage
 from components.store.atomic import atomic_folder
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from components.graph.stage_inputs import refuse_altered
-from components.params.sections import GrpoParams, RewardsParams, load_section
+from components.params.grpo import GrpoParams
+from components.params.reading import load_section
+from components.params.rewards import RewardsParams
 from components.stages.running import run_stage
 
 

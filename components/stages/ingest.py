@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from components.errors import ParamsError
-from components.params.sections import load_params
+from components.params.whole import load_params
 from components.sources.ingest import run
 from components.stages.running import run_stage
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from components.graph.stage_inputs import refuse_altered
 from components.machine.progress import progress
-from components.params.sections import PredictParams, load_section
+from components.params.predict import PredictParams
+from components.params.reading import load_section
 from components.stages.running import run_stage
 
 log = logging.getLogger("lookout.predict")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from components.graph.stage_inputs import refuse_altered
-from components.params.sections import load_params
+from components.params.whole import load_params
 from components.prompting.build import INTERIM, VALIDATED, run
 from components.stages.running import run_stage
 

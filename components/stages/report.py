@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from components.machine.git import git, git_state
-from components.params.sections import ReportParams, load_params
+from components.params.report import ReportParams
+from components.params.whole import load_params
 from components.report.evaluation import MODELS, Inputs, evaluation_page, images_to_test, pictures_of
 from components.report.gallery import SHEET_COLUMNS, contact_sheet
 from components.stages.running import run_stage

@@ -7,7 +7,8 @@ import logging
 from pathlib import Path
 
 from components.graph.stage_inputs import refuse_altered
-from components.params.sections import ScoreParams, load_section
+from components.params.reading import load_section
+from components.params.score import ScoreParams
 from components.scoring.score import run
 from components.stages.running import run_stage
 

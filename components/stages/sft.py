@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from components.graph.stage_inputs import refuse_altered
-from components.params.sections import SftParams, load_section
+from components.params.reading import load_section
+from components.params.sft import SftParams
 from components.stages.running import run_stage
 
 

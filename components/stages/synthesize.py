@@ -14,7 +14,8 @@ from components.drawing.counts import write_counts
 from components.drawing.crowd import write_crowd
 from components.drawing.text import write_text
 from components.errors import ParamsError
-from components.params.sections import DrawingParams, load_params
+from components.params.drawing import DrawingParams
+from components.params.whole import load_params
 from components.stages.running import run_stage
 from components.store.atomic import atomic_folder
 

@@ -9,10 +9,13 @@ from pathlib import Path
 
 from components.errors import ParamsError, QualityError
 from components.machine.home import lookout_home
-from components.params.sections import BaseParams, DatasetParams, ValidateParams, load_params
+from components.params.base import BaseParams
+from components.params.datasets import DatasetParams
+from components.params.validate import ValidateParams
+from components.params.whole import load_params
 from components.stages.running import run_stage
 from components.store.atomic import atomic_folder, write_json
-from components.store.schemas import QUARANTINE
+from components.store.schemas.validated import QUARANTINE
 from components.store.tables import write_table
 
 log = logging.getLogger("lookout.validate")

@@ -12,7 +12,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from components.errors import ParamsError
 from components.graph.code_deps import code_deps
-from components.params.sections import StrictModel, first_sentence, load_raw
+from components.params.model import StrictModel
+from components.params.reading import first_sentence, load_raw
 from components.store.atomic import canonical_json
 from components.store.digest import file_sha256
 

@@ -7,7 +7,7 @@ from math import ceil
 from pathlib import Path
 
 from components.errors import TrainingError
-from components.params.sections import TrainerParams
+from components.params.trainer import TrainerParams
 from components.policy.weight_files import folder_tensors
 
 KEPT = 2

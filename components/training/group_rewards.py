@@ -20,7 +20,7 @@ from components.core.completion import ParseFailure
 from components.core.grammars import AnyParsed
 from components.core.scene import AnyTruth, Truth
 from components.errors import ParamsError, TrainingError
-from components.params.sections import RewardsParams
+from components.params.rewards import RewardsParams
 from components.rewards import judges, make_rewards, weighted_total, without_accuracy
 from components.rewards.looking import disagreement_map
 from components.rewards.reward import Reward

@@ -11,11 +11,13 @@ from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.utils import RepeatSampler
 
 from components.errors import TrainingError
-from components.params.sections import GrpoParams, RewardsParams, TrainerParams
+from components.params.grpo import GrpoParams
+from components.params.rewards import RewardsParams
+from components.params.trainer import TrainerParams
 from components.policy.decoding import text_of
 from components.policy.images import load_prompts
 from components.policy.processor import load_processor
-from components.store.schemas import ROLLOUTS
+from components.store.schemas.rollouts import ROLLOUTS
 from components.store.tables import write_table
 from components.training.group_rewards import COLUMNS as REWARD_COLUMNS
 from components.training.group_rewards import GroupRewards, RolloutKeeper, check_rewards

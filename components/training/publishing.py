@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from components.params.sections import LoraParams, TrainerParams
+from components.params.trainer import LoraParams, TrainerParams
 from components.policy.folder import load_model, save_policy
 from components.policy.processor import load_processor
 from components.policy.weight_files import stored_dtype

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from components.params.sections import SftParams
+from components.params.sft import SftParams
 from components.policy.images import load_prompts
 from components.training.publishing import lora_config
 from components.training.trainer_run import check_starts_from_policy, train_policy

@@ -21,7 +21,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from components.errors import TrainingError
 from components.machine.training_lock import sole_run
-from components.params.sections import TrainerParams
+from components.params.trainer import TrainerParams
 from components.policy.folder import load_model, weights_sha256
 from components.policy.launch import deepspeed_config
 from components.policy.processor import load_processor

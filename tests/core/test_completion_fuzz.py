@@ -14,7 +14,8 @@ from components.core.completion import Answer, ParseFailure, parse
 from components.core.envelope import FailureReason
 from components.core.frames import ImageView
 from components.core.scene import Truth
-from components.params.sections import RewardsParams, load_section
+from components.params.reading import load_section
+from components.params.rewards import RewardsParams
 from components.rewards import REWARDS
 
 COUNT = 100_000

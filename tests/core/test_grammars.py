@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from components.core.boxes import as_boxes
 from components.core.completion import Answer, ParseFailure, parse, read_items
-from components.core.envelope import BLOCKS, MAX_CHARS, Thinking
+from components.core.envelope import BLOCKS, MAX_CHARS
 from components.core.frames import ImageView
 from components.core.grammars import GRAMMARS, TASK_GRAMMARS, read_completion
 from components.core.grammars.answers import CountAnswer, TextAnswer
 from components.core.points import as_points
-from components.core.scene import AnyTruth, CountTruth, Task, TextTruth, Truth
+from components.core.scene import AnyTruth, CountTruth, TextTruth, Truth
+from components.core.words import Task, Thinking
 from tests.support.strategies import HEIGHT, WIDTH, boxes, truth_of
 
 VIEW = ImageView(100, 80)

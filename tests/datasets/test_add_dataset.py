@@ -19,12 +19,12 @@ import pytest
 
 from components.datasets.add import Wish, add_dataset, remove_dataset
 from components.errors import ParamsError, SourceError
-from components.params.sections import load_params
+from components.params.whole import load_params
 from components.prompting import build as prompts
 from components.sources import ingest
 from components.sources.source import RawScene
 from components.stages import validate
-from components.store.schemas import PROMPTS
+from components.store.schemas.prompts import PROMPTS
 from components.store.tables import read_rows
 from tests.support.layouts import LAYOUTS, TASK_LAYOUTS, hash_of, picture
 from tests.support.workspace import REPO, make_workspace, read_params, write_params

@@ -20,7 +20,7 @@ from PIL import Image
 from components.datasets import fetch as module
 from components.datasets.fetch import fetch_images
 from components.errors import ParamsError, SourceError
-from components.params.sections import DatasetParams
+from components.params.datasets import DatasetParams
 from tests.support.layouts import picture
 
 

@@ -12,10 +12,10 @@ from components.datasets.new_profile import _pixels, new_profile
 from components.errors import DataError, ParamsError
 from components.graph.compose import composed
 from components.params.plain_yaml import load_yaml
-from components.params.sections import check_params
+from components.params.whole import check_params
 from components.prompting.budget import check_numbers
 from components.sources import ingest
-from components.store.schemas import QUARANTINE
+from components.store.schemas.validated import QUARANTINE
 from components.store.tables import write_table
 from tests.support.layouts import LAYOUTS
 from tests.support.workspace import REPO, make_workspace

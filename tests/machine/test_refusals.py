@@ -23,7 +23,7 @@ from safetensors.torch import save_file
 from components import stages
 from components.machine.refusals import refusal
 from components.store.atomic import atomic_folder, write_json
-from components.store.schemas import NOTES
+from components.store.schemas.ingested import NOTES
 from components.store.tables import write_table
 from tests.support.workspace import REPO
 

@@ -16,7 +16,7 @@ from components.model_registry.lineage import LIBRARIES, check_weights, installe
 from components.model_registry.registry import parse_reference
 from components.model_registry.state_commit import refuse_dirty, tag_state
 from components.model_registry.trace import trace
-from components.params.sections import LaunchParams
+from components.params.trainer import LaunchParams
 from components.policy.launch import run_training
 from components.store.digest import dvc_folder_digest
 

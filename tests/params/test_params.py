@@ -10,16 +10,12 @@ from omegaconf import OmegaConf
 from ruamel.yaml import YAML
 
 from components.errors import ParamsError
-from components.params.sections import (
-    PARAMS_FILE,
-    BaseParams,
-    GrpoParams,
-    RewardsParams,
-    SftParams,
-    load_params,
-    load_raw,
-    load_section,
-)
+from components.params.base import BaseParams
+from components.params.grpo import GrpoParams
+from components.params.reading import PARAMS_FILE, load_raw, load_section
+from components.params.rewards import RewardsParams
+from components.params.sft import SftParams
+from components.params.whole import load_params
 
 
 def changed(tmp_path: Path, old: str, new: str) -> Path:

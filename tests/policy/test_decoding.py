@@ -19,7 +19,10 @@ from transformers import PreTrainedTokenizerFast
 from components.core.completion import Answer, parse, span_confidence
 from components.core.frames import ImageView
 from components.errors import ModelError
-from components.params.sections import BaseParams, PredictParams, RewardsParams, load_section
+from components.params.base import BaseParams
+from components.params.predict import PredictParams
+from components.params.reading import load_section
+from components.params.rewards import RewardsParams
 from components.policy.answering import Policy, answer_tokens
 from components.policy.decoding import characters_of, text_of
 from components.policy.device import own_device

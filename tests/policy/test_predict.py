@@ -12,10 +12,10 @@ import pytest
 
 from components.errors import TrainingError
 from components.machine.progress import progress
-from components.params.sections import PredictParams
+from components.params.predict import PredictParams
 from components.policy import predict
 from components.policy.predict import predict_files
-from components.store.schemas import PROMPTS
+from components.store.schemas.prompts import PROMPTS
 from components.store.tables import read_table
 from tests.support.workspace import run_stage
 

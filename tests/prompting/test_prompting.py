@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.params.sections import DatasetParams
+from components.params.datasets import DatasetParams
 from components.prompting.budget import person_heights, pixels_factor, token_budget
 from components.prompting.choice import chosen, quotas
 from components.prompting.truth import truth_of

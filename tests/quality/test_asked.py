@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from components.errors import QualityError
-from components.params.sections import BaseParams, ValidateParams, load_section
+from components.params.base import BaseParams
+from components.params.reading import load_section
+from components.params.validate import ValidateParams
 from components.sources import ingest
 from components.stages import validate
 from tests.support.layouts import LAYOUTS, params, picture

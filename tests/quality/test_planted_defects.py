@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from components.errors import QualityError
-from components.params.sections import ExpectedParams
+from components.params.datasets import ExpectedParams
 from tests.quality.test_validation import run
 from tests.support.toys import ANNOTATIONS, drawn_crowd
 

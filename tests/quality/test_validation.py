@@ -11,13 +11,17 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from components.errors import QualityError
-from components.params.sections import BaseParams, ExpectedParams, ValidateParams, load_section
+from components.params.base import BaseParams
+from components.params.datasets import ExpectedParams
+from components.params.reading import load_section
+from components.params.validate import ValidateParams
 from components.quality.data_docs import offline
 from components.quality.near_duplicates import frames_elsewhere, nearest_elsewhere
 from components.sources import ingest
 from components.sources.images import perceptual_hash
 from components.stages import validate
-from components.store.schemas import NOTES, QUARANTINE
+from components.store.schemas.ingested import NOTES
+from components.store.schemas.validated import QUARANTINE
 from components.store.tables import read_table
 from tests.support.layouts import LAYOUTS
 from tests.support.toys import ANNOTATIONS, dataset, drawn_crowd, first_line, ingested, with_first_line

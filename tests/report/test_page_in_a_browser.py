@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from components.params.sections import ReportParams, load_params
+from components.params.report import ReportParams
+from components.params.whole import load_params
 from components.stages import report as report_stage
 from tests.support.scored import scored_inputs
 

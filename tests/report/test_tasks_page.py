@@ -10,7 +10,8 @@ import pytest
 from components.core.boxes import as_boxes
 from components.core.grammars.answers import TextAnswer
 from components.core.scene import TextTruth
-from components.params.sections import ReportParams, load_params
+from components.params.report import ReportParams
+from components.params.whole import load_params
 from components.prompting import build as prompts_stage
 from components.report.captions import CAPTIONS, diff
 from components.report.evaluation import Inputs
@@ -20,7 +21,8 @@ from components.report.training_groups import groups_section
 from components.scoring import score
 from components.scoring.tasks import summarize
 from components.stages import report as report_stage
-from components.store.schemas import PROMPTS, ROLLOUTS
+from components.store.schemas.prompts import PROMPTS
+from components.store.schemas.rollouts import ROLLOUTS
 from components.store.tables import read_rows, write_table
 from tests.support.scored import SCORE, gold_lines, write_lines
 

@@ -21,7 +21,8 @@ from components.core.points import as_points
 from components.core.scene import CountTruth, TextTruth, Truth
 from components.core.text import plain
 from components.metrics.reading import reading_numbers
-from components.params.sections import RewardName, RewardsParams, load_section
+from components.params.reading import load_section
+from components.params.rewards import RewardName, RewardsParams
 from components.rewards import REWARDS, chosen_reading, judges, make_rewards, without_accuracy
 from tests.support.strategies import HEIGHT, WIDTH, answer_of, boxes, stacked, truth_of
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from components.errors import DataError
-from components.params.sections import RewardsParams, load_section
+from components.params.reading import load_section
+from components.params.rewards import RewardsParams
 from components.scoring.files.completions import score_file, write_scores
 from tests.support.workspace import REPO
 

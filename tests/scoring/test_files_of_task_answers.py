@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 from components.cli.main import app
 from components.errors import DataError
-from components.params.sections import load_params
+from components.params.whole import load_params
 from components.scoring.files.task_answers import score_answers, table
-from components.store.schemas import PROMPTS
+from components.store.schemas.prompts import PROMPTS
 from components.store.tables import read_rows
 from tests.cli.test_cli import lookout
 from tests.stages.test_tasks import asked, count_entry

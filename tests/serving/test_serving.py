@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 from PIL import Image
 from tokenizers import AddedToken
 
-from components.params.sections import ServingParams
+from components.params.register import ServingParams
 from components.serving import model as serving
 from components.serving.request_images import ROOT_VARIABLE
 

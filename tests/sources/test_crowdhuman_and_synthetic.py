@@ -14,7 +14,7 @@ from components.errors import ParamsError, SourceError
 from components.sources import ingest
 from components.sources.crowdhuman import read
 from components.sources.images import inspect_image
-from components.store.schemas import BOXES, SCENES
+from components.store.schemas.ingested import BOXES, SCENES
 from components.store.tables import read_table
 from tests.support.toys import dataset, drawn_crowd, first_line, ingested, synthetic, with_first_line
 

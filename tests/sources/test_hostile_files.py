@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.errors import SourceError
-from components.params.sections import DatasetParams
+from components.params.datasets import DatasetParams
 from components.sources import plain_json, plain_pickle
 from components.sources.coco import stream
 from components.sources.plain_json import MOST_LEVELS, Nesting, read_json

@@ -12,12 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.errors import SourceError
-from components.params.sections import DatasetParams, load_params
+from components.params.datasets import DatasetParams
+from components.params.whole import load_params
 from components.prompting import build as prompts_stage
 from components.scoring import score
 from components.sources import SOURCES, ingest
 from components.sources.source import DEFAULTS, RawScene
-from components.store.schemas import PER_IMAGE, PROMPTS
+from components.store.schemas.prompts import PROMPTS
+from components.store.schemas.scores import PER_IMAGE
 from components.store.tables import read_rows
 from tests.support.layouts import picture
 from tests.support.scored import SCORE, gold_lines, write_lines

@@ -12,12 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.errors import QualityError, SourceError
-from components.params.sections import DatasetParams, load_params
+from components.params.datasets import DatasetParams
+from components.params.whole import load_params
 from components.sources import ingest
 from components.sources.pixmo_count import read
 from components.sources.source import Note, RawScene
 from components.stages import synthesize, validate
-from components.store.schemas import ASKS, QUARANTINE, SCENES
+from components.store.schemas.ingested import ASKS, SCENES
+from components.store.schemas.validated import QUARANTINE
 from components.store.tables import read_rows
 from tests.support.layouts import picture
 from tests.support.toys import synthetic

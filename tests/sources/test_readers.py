@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from components.errors import SourceError
-from components.params.sections import DatasetParams
+from components.params.datasets import DatasetParams
 from components.sources import SOURCES, ingest
 from components.sources.citypersons import read as read_citypersons
 from components.sources.image_cache import ImageCache
 from components.sources.images import ImageFacts
 from components.sources.source import Note, RawScene, ReadOptions
-from components.store.schemas import BOXES, SCENES
+from components.store.schemas.ingested import BOXES, SCENES
 from components.store.tables import read_table
 from tests.support.layouts import LAYOUTS, SIZE, SPLITS, people
 

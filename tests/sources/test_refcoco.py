@@ -15,14 +15,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.errors import QualityError, SourceError
-from components.params.sections import DatasetParams, load_params
+from components.params.datasets import DatasetParams
+from components.params.whole import load_params
 from components.prompting.leakage import HeldOut, check_leaks
 from components.sources import ingest
 from components.sources.plain_pickle import read_plain_pickle
 from components.sources.refcoco import read
 from components.sources.source import RawScene
 from components.stages import validate
-from components.store.schemas import ASKS, BOXES
+from components.store.schemas.ingested import ASKS, BOXES
 from components.store.tables import read_rows, read_table
 from tests.support.layouts import SIZE, picture
 

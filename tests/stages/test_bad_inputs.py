@@ -19,7 +19,7 @@ from components.cli import main as cli
 from components.prompting import build as prompts
 from components.sources import ingest
 from components.stages import grpo, validate
-from components.store.schemas import PROMPTS
+from components.store.schemas.prompts import PROMPTS
 from components.store.tables import read_rows, write_table
 from tests.support.layouts import TASK_LAYOUTS
 from tests.support.workspace import read_params, write_params
@@ -132,7 +132,7 @@ def test_an_image_of_another_sha256(workspace: Path, sentence: Fail) -> None:
 
 
 def _entry() -> Any:
-    from components.params.sections import load_params
+    from components.params.whole import load_params
 
     return load_params().datasets["new"]
 

@@ -11,7 +11,12 @@ import pytest
 
 from components.core.completion import span_confidence
 from components.errors import DataError, ModelError, ParamsError
-from components.params.sections import PromptParams, ReportParams, ScoreParams, TilingParams, load_params, load_section
+from components.params.datasets import TilingParams
+from components.params.prompts import PromptParams
+from components.params.reading import load_section
+from components.params.report import ReportParams
+from components.params.score import ScoreParams
+from components.params.whole import load_params
 from components.policy.images import load_prompts
 from components.prompting import build as prompts_stage
 from components.prompting.questions import prompt_text
@@ -19,7 +24,8 @@ from components.report.evaluation import Inputs
 from components.scoring import score
 from components.stages import report as report_stage
 from components.store.left_out import left_out_lines
-from components.store.schemas import PER_IMAGE, PROMPTS
+from components.store.schemas.prompts import PROMPTS
+from components.store.schemas.scores import PER_IMAGE
 from components.store.tables import TableSchema, read_table, write_table
 from tests.support.scored import SCORE, gold_lines, scored_inputs, write_lines
 from tests.support.workspace import run_stage

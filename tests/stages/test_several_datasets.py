@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from components.store.schemas import PER_IMAGE, PROMPTS
+from components.store.schemas.prompts import PROMPTS
+from components.store.schemas.scores import PER_IMAGE
 from components.store.tables import read_table
 from tests.support.layouts import citypersons_mat
 from tests.support.workspace import make_workspace, read_params, run_stage, write_params

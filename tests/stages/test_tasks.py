@@ -11,12 +11,17 @@ import pytest
 
 from components.core.completion import ParseFailure
 from components.errors import DataError, ParamsError, QualityError
-from components.params.sections import DatasetParams, Params, PromptParams, RewardsParams, load_params
+from components.params.datasets import DatasetParams
+from components.params.prompts import PromptParams
+from components.params.rewards import RewardsParams
+from components.params.whole import Params, load_params
 from components.prompting import build as prompts_stage
 from components.scoring import score
 from components.sources import ingest
 from components.store.samples import READING_COLUMNS, read_sample
-from components.store.schemas import DETECTIONS, PER_IMAGE, PROMPTS, SCENES
+from components.store.schemas.ingested import SCENES
+from components.store.schemas.prompts import PROMPTS
+from components.store.schemas.scores import DETECTIONS, PER_IMAGE
 from components.store.tables import read_rows, write_table
 from components.training.group_rewards import GroupRewards, check_rewards
 from tests.sources.test_refcoco import layout as refcoco_layout
@@ -151,14 +156,14 @@ def test_a_dataset_without_what_its_task_asks_for_is_one_sentence(
 
 
 def test_the_names_of_tasks_and_grammars_that_params_know_are_those_of_the_tables() -> None:
-    import typing
+    from typing import get_args
 
     from components.core.grammars import GRAMMARS, TASK_GRAMMARS
-    from components.params import sections as module
+    from components.core.words import GrammarName, Task
     from components.prompting.questions import QUESTIONS, TEMPLATES
 
-    assert set(typing.get_args(module.Task)) == set(TASK_GRAMMARS) == set(QUESTIONS)
-    assert set(typing.get_args(module.GrammarName)) == set(GRAMMARS) == set(TEMPLATES)
+    assert set(get_args(Task)) == set(TASK_GRAMMARS) == set(QUESTIONS)
+    assert set(get_args(GrammarName)) == set(GRAMMARS) == set(TEMPLATES)
     assert DatasetParams.model_fields["task"].default == "detect"
 
 

@@ -11,12 +11,12 @@ from PIL import Image
 
 from components.errors import ParamsError
 from components.graph.compose import composed
-from components.params.sections import Params, check_params
+from components.params.whole import Params, check_params
 from components.prompting import build as prompts
 from components.scoring import score
 from components.sources import ingest
 from components.stages import base, synthesize, validate
-from components.store.schemas import PROMPTS
+from components.store.schemas.prompts import PROMPTS
 from components.store.tables import read_rows
 from tests.support.scored import SCORE, gold_lines, write_lines
 from tests.support.workspace import REPO

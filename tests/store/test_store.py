@@ -11,7 +11,8 @@ import pytest
 
 from components.errors import DataError
 from components.store.atomic import atomic_file, atomic_folder, canonical_json, write_json
-from components.store.schemas import PROMPTS, QUARANTINE
+from components.store.schemas.prompts import PROMPTS
+from components.store.schemas.validated import QUARANTINE
 from components.store.tables import TableSchema, open_table_writer, read_rows, read_table, write_table
 
 ROW = {"scene_id": "a", "split": "train", "image_path": "Images/a.jpg", "reason": "missing", "annotation": "x:1"}

@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from components.params.sections import BaseParams, load_section
+from components.params.base import BaseParams
+from components.params.reading import load_section
 
 # as generation_config.json has them in Qwen2-VL-2B-Instruct, Qwen2.5-VL-3B-Instruct, Qwen3-VL
 SAMPLING: dict[str, dict[str, Any]] = {

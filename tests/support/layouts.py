@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 from scipy.io import savemat
 
-from components.params.sections import DatasetParams
+from components.params.datasets import DatasetParams
 
 SIZE = (64, 48)
 SPLITS = {"train": 6, "val": 3, "test": 3}

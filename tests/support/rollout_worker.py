@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from components.params.sections import GrpoParams, RewardsParams, load_section
+from components.params.grpo import GrpoParams
+from components.params.reading import load_section
+from components.params.rewards import RewardsParams
 from components.training import grpo
 
 TEXTS = [

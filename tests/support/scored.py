@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from components.params.sections import ScoreParams
+from components.params.score import ScoreParams
 from components.report.evaluation import Inputs
 from components.scoring import score
-from components.store.schemas import PROMPTS, ROLLOUTS
+from components.store.schemas.prompts import PROMPTS
+from components.store.schemas.rollouts import ROLLOUTS
 from components.store.tables import read_table, write_table
 
 SCORE = ScoreParams(

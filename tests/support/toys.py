@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from components.params.sections import DatasetParams, DrawnPeopleParams, load_params
+from components.params.datasets import DatasetParams
+from components.params.drawing import DrawnPeopleParams
+from components.params.whole import load_params
 from components.sources import ingest
 from components.stages import synthesize
 

@@ -17,7 +17,9 @@ from safetensors.torch import save_file
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from components.errors import ModelError, TrainingError
-from components.params.sections import BaseParams, PretrainedParams, SftParams, load_section
+from components.params.base import BaseParams, PretrainedParams
+from components.params.reading import load_section
+from components.params.sft import SftParams
 from components.policy.base import write_base
 from components.policy.families import FAMILIES, ORIGIN, check_frame
 from components.policy.folder import load_model

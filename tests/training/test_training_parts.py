@@ -18,7 +18,11 @@ from safetensors.torch import save_file
 
 from components.errors import DataError, ModelError, TrainingError
 from components.machine.training_lock import sole_run, training_lock
-from components.params.sections import BaseParams, GrpoParams, PretrainedParams, RewardsParams, VllmParams, load_section
+from components.params.base import BaseParams, PretrainedParams
+from components.params.grpo import GrpoParams
+from components.params.reading import load_section
+from components.params.rewards import RewardsParams
+from components.params.vllm import VllmParams
 from components.policy.answering import answer_tokens
 from components.policy.images import load_prompts, open_image
 from components.policy.launch import deepspeed_config, run_training

@@ -12,12 +12,13 @@ from typing import Any
 
 from components.core.boxes import Boxes
 from components.core.completion import SHAPE, Parsed, ParseFailure, look_numbers, parse, think_text, to_image
-from components.core.envelope import Bad, Span, Thinking, blocks
+from components.core.envelope import Bad, Span, blocks
 from components.core.frames import ImageView
 from components.core.gold import gold_completion
 from components.core.grammars import box, number, points, text
 from components.core.grammars.answers import CountAnswer, TextAnswer
 from components.core.scene import AnyTruth, CountTruth, TextTruth, Truth
+from components.core.words import Thinking
 
 AnyParsed = Parsed | CountAnswer | TextAnswer
 Read = Callable[[str, Span, ImageView, str, Boxes], AnyParsed]

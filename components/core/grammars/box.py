@@ -11,10 +11,11 @@ import numpy as np
 
 from components.core.boxes import Boxes, as_boxes
 from components.core.completion import Answer, box_text, outward
-from components.core.envelope import Bad, Span, Thinking, wrapped
+from components.core.envelope import Bad, Span, wrapped
 from components.core.frames import ImageView
 from components.core.json_values import four_numbers, json_value
 from components.core.scene import Truth
+from components.core.words import Thinking
 
 SHAPE = '{"bbox_2d":[x1,y1,x2,y2]}'
 LARGEST = 1e9

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 from components.core.boxes import Boxes
-from components.core.envelope import Bad, Span, Thinking, wrapped
+from components.core.envelope import Bad, Span, wrapped
 from components.core.frames import ImageView
 from components.core.grammars.answers import CountAnswer
 from components.core.scene import CountTruth
+from components.core.words import Thinking
 
 SHAPE = "N"
 LARGEST = 1_000_000

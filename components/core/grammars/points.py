@@ -12,12 +12,13 @@ import numpy as np
 
 from components.core.boxes import Boxes, as_boxes
 from components.core.completion import box_text
-from components.core.envelope import Bad, Span, Thinking, wrapped
+from components.core.envelope import Bad, Span, wrapped
 from components.core.frames import ImageView
 from components.core.grammars.answers import CountAnswer
 from components.core.json_values import four_numbers, json_value, two_numbers
 from components.core.points import as_points
 from components.core.scene import CountTruth
+from components.core.words import Thinking
 
 SHAPE = "[[x,y], ...]"
 LARGEST = 1e9

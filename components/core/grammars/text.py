@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from components.core.boxes import Boxes, as_boxes
 from components.core.completion import ParseFailure
-from components.core.envelope import MAX_CHARS, SURROGATE, Span, Thinking, wrapped
+from components.core.envelope import MAX_CHARS, SURROGATE, Span, wrapped
 from components.core.frames import ImageView
 from components.core.grammars.answers import TextAnswer
 from components.core.scene import TextTruth
+from components.core.words import Thinking
 
 SHAPE = "the text"
 

@@ -6,19 +6,22 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from components.core.completion import ParseFailure
-from components.core.envelope import SURROGATE, Thinking
+from components.core.envelope import SURROGATE
 from components.core.grammars import TASK_GRAMMARS
 from components.core.grammars.number import LARGEST
 from components.core.grammars.points import MOST_ITEMS
+from components.core.words import Frame, GrammarName, Task, Thinking
 from components.errors import DataError
-from components.params.sections import RewardsParams, StrictModel, first_sentence
+from components.params.model import StrictModel
+from components.params.reading import first_sentence
+from components.params.rewards import RewardsParams
 from components.rewards import REWARDS, chosen_reading, judges, weighted_total
 from components.store.atomic import atomic_file
 from components.store.samples import read_sample, truth_of_sample
@@ -52,10 +55,10 @@ class TruthLine(StrictModel):
 
     width: Side
     height: Side
-    task: Literal["detect", "ground", "count", "read"] = "detect"
-    answer: Literal["boxes", "box", "points", "number", "text"] | None = None
+    task: Task = "detect"
+    answer: GrammarName | None = None
     """The grammar of the answer, where it is not the task's usual one."""
-    thinking: Literal["look", "think", "none"] | None = None
+    thinking: Thinking | None = None
     """Blocks before the answer; usually look in detect, none in the others."""
     truth: list[Corners] | None = None
     truth_labels: list[Annotated[str, AfterValidator(whole_characters)]] | None = None
@@ -63,7 +66,7 @@ class TruthLine(StrictModel):
     truth_count: Annotated[int, Field(ge=0, le=LARGEST)] | None = None
     truth_text: Annotated[str, AfterValidator(whole_characters)] | None = None
     ignore: list[Corners] = Field(default_factory=list)
-    frame: Literal["original", "resized", "relative_1000"] = "original"
+    frame: Frame = "original"
     model_size: Annotated[list[Side], Field(min_length=2, max_length=2)] | None = None
 
     @model_validator(mode="after")

@@ -20,11 +20,13 @@ from components.core.grammars import GRAMMARS, TASK_GRAMMARS, AnyParsed, read_co
 from components.core.grammars.text import said
 from components.errors import DataError
 from components.metrics import TASK_METRICS
-from components.params.sections import ScoreParams, StrictModel, first_sentence
+from components.params.model import StrictModel
+from components.params.reading import first_sentence
+from components.params.score import ScoreParams
 from components.scoring.files.completions import Side, TruthLine, read_text
 from components.scoring.tasks import summarize
 from components.store.samples import truth_of_sample, view_of_sample
-from components.store.schemas import PROMPTS
+from components.store.schemas.prompts import PROMPTS
 from components.store.tables import read_rows
 
 Row = dict[str, Any]

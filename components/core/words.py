@@ -1,0 +1,14 @@
+"""The closed lists of names that params, prompts and answers share."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Split = Literal["train", "val", "test"]
+Task = Literal["detect", "ground", "count", "read"]
+GrammarName = Literal["boxes", "box", "points", "number", "text"]
+Thinking = Literal["look", "think", "none"]
+"""What stands before the answer: thoughts and a second look, thoughts alone, or nothing."""
+ModelFrame = Literal["resized", "relative_1000"]
+"""What a model's numbers mean: pixels of the image as it was resized, or thousandths of its sides."""
+Frame = Literal["original", "resized", "relative_1000"]
