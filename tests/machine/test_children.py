@@ -15,7 +15,7 @@ from tests.support.workspace import REPO
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux sees to it")
 POOL = """
 import time
-from components.children import process_pool
+from components.machine.children import process_pool
 with process_pool(3) as pool:
     list(pool.map(abs, range(3)))
     print(*pool._processes, flush=True)
@@ -23,7 +23,7 @@ with process_pool(3) as pool:
 """
 ORPHAN = """
 import os, sys, time
-from components.children import die_with_parent
+from components.machine.children import die_with_parent
 while os.getppid() == int(sys.argv[1]):
     time.sleep(0.01)
 print(die_with_parent(), flush=True)

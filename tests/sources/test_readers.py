@@ -18,6 +18,7 @@ from components.sources import SOURCES, ingest
 from components.sources.citypersons import read as read_citypersons
 from components.sources.image_cache import ImageCache
 from components.sources.images import ImageFacts
+from components.sources.reading import annotation_paths
 from components.sources.source import Note, RawScene, ReadOptions
 from components.store.schemas.ingested import BOXES, SCENES
 from components.store.tables import read_table
@@ -29,7 +30,7 @@ FRAMES = {"train": 6, "val": 3, "test": 3}
 def rows_of(dataset: DatasetParams, split: str = "train") -> list[RawScene | Note]:
     root = Path(dataset.root)
     options = ReadOptions(dataset.image_folder(split), dataset.rows_without_class)
-    paths = ingest.annotation_paths(root, dataset, split)
+    paths = annotation_paths(root, dataset, split)
     return [row for path in paths for row in SOURCES[dataset.format](root, path, options)]
 
 
