@@ -36,7 +36,7 @@ def lock_values(text: str, name: str = LOCK_FILE.name) -> dict[str, Any]:
         raise DataError(torn(f"{name}{at}", error.problem or "no YAML")) from None
     except YAMLError as error:
         raise DataError(torn(name, " ".join(str(error).split())[:120])) from None
-    wrong = _wrong(lock)
+    wrong = _wrong(lock) or ("" if text.endswith("\n") else "its last line is cut")
     if wrong:
         raise DataError(torn(name, wrong))
     return lock

@@ -1,11 +1,13 @@
 """dvc.lock, kept whole: DVC empties the file before it writes it, and a kill in between leaves half of one.
 
-Each stage begins by keeping a copy: DVC has just read the file, so it is whole. `lookout doctor --repair` puts it back.
+Each stage begins by keeping a copy, and `lookout doctor --repair` puts it back. DVC itself reads most halves without a
+word, as YAML that ends early is YAML: what it writes next then lacks every stage behind the cut.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from components.errors import DataError
@@ -14,15 +16,22 @@ from components.store.atomic import atomic_file
 
 KEPT = Path(".lookout/dvc.lock")
 TORN = Path(".lookout/dvc.lock.torn")
+_STAGE = re.compile(rb"^  (?=\S)", re.MULTILINE)
 STARTED_BY_DVC = "DVC_STAGE"
 """A variable that DVC gives to what it starts."""
 
 
 def keep() -> None:
-    """Copies dvc.lock to KEPT of this checkout; where DVC did not start this process, nothing."""
+    """Copies dvc.lock to KEPT of this checkout; where DVC did not start this process, nothing.
+
+    Raises DataError where the file is cut.
+    """
     if STARTED_BY_DVC in os.environ and LOCK_FILE.exists():
+        content = LOCK_FILE.read_bytes()
+        if _is_cut(content):
+            raise DataError(torn(str(LOCK_FILE), "it ends early"))
         with atomic_file(KEPT) as partial:
-            partial.write_bytes(LOCK_FILE.read_bytes())
+            partial.write_bytes(content)
 
 
 def check(path: Path = LOCK_FILE) -> None:
@@ -39,6 +48,8 @@ def check(path: Path = LOCK_FILE) -> None:
     except DvcException as error:
         why = str(error.__cause__ or error).strip().splitlines()[0]
         raise DataError(torn(str(path), why[:80])) from None
+    if _is_cut(path.read_bytes()):
+        raise DataError(torn(str(path), "its last stage is cut"))
 
 
 def repair() -> str | None:
@@ -59,6 +70,18 @@ def repair() -> str | None:
     with atomic_file(LOCK_FILE) as partial:
         partial.write_bytes(KEPT.read_bytes())
     return f"{LOCK_FILE} was torn: the last whole one is back, the torn one is {TORN}; dvc repro goes on from it"
+
+
+def _is_cut(content: bytes) -> bool:
+    """Whether it ends within a line, or within a stage that the kept one has whole."""
+    if not content.endswith(b"\n"):
+        return True
+    begins = [found.start() for found in _STAGE.finditer(content)]
+    if not begins or not KEPT.exists():
+        return False
+    kept, last = KEPT.read_bytes(), content[begins[-1] :]
+    at = kept.find(last)
+    return at >= 0 and kept.startswith(b"    ", at + len(last))  # what is deeper than a name belongs to the same stage
 
 
 def _is_whole(path: Path) -> bool:

@@ -16,10 +16,14 @@ def main() -> None:
         sys.exit("error: the dvc that started this stage has ended")
     from contextlib import suppress
 
+    from components.errors import DataError
     from components.graph.kept_lock import keep
 
-    with suppress(OSError):  # a disk that is full or read-only: the stage says so in its own sentence
-        keep()
+    try:
+        with suppress(OSError):  # a disk that is full or read-only: the stage says so in its own sentence
+            keep()
+    except DataError as error:
+        sys.exit(f"error: {error}")
     become(sys.argv[1:])
 
 

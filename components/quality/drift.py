@@ -46,7 +46,7 @@ def previous_version(name: str, validated: Path) -> str | None:
     """
     folder = (validated / name).as_posix()
     commits = _git("log", "--all", "--format=%h", "--", LOCK_FILE.name).split()
-    if not commits:
+    if not commits and not LOCK_FILE.exists():
         return None
     now = _digest_in_lock(read_lock_file(), folder)
     for revision in commits:

@@ -10,6 +10,7 @@ import pytest
 from components.cli import main as cli
 from components.errors import DataError
 from components.graph.kept_lock import KEPT, TORN, check, keep, repair
+from components.operations import stage
 from tests.graph.test_dvc_lock import WHOLE
 
 HALF = WHOLE[: WHOLE.index("md5") + 2]
@@ -23,25 +24,50 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_torn_lock_is_refused_with_the_command_and_put_back_by_it() -> None:
-    lock, refused = Path("dvc.lock"), 0
-    lock.write_text(WHOLE)
+TWO = WHOLE + WHOLE[WHOLE.index("  prompts:") :].replace("  prompts:", "  sft:").replace("data/prompts", "models/sft")
+"""Of two stages: what is behind a cut in the first is lost without a word."""
+
+
+def test_a_lock_that_is_cut_anywhere_is_refused_with_the_command_and_put_back_by_it() -> None:
+    lock = Path("dvc.lock")
+    lock.write_text(TWO)
     keep()
-    for end in range(0, len(WHOLE), 7):
-        lock.write_text(WHOLE[:end])
-        try:
+    between = TWO.index("  sft:")
+    for end in [end for end in range(len(TWO)) if (end % 29 == 0 or TWO[end - 1] == "\n") and end != between]:
+        lock.write_text(TWO[:end])
+        with pytest.raises(DataError, match="`lookout doctor --repair` puts the last whole one back"):
             check()
-        except DataError as error:
-            refused += 1
-            assert "`lookout doctor --repair` puts the last whole one back" in str(error)
-            said = repair()
-            assert said is not None
-            assert said.startswith("dvc.lock was torn: the last whole one is back")
-            assert lock.read_text() == WHOLE
-            assert TORN.read_text() == WHOLE[:end]
-        else:
-            assert repair() is None
-    assert refused > 10
+        said = repair()
+        assert said is not None
+        assert said.startswith("dvc.lock was torn: the last whole one is back")
+        assert lock.read_text() == TWO
+        assert TORN.read_text() == TWO[:end]
+    assert repair() is None
+
+
+def test_a_lock_that_dvc_has_written_anew_is_not_torn() -> None:
+    lock = Path("dvc.lock")
+    lock.write_text(TWO)
+    keep()
+    for text in (WHOLE, TWO.replace("fedcba98", "00000000"), WHOLE.replace("fedcba98", "00000000")):
+        lock.write_text(text)
+        assert repair() is None
+
+
+def test_a_stage_does_not_keep_a_cut_lock_that_dvc_has_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("dvc.lock").write_text(TWO)
+    keep()
+    for cut in (TWO[: TWO.rindex(".dir")], TWO[: TWO.rindex("    outs:")]):
+        Path("dvc.lock").write_text(cut)
+        with pytest.raises(DataError, match="`lookout doctor --repair`"):
+            keep()
+        monkeypatch.setattr(sys, "argv", ["stage", "components.stages.prompts"])
+        monkeypatch.setattr(stage, "die_with_parent", lambda: True)
+        monkeypatch.setattr(stage, "become", pytest.fail)
+        with pytest.raises(SystemExit) as caught:
+            stage.main()
+        assert str(caught.value).startswith("error: dvc.lock: it is not whole")
+        assert KEPT.read_text() == TWO
 
 
 def test_a_torn_lock_of_which_no_whole_one_is_kept_is_set_aside() -> None:

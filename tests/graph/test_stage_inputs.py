@@ -23,7 +23,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("as it was")
     outs = {path.as_posix(): {"outs": [{"path": path.as_posix(), "md5": dvc_digest(path)}]} for path in (PROMPTS, BASE)}
-    Path("dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": outs}))
+    Path("dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": outs}) + "\n")
     return tmp_path
 
 
@@ -58,7 +58,7 @@ def test_a_training_an_answer_and_a_score_refuse(prepared: Path, tmp_path: Path,
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("altered")
-    (tmp_path / "dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": {"prompts": {"outs": outs}}}))
+    (tmp_path / "dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": {"prompts": {"outs": outs}}}) + "\n")
     answer = run_stage(tmp_path, *stage, check=False)
     assert answer.returncode == 1
     assert "its bytes are not those that prompts wrote" in answer.stderr

@@ -74,7 +74,7 @@ def test_without_a_lock_nothing_is_registered(tmp_path: Path, monkeypatch) -> No
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match=r"dvc\.lock is not there"):
         read_lock()
-    (tmp_path / "dvc.lock").write_text(json.dumps({"stages": {}}))
+    (tmp_path / "dvc.lock").write_text(json.dumps({"stages": {}}) + "\n")
     with pytest.raises(RegistryError, match="no stage grpo"):
         read_lock()
 

@@ -92,12 +92,15 @@ def test_the_previous_version_is_the_newest_commit_with_another_digest(tmp_path:
 
     def commit(digest: str) -> str:
         outs = [{"path": "data/validated/crowd", "md5": digest}]
-        Path("dvc.lock").write_text(json.dumps({"stages": {"validate@crowd": {"outs": outs}}}))
+        Path("dvc.lock").write_text(json.dumps({"stages": {"validate@crowd": {"outs": outs}}}) + "\n")
         subprocess.run(["git", "add", "dvc.lock"], check=True)
         subprocess.run([*git, "commit", "-qm", digest], check=True)
         return subprocess.check_output(["git", "rev-parse", "--short", "HEAD"], text=True).strip()
 
     assert previous_version("crowd", Path("data/validated")) is None
+    Path("dvc.lock").write_text("stages:\n  validate@crowd:\n    outs:\n    - path: data/val")
+    with pytest.raises(DataError, match="it is not whole"):  # though no commit has one
+        previous_version("crowd", Path("data/validated"))
     commit("a.dir")
     middle = commit("b.dir")
     assert previous_version("crowd", Path("data/validated")) != middle
@@ -108,6 +111,6 @@ def test_the_previous_version_is_the_newest_commit_with_another_digest(tmp_path:
     Path("dvc.lock").write_text(f"<<<<<<< HEAD\n{whole}\n=======\n{whole}\n>>>>>>> other\n")
     with pytest.raises(DataError, match=r"dvc\.lock:1: git left its conflict markers"):
         previous_version("crowd", Path("data/validated"))
-    Path("dvc.lock").write_text(json.dumps({"stages": {}}))
+    Path("dvc.lock").write_text(json.dumps({"stages": {}}) + "\n")
     with pytest.raises(DataError, match=r"dvc\.lock has no data/validated/crowd: dvc repro validate@crowd"):
         previous_version("crowd", Path("data/validated"))
