@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import re
@@ -26,6 +27,7 @@ TIMES = re.compile(r"^reports/(?!scores|training)|metrics\.json$|predictions|^re
 """Outputs that tell times: their bytes differ from run to run."""
 KINDS = ("dvc alone, SIGKILL", "all of it, SIGKILL", "dvc alone, SIGTERM", "all of it, SIGINT")
 GONE_S = 30
+log = logging.getLogger("lookout.drill")
 
 
 @dataclass(slots=True)
@@ -43,6 +45,13 @@ class Row:
     leftovers: int = 0
     blocked: int = 0
     notes: list[str] = field(default_factory=list[str])
+
+    def __str__(self) -> str:
+        counts = {
+            name: getattr(self, name)
+            for name in ("kills", "hit", "torn_lock", "lost", "orphans", "leftovers", "blocked")
+        }
+        return f"{self.what}, so far " + ", ".join(f"{name} {count}" for name, count in counts.items() if count)
 
     def holds(self) -> bool:
         return not (self.lost or self.orphans or self.leftovers or self.blocked)
@@ -64,11 +73,12 @@ def kill_stages(folder: Path, kills: int, seed: int = 0) -> Iterator[Row]:
         kind = KINDS[(number // len(STAGES)) % len(KINDS)]
         _strike(row, folder, force, kind, chance.uniform(0, seconds[stage]))
         row.torn_lock += "was torn" in said(done(folder, "components.cli.main", "doctor", "--repair"))
-        again = done(folder, "dvc", "repro", "--single-item", stage)
+        again = done(folder, "dvc", "repro", "--single-item", "--no-run-cache", stage)
         _look(row, folder, again, 0)
         if outputs(folder) != wanted:
             row.lost += 1
             row.notes.append(f"{kind}: other bytes")
+        log.info("stage kill %d of %d: %s", number + 1, kills, row)
     yield from rows.values()
 
 
@@ -89,6 +99,7 @@ def kill_verbs(folder: Path, kills: int, seed: int = 1) -> Iterator[Row]:
         _look(rows[verb], folder, done(_cleared(folder), *command), ends[verb])
         if done(folder, "components.cli.main", "verify", "1").stdout != verified:
             rows[verb].lost += 1
+        log.info("verb kill %d of %d: %s", number + 1, kills, rows[verb])
     yield from rows.values()
 
 
