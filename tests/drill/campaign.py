@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import argparse
+import logging
+import math
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 from tests.drill.faults import Fault, disks, state, tables
@@ -18,6 +21,7 @@ from tests.drill.kills import Row, done, kill_stages, kill_verbs
 from tests.support.workspace import REPO, read_params, write_params
 from tests.test_end_to_end import checkout
 
+log = logging.getLogger("lookout.drill")
 PAGE = REPO / "docs/drill.md"
 TESTS = {
     "hostile overrides": ("tests/params/test_names.py", "tests/params/test_params.py", "tests/graph/test_compose.py"),
@@ -31,16 +35,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stage-kills", type=int, default=154)
     parser.add_argument("--verb-kills", type=int, default=48)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="no kill of a stage begins after so many")
     parser.add_argument("--out", type=Path, default=PAGE)
     parser.add_argument("--no-tests", action="store_true", help="leave out the tests that are run beside it")
     chosen = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    commit = subprocess.check_output(["git", "rev-parse", "--short=10", "HEAD"], cwd=REPO, text=True).strip()
     with tempfile.TemporaryDirectory(prefix="lookout-drill-") as place:
         folder = made(Path(place).resolve() / "checkout")
-        rows = [*kill_stages(folder, chosen.stage_kills), *kill_verbs(folder, chosen.verb_kills)]
-        faults = [*disks(folder), *tables(folder), *state(folder)]
+        rows = [*kill_stages(folder, chosen.stage_kills, chosen.minutes), *kill_verbs(folder, chosen.verb_kills)]
+        faults = [_said(fault) for fault in chain(disks(folder), tables(folder), state(folder))]
     if not chosen.no_tests:
         faults += [_tests(what, files) for what, files in TESTS.items()]
-    text = page(rows, faults)
+    text = page(commit, rows, faults)
     chosen.out.write_text(text)
     sys.stdout.write(text)
     if not all(row.holds() for row in rows) or not all(fault.holds for fault in faults):
@@ -61,6 +68,11 @@ def made(folder: Path) -> Path:
     return folder
 
 
+def _said(fault: Fault) -> Fault:
+    log.info("%s %s: %s", "holds" if fault.holds else "FAILS", fault.what, fault.saying)
+    return fault
+
+
 def _tests(what: str, files: Sequence[str]) -> Fault:
     command = [sys.executable, "-m", "pytest", "-m", "not drill", *files]
     answer = subprocess.run(command, cwd=REPO, capture_output=True, text=True, check=False)
@@ -68,17 +80,17 @@ def _tests(what: str, files: Sequence[str]) -> Fault:
     return Fault(f"{what} ({', '.join(files)})", answer.returncode == 0, last)
 
 
-def page(rows: Sequence[Row], faults: Sequence[Fault]) -> str:
+def page(commit: str, rows: Sequence[Row], faults: Sequence[Fault]) -> str:
     """The result as Markdown."""
-    commit = subprocess.check_output(["git", "rev-parse", "--short=10", "HEAD"], cwd=REPO, text=True).strip()
     kills, hit = sum(row.kills for row in rows), sum(row.hit for row in rows)
     lines = [
         "# The drill",
         "",
         f"`make drill` on {datetime.now(UTC):%Y-%m-%d}, commit `{commit}`: {kills} kills at random moments, {hit} of "
-        "them at work. *Lost* counts outputs with other bytes, *orphans* processes that lived on for 30 s, *leftovers* "
-        "half-written files after the next run, *blocked* commands that did not end as they do undisturbed. *Torn "
-        "lock* counts what `lookout doctor --repair` put back.",
+        "them at work. In one round of four kinds of kill the next run does the work itself, in the next it may take "
+        "DVC's run cache. *Lost* counts outputs with other bytes, *orphans* processes that lived on for 30 s, "
+        "*leftovers* half-written files after the next run, *blocked* commands that did not end as they do "
+        "undisturbed. *Torn lock* counts what `lookout doctor --repair` put back.",
         "",
         "| what was killed | kills | at work | torn lock | lost | orphans | leftovers | blocked |",
         "|---|---|---|---|---|---|---|---|",
