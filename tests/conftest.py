@@ -95,7 +95,7 @@ def empty_stores(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, empty_stores: Path) -> tuple[Path, str]:
     """A checkout after one run of the flow, and what the flow said; minutes long. Tests work in a copy of it."""
-    from tests.test_end_to_end import checkout, run
+    from tests.support.checkout import checkout, run
 
     def make(folder: Path) -> str:
         answer = run(checkout(folder), "flows.retrain")
@@ -107,8 +107,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory, empty_stores: Path) -> tu
 @pytest.fixture(scope="session")
 def reweighted(finished: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The finished checkout after one reward's weight was changed and `dvc repro` given, and what that said."""
+    from tests.support.checkout import copied, run
     from tests.support.running import OTHER_WEIGHT, change_weight
-    from tests.test_end_to_end import copied, run
 
     def make(folder: Path) -> str:
         change_weight(copied(finished[0], folder), OTHER_WEIGHT)

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from tests.drill.faults import Fault, disks, state, tables
 from tests.drill.kills import Row, done, kill_stages, kill_verbs
+from tests.support.checkout import checkout
 from tests.support.workspace import REPO, read_params, write_params
-from tests.test_end_to_end import checkout
 
 log = logging.getLogger("lookout.drill")
 PAGE = REPO / "docs/drill.md"

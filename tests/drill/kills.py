@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 from ruamel.yaml import YAML
 
-from tests.test_end_to_end import environment
+from tests.support.checkout import environment, run
 
 STAGES = ("synthesize@crowd", "ingest@crowd", "validate@crowd", "base", "prompts", "sft", "grpo", "predict@sft",
           "score@sft", "report", "register")  # fmt: skip
@@ -170,15 +170,8 @@ def _look(row: Row, folder: Path, again: subprocess.CompletedProcess[str], wante
 
 
 def done(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    """`python -m command` to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", *command],
-        cwd=folder,
-        env=environment(folder),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    """`python -m command` to its end, whichever it is."""
+    return run(folder, *command, check=False)
 
 
 def said(answer: subprocess.CompletedProcess[str]) -> str:

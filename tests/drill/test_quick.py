@@ -8,7 +8,7 @@ import pytest
 
 from tests.drill.faults import disks, tables
 from tests.drill.kills import kill_stages, kill_verbs
-from tests.test_end_to_end import copied
+from tests.support.checkout import copied
 
 pytestmark = pytest.mark.drill
 

@@ -7,14 +7,13 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from components.policy.folder import weights_sha256
-from tests.support.workspace import read_params, run_stage, write_params
+from tests.support.workspace import read_params, run_stage, start_stage, write_params
 
 pytestmark = pytest.mark.drill
 KILLS = 12
@@ -37,7 +36,7 @@ def test_a_training_killed_again_and_again_ends_with_the_same_weights(
     shutil.rmtree(folder / "models" / stage)
     moments, killed = random.Random(stage), 0
     for _ in range(KILLS):
-        process = start(folder, stage)
+        process = start_stage(folder, stage)
         try:
             process.wait(timeout=moments.uniform(0.3, 1.0) * seconds)
         except subprocess.TimeoutExpired:
@@ -50,9 +49,3 @@ def test_a_training_killed_again_and_again_ends_with_the_same_weights(
     run_stage(folder, stage)
     assert killed >= KILLS // 3, "too few kills hit a running training"
     assert weights_sha256(folder / "models" / stage) == whole
-
-
-def start(folder: Path, stage: str) -> subprocess.Popen[bytes]:
-    environment = os.environ | {"LOOKOUT_HOME": str(folder / "home"), "PYTHONPATH": str(folder)}
-    command = [sys.executable, "-m", f"components.stages.{stage}"]
-    return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.DEVNULL, start_new_session=True)

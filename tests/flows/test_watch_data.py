@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from flows.watch_data import data_changed
+from tests.support.checkout import run
 from tests.support.running import Running, copy_of, servers_up, until
 from tests.support.workspace import read_params, write_params
-from tests.test_end_to_end import run
 
 
 @contextmanager

@@ -177,7 +177,7 @@ def test_arms_that_answer_other_samples_are_not_held_against_each_other() -> Non
 
 @pytest.mark.slow
 def test_a_study_runs_by_dvc_and_a_second_call_has_nothing_to_run(tmp_path: Path) -> None:
-    from tests.test_end_to_end import checkout, run
+    from tests.support.checkout import checkout, run
 
     folder = checkout(tmp_path / "checkout")
     path = folder / "conf/study/smoke.yaml"
@@ -211,7 +211,7 @@ grpo: {max_steps: 1}
 
 @pytest.mark.slow
 def test_the_study_of_thinking_counts_and_trains_no_sft_twice(tmp_path: Path) -> None:
-    from tests.test_end_to_end import checkout, run
+    from tests.support.checkout import checkout, run
 
     folder = checkout(tmp_path / "checkout")
     (folder / "conf/profile/small-counting.yaml").write_text(SMALL_COUNTING)
