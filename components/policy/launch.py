@@ -19,6 +19,7 @@ from components.machine.children import is_worker
 from components.machine.git import warn_uncommitted
 from components.machine.training_lock import training_lock
 from components.params.trainer import LaunchParams
+from components.policy.extensions import free_builds
 
 DEEPSPEED_FOLDER = Path("conf/deepspeed")
 OWN_SENTENCE = re.compile(r"^error: (.+)$", re.MULTILINE)
@@ -37,6 +38,10 @@ def run_training(stage: str, launch: LaunchParams, train: Callable[[], None]) ->
     if not is_worker():
         warn_uncommitted(logging.getLogger("lookout.training"))
     with nullcontext() if is_worker() else training_lock(stage):
+        if (
+            not is_worker() and launch.deepspeed != "none" and launch.nodes == 1
+        ):  # another node's build is not seen here
+            free_builds()
         run_processes(stage, [], launch, train)
 
 
