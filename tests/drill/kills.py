@@ -79,8 +79,10 @@ def kill_stages(folder: Path, kills: int, minutes: float = math.inf, seed: int =
             seconds[stage] = time.monotonic() - begun
         turn = number // len(STAGES)
         kind, itself = KINDS[turn % len(KINDS)], turn // len(KINDS) % 2 == 0
+        before = (folder / "dvc.lock").read_bytes()
         _strike(row, folder, force, kind, chance.uniform(0, seconds[stage]))
-        row.torn_lock += "was torn" in said(done(folder, "components.cli.main", "doctor", "--repair"))
+        if (folder / "dvc.lock").read_bytes() != before:
+            row.torn_lock += "was torn" in said(done(folder, "components.cli.main", "doctor", "--repair"))
         again = done(folder, "dvc", "repro", "--single-item", *(["--no-run-cache"] if itself else []), stage)
         _look(row, folder, again, 0)
         if other := _other(outputs(folder), wanted):
