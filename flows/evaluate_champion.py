@@ -7,8 +7,9 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.states import State
 
 from components.model_registry.recall import CHAMPION, warning
-from components.model_registry.registry import alias_version, connect
-from components.params.whole import load_params
+from components.model_registry.registry import alias_version, connect, profile_model
+from components.params.promote import PromoteParams
+from components.params.reading import load_section
 from flows.artifacts import done, tell
 from flows.place import only_training
 from flows.retrain import run_shown
@@ -18,8 +19,8 @@ from flows.stage_task import lookout
 @flow(name="evaluate-champion", flow_run_name="champion on the newest test images")
 def evaluate_champion() -> State[str]:
     """Makes the test images of the data as it is, scores the champion on them, warns of a drop. Raises StageFailed."""
-    params = load_params()
-    champion = alias_version(connect(), params.register_.model_name, CHAMPION)
+    params = load_section(PromoteParams)
+    champion = alias_version(connect(), profile_model(), CHAMPION)
     if champion is None:
         return done("there is no champion yet")
     with only_training():  # it uses the machine as a training does
@@ -32,7 +33,7 @@ def evaluate_champion() -> State[str]:
     create_markdown_artifact(f"**{recalled}**\n\n{text}" if recalled else text, key="champion")
     if recalled:
         get_run_logger().warning("the champion was %s", recalled)
-    if change < -params.promote.max_regression:
+    if change < -params.max_regression:
         get_run_logger().warning("the champion has dropped: %s", text)
         tell("lookout.champion-dropped", "lookout.champion", text)
     return done(text)

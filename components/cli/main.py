@@ -93,18 +93,20 @@ def verify(
     unseen_ok: Annotated[bool, typer.Option("--unseen-ok", help="exit code 0 also where a claim is unseen")] = False,
 ) -> None:
     """Hash again what a version claims; exit code 1 where a claim is broken, 2 where one cannot be looked at here."""
-    from components.model_registry.recall import recalled
+    from components.model_registry.recall import warning
+    from components.model_registry.registry import connect, find_version, uri_of
     from components.model_registry.verify import holds, unseen
     from components.model_registry.verify import verify as check
 
-    findings = check(reference, deep)
+    version = find_version(connect(), reference)
+    findings = check(uri_of(version), deep)
     words = {True: "holds", False: "BROKEN", None: "unseen"}
     whole = [one for one in findings if one.holds and one.claim.startswith("model file ")]
     typer.echo(f"{words[True]:<7} {len(whole)} model files: the bytes that the statement names")
     for finding in findings:
         if finding not in whole:
             typer.echo(plain(f"{words[finding.holds]:<7} {finding.claim}: {finding.seen}"))
-    if said := recalled(reference):
+    if said := warning(version):
         typer.echo(plain(f"RECALLED {said.removeprefix('recalled: ')}"))
     if not holds(findings):
         raise typer.Exit(1)
@@ -644,6 +646,7 @@ def main() -> None:
         os.environ.setdefault(name, value)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("lookout.reference").setLevel(logging.INFO)  # which version a short spelling names
     try:
         app()
     except LookoutError as error:

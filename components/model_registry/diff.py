@@ -17,13 +17,13 @@ BOOTSTRAP, SEED = 2000, 0
 METRICS = ("detection.f1", "detection.precision", "detection.recall", "crowdhuman.JI", "crowdhuman.MR", "coco.AP50")
 
 
-def diff(before: str, after: str, default_name: str = "") -> dict[str, Any]:
+def diff(before: str, after: str) -> dict[str, Any]:
     """Sections with only what differs: data, prompts, rewards, params, code, base, libraries, metrics.
 
     Raises RegistryError where one of the two is not there.
     """
     client = connect()
-    versions = [find_version(client, reference, default_name) for reference in (before, after)]
+    versions = [find_version(client, reference) for reference in (before, after)]
     a, b = (from_statement(statement_of(version)) for version in versions)
     sections = {name: changes(a[name], b[name]) for name in ("data", "prompts", "rewards", "params", "base")}
     sections["libraries"] = changes(a["environment"]["libraries"], b["environment"]["libraries"])

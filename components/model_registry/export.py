@@ -13,14 +13,14 @@ from components.model_registry.verify import refuse_altered
 from components.store.atomic import atomic_folder
 
 
-def export(reference: str, folder: Path, default_name: str = "") -> Path:
+def export(reference: str, folder: Path) -> Path:
     """Weights, tokenizer, processor, README.md and statement.json.
 
     Raises RegistryError for a full folder, and where the registry's files are not those registered.
     """
     if folder.exists() and any(folder.iterdir()):
         raise RegistryError(f"{folder} is there already and not empty; name a new folder")
-    version = find_version(connect(), reference, default_name)
+    version = find_version(connect(), reference)
     with atomic_folder(folder) as partial:
         package = package_folder(version)
         refuse_altered(version, package)

@@ -24,12 +24,14 @@ from components.model_registry.registry import (
     connect,
     find_version,
     only_writer,
+    profile_model,
     statement_of,
+    uri_of,
 )
 from components.model_registry.statement import from_statement
 from components.model_registry.verify import Finding, unseen, verify
 from components.params.promote import PromoteParams
-from components.params.whole import load_params
+from components.params.reading import load_section
 from components.store.schemas.scores import PER_IMAGE
 from components.store.tables import read_table
 
@@ -62,14 +64,14 @@ class Promotion:
 
 def compare(reference: str, rescore: Rescore) -> Promotion:
     """The gates as `promote` would see them; nothing is moved or recorded. Raises RegistryError."""
-    params = load_params()
+    params = load_section(PromoteParams)
     client = connect()
-    version = find_version(client, reference, params.register_.model_name)
+    version = find_version(client, reference)
     champion = alias_version(client, version.name, CHAMPION)
     if champion is not None and champion.version == version.version:
-        return Promotion(_named(version), True, [], _named(champion))
-    gates = gate_table(version, champion, params.promote, rescore)
-    return Promotion(_named(version), False, gates, _named(champion) if champion else None)
+        return Promotion(uri_of(version), True, [], uri_of(champion))
+    gates = gate_table(version, champion, params, rescore)
+    return Promotion(uri_of(version), False, gates, uri_of(champion) if champion else None)
 
 
 def promote(
@@ -84,17 +86,16 @@ def promote(
     version is not there.
     """
     _refuse_silence(force, unseen_ok, reason)
-    params = load_params()
+    params = load_section(PromoteParams)
     client = connect()
-    name = params.register_.model_name
     with only_writer():
-        version = find_version(client, reference, name)
+        version = find_version(client, reference)
         champion = alias_version(client, version.name, CHAMPION)
         if champion is not None and champion.version == version.version:
-            return Promotion(_named(version), True, [], _named(champion))
-        gates = gate_table(version, champion, params.promote, rescore)
+            return Promotion(uri_of(version), True, [], uri_of(champion))
+        gates = gate_table(version, champion, params, rescore)
         promoted = _allowed(gates, force, unseen_ok)
-        outcome = Promotion(_named(version), promoted, gates, _named(champion) if champion else None)
+        outcome = Promotion(uri_of(version), promoted, gates, uri_of(champion) if champion else None)
         _record(client, version, outcome, reason)
         if promoted:
             _move(client, version, champion)
@@ -122,23 +123,23 @@ def rollback(force: bool = False, reason: str = "", unseen_ok: bool = False) -> 
     """
     _refuse_silence(force, unseen_ok, reason)
     client = connect()
-    name = load_params().register_.model_name
+    name = profile_model()
     with only_writer():
         champion, previous = (alias_version(client, name, alias) for alias in (CHAMPION, PREVIOUS))
         if previous is None:
             raise RegistryError(f"{name} has no previous champion to go back to")
         gates = [*_lineage_gates(previous), _untainted(previous)]
         allowed = _allowed(gates, force, unseen_ok)
-        _record(client, previous, Promotion(_named(previous), allowed, gates, _named(champion) if champion else None),
+        _record(client, previous, Promotion(uri_of(previous), allowed, gates, uri_of(champion) if champion else None),
                 reason)  # fmt: skip
         if not allowed:
             failed = [f"{gate.name}: {gate.seen}" for gate in gates if not gate.passed]
             raise RegistryError(
-                f"{_named(previous)} does not become champion again: {'; '.join(failed)}. Promote another version, or "
+                f"{uri_of(previous)} does not become champion again: {'; '.join(failed)}. Promote another version, or "
                 "overrule what may be overruled with --unseen-ok or --force and a --reason"
             )
         _move(client, previous, champion)
-    return _named(previous), _named(champion) if champion else ""
+    return uri_of(previous), uri_of(champion) if champion else ""
 
 
 def gate_table(version: Any, champion: Any, params: PromoteParams, rescore: Rescore) -> list[Gate]:
@@ -158,7 +159,7 @@ def gate_table(version: Any, champion: Any, params: PromoteParams, rescore: Resc
 
 
 def _lineage_gates(version: Any) -> list[Gate]:
-    findings = verify(f"models:/{version.name}/{version.version}")
+    findings = verify(uri_of(version))
     broken = [finding for finding in findings if finding.holds is False]
     return [
         Gate(VERIFIED, not broken, _told(broken) or f"{len(findings)} claims, none broken", "no claim is broken"),
@@ -282,7 +283,3 @@ def _move(client: Any, version: Any, champion: Any) -> None:
     if now is None or now.version != version.version:
         seen = f"version {now.version}" if now else "nothing"
         raise RegistryError(f"another machine moved {CHAMPION} to {seen} at the same time; look, and run it again")
-
-
-def _named(version: Any) -> str:
-    return f"models:/{version.name}/{version.version}"

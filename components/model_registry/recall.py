@@ -9,7 +9,7 @@ from typing import Any
 
 from components.errors import RecallError, RegistryError
 from components.model_registry.index import used_by
-from components.model_registry.registry import alias_version, all_versions, connect, find_version, only_writer
+from components.model_registry.registry import alias_version, all_versions, connect, only_writer
 
 TAINT, CHAMPION, RECALLS = "lookout.tainted", "champion", "recalls"
 HEAD = "> **Recalled.**"
@@ -45,11 +45,6 @@ def warning(version: Any) -> str | None:
     champion = alias_version(connect(), version.name, CHAMPION)
     todo = "; it is the champion: lookout rollback" if champion and champion.version == version.version else ""
     return f"recalled: {said}{todo}"
-
-
-def recalled(reference: str, default_name: str = "") -> str | None:
-    """`warning` of a reference."""
-    return warning(find_version(connect(), reference, default_name))
 
 
 def taint(what: str, reason: str) -> list[str]:

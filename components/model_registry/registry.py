@@ -19,6 +19,7 @@ from components.model_registry.subjects import POLICY, STATEMENT_FILE
 from components.params.reading import PARAMS_FILE, load_section
 from components.params.register import RegisterParams
 
+log = logging.getLogger("lookout.reference")
 EXPERIMENT = "lookout"
 REGISTRY = "models:/"
 """What a reference to a registered version begins with."""
@@ -169,8 +170,8 @@ def only_writer() -> Iterator[None]:
             raise _one_sentence(error) from error
 
 
-def parse_reference(reference: str, default_name: str) -> tuple[str, str | None, str | None]:
-    """(name, version, alias) of a reference. Raises RegistryError where it is none."""
+def parse_reference(reference: str) -> tuple[str, str | None, str | None]:
+    """(name, version, alias) of a reference; the name is empty in `1` and `@ALIAS`. Raises RegistryError."""
     text = f"/{reference}" if reference.isdecimal() else reference
     match = _REFERENCE.fullmatch(text)
     if match is None:
@@ -178,16 +179,23 @@ def parse_reference(reference: str, default_name: str) -> tuple[str, str | None,
             f"{reference!r} is no reference and no folder here; want 1, @champion, models:/lookout/1, "
             "models:/lookout@challenger, a run's ID or a model's folder"
         )
-    return match["name"] or default_name, match["version"], match["alias"]
+    return match["name"] or "", match["version"], match["alias"]
 
 
-def find_version(client: Any, reference: str, default_name: str = "") -> Any:
-    """The model version that any verb's reference names: the one reader of them.
+def find_version(client: Any, reference: str) -> Any:
+    """The model version that any verb's reference names: the one reader of them, which says what it found.
 
-    `1` and `@ALIAS` are of the model `default_name`, that of the params.yaml here where it is empty; models:/NAME/1 and
-    models:/NAME@ALIAS name it; a run's ID, alone or in runs:/ID/model, as MLflow's pages show it; a folder with the
-    weights of a version. Raises RegistryError where the reference or the version is not there.
+    `1` and `@ALIAS` are of `profile_model`; models:/NAME/1 and models:/NAME@ALIAS name theirs; a run's ID, alone or in
+    runs:/ID/model, as MLflow's pages show it; a folder with the weights of a version. Raises RegistryError where the
+    reference or the version is not there.
     """
+    version = _found(client, reference)
+    if uri_of(version) != reference:
+        log.info("%s is %s", reference, uri_of(version))
+    return version
+
+
+def _found(client: Any, reference: str) -> Any:
     import mlflow
 
     run = _RUN.fullmatch(reference)
@@ -195,18 +203,19 @@ def find_version(client: Any, reference: str, default_name: str = "") -> Any:
         return _version_of_run(client, run[1])
     if not _SHORT.match(reference) and Path(reference).is_dir():
         return _version_of_folder(client, Path(reference))
-    name, version, alias = parse_reference(reference, "")
-    name = name or default_name or profile_model()
+    own, version, alias = parse_reference(reference)
+    name = own or profile_model()
     try:
         return client.get_model_version_by_alias(name, alias) if alias else client.get_model_version(name, version)
     except mlflow.MlflowException as error:
         raise RegistryError(
-            f"{reference} is not in the registry ({error.message}); `lookout register` makes one"
+            f"{reference} is not in the registry{'' if own else f' under the model {name}'} ({error.message}); "
+            "`lookout register` makes one"
         ) from None
 
 
 def profile_model() -> str:
-    """The name of the profile's model, by the params.yaml here; lookout where there is none."""
+    """The model of every bare `1` and `@ALIAS`: register.model_name of the params.yaml here; lookout without one."""
     return load_section(RegisterParams).model_name if PARAMS_FILE.exists() else "lookout"
 
 

@@ -45,13 +45,13 @@ class Reproduction:
         return self.wanted == self.found
 
 
-def reproduce(reference: str, into: Path, start: str = "ingest", default_name: str = "") -> Reproduction:
+def reproduce(reference: str, into: Path, start: str = "ingest") -> Reproduction:
     """Runs every stage from `start` to grpo again in a worktree at `into`, with the embedded params.yaml.
 
     Stages before `start` are taken from the cache or the remote. Raises RegistryError where one of
     them fails, and before anything is made where a claim of the version is broken.
     """
-    version = find_version(connect(), reference, default_name)
+    version = find_version(connect(), reference)
     _refuse_broken(version)
     lineage = from_statement(statement_of(version))
     if start not in ORDER:

@@ -13,7 +13,7 @@ from components.metrics.detection import pooled
 from components.metrics.task import headline_of
 from components.model_registry.lineage import Lineage
 from components.model_registry.promote import read_counts
-from components.model_registry.registry import artifact, connect, find_version, package_folder, statement_of
+from components.model_registry.registry import artifact, connect, find_version, package_folder, statement_of, uri_of
 from components.model_registry.statement import from_statement
 from components.model_registry.subjects import POLICY
 from components.model_registry.verify import refuse_altered
@@ -44,13 +44,13 @@ def rescore(reference: str) -> dict[str, Any]:
     """
     if not PROMPTS.exists():
         raise RegistryError(f"{PROMPTS} is not there: dvc repro prompts makes the test images to score on")
-    version = find_version(connect(), reference, load_params().register_.model_name)
+    version = find_version(connect(), reference)
     lineage = from_statement(statement_of(version))
     same = lineage["prompts"].get(PROMPTS.as_posix()) == file_md5(PROMPTS)
     rows = artifact(version, "reports/scores/grpo/per_image.parquet") if same else _scored_here(version)
     counts = [count for _, count in read_counts(rows).values()]
     return {
-        "version": f"models:/{version.name}/{version.version}",
+        "version": uri_of(version),
         "before": headline_of(lineage["metrics"]["grpo"]).value or 0.0,
         "now": pooled(counts)["f1"] or 0.0,
         "images": len(counts),

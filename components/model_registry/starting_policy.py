@@ -20,7 +20,7 @@ def registered_policy(reference: str) -> tuple[Path, str, str, dict[str, dict[st
     Raises RegistryError where the reference is no number of a version (an alias moves, and DVC would not see it), where
     there is no such version, and where a file of its policy is not the one that its statement names.
     """
-    name, number, _ = parse_reference(reference, "")
+    name, number, _ = parse_reference(reference)
     if not name or number is None:
         raise RegistryError(
             f"base.pretrained.path is {reference}; want models:/NAME/NUMBER: an alias would move unseen"

@@ -15,9 +15,9 @@ from components.model_registry.statement import from_statement
 from components.store.left_out import left_out_lines
 
 
-def trace(reference: str, default_name: str = "") -> Lineage:
+def trace(reference: str) -> Lineage:
     """The lineage behind any reference that registry.find_version reads. Raises RegistryError where it is not there."""
-    version = find_version(connect(), reference, default_name)
+    version = find_version(connect(), reference)
     found = {"name": version.name, "version": int(version.version), "run_id": version.run_id}
     found["recalled"] = warning(version)
     return {"version": found} | from_statement(statement_of(version))

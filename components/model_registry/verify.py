@@ -41,12 +41,12 @@ UNREADABLE = (KeyError, TypeError, ValueError, AttributeError)
 """What reading a statement raises that somebody has changed into another thing."""
 
 
-def verify(reference: str, deep: bool = False, default_name: str = "") -> list[Finding]:
+def verify(reference: str, deep: bool = False) -> list[Finding]:
     """Findings on model files, statement, what it says, commit, data. Raises RegistryError for an unknown reference.
 
     deep: fetches what the cache lacks and hashes the data's own bytes, where else their names in the cache do.
     """
-    version = find_version(connect(), reference, default_name)
+    version = find_version(connect(), reference)
     folder = package_folder(version)
     try:
         return _findings(version, folder, deep)

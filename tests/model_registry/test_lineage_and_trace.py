@@ -26,18 +26,18 @@ from components.store.digest import dvc_folder_digest
     [
         ("models:/lookout/3", ("lookout", "3", None)),
         ("models:/other@champion", ("other", None, "champion")),
-        ("@challenger", ("lookout", None, "challenger")),
-        ("7", ("lookout", "7", None)),
+        ("@challenger", ("", None, "challenger")),
+        ("7", ("", "7", None)),
     ],
 )
 def test_references_are_read(text: str, wanted: tuple) -> None:
-    assert parse_reference(text, "lookout") == wanted
+    assert parse_reference(text) == wanted
 
 
 @pytest.mark.parametrize("text", ["", "lookout", "models:/", "models:/a/b", "a/b/c", "models:/lookout/-1"])
 def test_what_is_no_reference_is_refused(text: str) -> None:
     with pytest.raises(RegistryError, match="is no reference"):
-        parse_reference(text, "lookout")
+        parse_reference(text)
 
 
 def test_a_version_that_is_not_there_is_one_sentence() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +17,7 @@ from PIL import Image
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
-from components.cli.main import app
+from components.cli.main import app, main
 from components.errors import RegistryError
 from components.model_registry.registry import connect, find_version, profile_model
 from components.store.digest import file_sha256
@@ -98,6 +100,35 @@ def test_what_names_no_version_is_one_sentence_of_every_verb(checkout: Path, ver
         answer = CliRunner().invoke(app, verb.format(spelling, spelling).split())
         assert isinstance(answer.exception, RegistryError), answer.output
         assert sentence in str(answer.exception)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_says_once_which_version_a_short_spelling_names(
+    checkout: Path, verb: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for spelling in ("@champion", "models:/people/2"):
+        caplog.clear()
+        with caplog.at_level("INFO", "lookout.reference"):
+            CliRunner().invoke(app, verb.format(spelling, spelling).split())
+        said = [] if spelling == "models:/people/2" else [f"{spelling} is models:/people/2"] * verb.count("{}")
+        assert caplog.messages == said, spelling
+
+
+def test_what_a_reference_names_is_said_beside_the_answer(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["lookout", "promote", "2", "--json"])
+    monkeypatch.setattr(logging.root, "handlers", [])  # pytest's own would keep the command from adding one
+    with pytest.raises(SystemExit):
+        main()
+    answer = capsys.readouterr()
+    assert json.loads(answer.out)["version"] == "models:/people/2"
+    assert answer.err == "2 is models:/people/2\n"
+
+
+def test_a_number_that_is_not_there_is_missed_in_the_profiles_model(checkout: Path) -> None:
+    with pytest.raises(RegistryError, match="7 is not in the registry under the model people"):
+        find_version(connect(), "7")
 
 
 def test_a_folder_of_a_versions_name_does_not_take_its_place(checkout: Path) -> None:
