@@ -15,10 +15,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from tests.drill.faults import Fault, disks, state, tables
-from tests.drill.kills import Row, done, kill_stages, kill_verbs
+from tests.drill.kills import Row, done, kill_stages, kill_verbs, said
 from tests.support.checkout import checkout
+from tests.support.running import OTHER_WEIGHT
 from tests.support.workspace import REPO, read_params, write_params
 
 log = logging.getLogger("lookout.drill")
@@ -43,7 +45,8 @@ def main() -> None:
     commit = subprocess.check_output(["git", "rev-parse", "--short=10", "HEAD"], cwd=REPO, text=True).strip()
     with tempfile.TemporaryDirectory(prefix="lookout-drill-") as place:
         folder = made(Path(place).resolve() / "checkout")
-        rows = [*kill_stages(folder, chosen.stage_kills, chosen.minutes), *kill_verbs(folder, chosen.verb_kills)]
+        rows = list(kill_stages(folder, chosen.stage_kills, chosen.minutes))
+        rows += kill_verbs(second(folder), chosen.verb_kills)
         faults = [_said(fault) for fault in chain(disks(folder), tables(folder), state(folder))]
     if not chosen.no_tests:
         faults += [_tests(what, files) for what, files in TESTS.items()]
@@ -61,10 +64,21 @@ def made(folder: Path) -> Path:
     for stage in ("sft", "grpo"):
         params[stage]["launch"]["processes"] = 2
         params[stage]["per_device_train_batch_size"] //= 2
+    return _run_with(folder, params)
+
+
+def second(folder: Path) -> Path:
+    """Another reward weight: the registry has two versions then."""
+    params = read_params(folder)
+    params["rewards"]["weights"]["looking"] = OTHER_WEIGHT
+    return _run_with(folder, params)
+
+
+def _run_with(folder: Path, params: dict[str, Any]) -> Path:
     write_params(folder, params)
     answer = done(folder, "dvc", "repro")
     if answer.returncode:
-        raise SystemExit(answer.stdout[-2000:] + answer.stderr[-2000:])
+        raise SystemExit(said(answer)[-2000:])
     return folder
 
 

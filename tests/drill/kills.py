@@ -22,8 +22,9 @@ from tests.support.checkout import environment, run
 
 STAGES = ("synthesize@crowd", "ingest@crowd", "validate@crowd", "base", "prompts", "sft", "grpo", "predict@sft",
           "score@sft", "report", "register")  # fmt: skip
-VERBS = (("register",), ("promote", "@challenger", "--force", "--reason", "drill"), ("rollback",), ("trace", "1"),
-         ("verify", "1"), ("used-by", "crowd"), ("diff", "1", "1"), ("export", "1", "exported"))  # fmt: skip
+OVERRULED = ("--force", "--unseen-ok", "--reason", "drill")
+VERBS = (("register",), ("promote", "1", *OVERRULED), ("rollback", *OVERRULED), ("trace", "1"), ("verify", "1"),
+         ("used-by", "crowd"), ("diff", "1", "2"), ("export", "1", "exported"))  # fmt: skip
 TIMES = re.compile(r"^reports/(?!scores|training)|metrics\.json$|predictions|^reports/training")
 """Outputs that tell times: their bytes differ from run to run."""
 KINDS = ("dvc alone, SIGKILL", "all of it, SIGKILL", "dvc alone, SIGTERM", "all of it, SIGINT")
@@ -102,7 +103,14 @@ def _other(found: dict[str, str], wanted: dict[str, str]) -> list[str]:
 
 
 def kill_verbs(folder: Path, kills: int, seed: int = 1) -> Iterator[Row]:
-    """Kills `lookout VERB`; the same command then ends as it did undisturbed, and the version is as it was."""
+    """Kills `lookout VERB`; the same command then ends as it did undisturbed, and the version is as it was.
+
+    Needs two versions: the second takes the place of the first as champion, promote and rollback change it again.
+    """
+    for version in ("1", "2"):
+        answer = done(folder, "components.cli.main", "promote", version, *OVERRULED)
+        if answer.returncode:
+            raise SystemExit(said(answer)[-2000:])
     chance = random.Random(seed)
     rows = {verb: Row(f"lookout {verb[0]}") for verb in VERBS}
     ends, seconds = dict[tuple[str, ...], int](), dict[tuple[str, ...], float]()
