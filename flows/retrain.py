@@ -16,7 +16,8 @@ from prefect.runtime import flow_run
 from prefect.states import State
 
 from components.errors import LookoutError
-from components.machine.git import git, warn_uncommitted
+from components.machine.code_state import warn_uncommitted
+from components.machine.git import git
 from components.operations.up import check_prefect
 from components.params.whole import load_params
 from flows.artifacts import REPORTS, done, show_links, show_scores, show_validation, tell

@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
-from pathlib import Path
 from typing import Any
 
 from prefect import get_run_logger, task
@@ -20,6 +19,7 @@ from prefect.states import Completed, State
 
 from components.errors import LookoutError, ParamsError
 from components.graph.stages import stage_names
+from components.machine.dvc import stage_environment
 from components.machine.last_words import reason
 
 CACHED = "didn't change, skipping"
@@ -139,8 +139,7 @@ def stream(*command: str, what: str) -> list[str]:
     process = subprocess.Popen(
         [sys.executable, "-m", "components.machine.children", *command],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env=os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
-        start_new_session=True,
+        env=stage_environment(), start_new_session=True,
     )  # fmt: skip
     lines: list[str] = []
     try:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +12,7 @@ from prefect.deployments import run_deployment
 from prefect.states import State
 
 from components.errors import DataError
+from components.machine.dvc import dvc
 from components.model_registry.lineage import LOCK_FILE
 from components.params.whole import load_params
 from flows.artifacts import done
@@ -83,12 +82,7 @@ def _tracked(dataset: str) -> str | None:
 
 
 def _status(target: str) -> dict[str, Any]:
-    answer = subprocess.run(
-        [sys.executable, "-m", "dvc", "status", "--json", target], capture_output=True, text=True, check=False
-    )
-    if answer.returncode:
-        raise DataError(f"dvc status {target} failed: {' '.join(answer.stderr.split())[-200:]}")
-    return json.loads(answer.stdout)
+    return json.loads(dvc("status", "--json", target, fails=DataError))
 
 
 def _take_in(dataset: str) -> None:

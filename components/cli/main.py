@@ -403,9 +403,10 @@ def validate(dataset: Annotated[str, typer.Option(help="a name of datasets: in p
 
     from components.errors import QualityError
     from components.graph.kept_lock import check
+    from components.machine.dvc import DVC, stage_environment
 
     check()
-    if subprocess.run([sys.executable, "-m", "dvc", "repro", f"validate@{dataset}"], check=False).returncode:
+    if subprocess.run([*DVC, "repro", f"validate@{dataset}"], env=stage_environment(), check=False).returncode:
         raise QualityError(f"{dataset} did not pass; the stage's own sentence stands above")
     typer.echo(f"reports/validation/{dataset}/index.html")
     _print_drift(dataset, None)

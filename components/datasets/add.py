@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +18,8 @@ from components.datasets.layouts import LAYOUTS, find_annotations, left_out
 from components.errors import LookoutError, ParamsError, SourceError
 from components.graph.compose import CONF, compose
 from components.graph.kept_lock import check
+from components.machine.dvc import dvc
+from components.machine.git import git
 from components.params.datasets import DatasetParams
 from components.params.names import reads_as_text
 from components.params.reading import check_entry, check_name
@@ -258,8 +257,7 @@ def _track(root: Path, target: Path) -> None:
     digest = target.with_name(f"{target.name}.dvc")
     if digest.exists():
         return  # the same command again
-    ignored = subprocess.run(["git", "check-ignore", "-q", str(digest)], capture_output=True, check=False)
-    if ignored.returncode == 0:
+    if git("check-ignore", "-q", str(digest)) is not None:
         raise SourceError(
             f"git ignores {digest}, so the digest of the data could not be committed; move the folder to "
             f"{RAW / target.name}, directly below {RAW}, or leave it untracked with --no-track"
@@ -276,15 +274,7 @@ def _track(root: Path, target: Path) -> None:
 
 def _dvc(*command: str) -> None:
     check()
-    answer = subprocess.run(
-        [sys.executable, "-m", "dvc", *command],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"DVC_NO_ANALYTICS": "1"},
-    )
-    if answer.returncode:
-        raise SourceError(f"dvc {' '.join(command)} failed: {' '.join(answer.stderr.split())[-300:]}")
+    dvc(*command, fails=SourceError)
 
 
 def _add_to_defaults(name: str) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 from components.errors import RegistryError
 from components.graph.kept_lock import check
+from components.machine.dvc import dvc
 from components.machine.git import git
 from components.params.plain_yaml import load_yaml
 
@@ -38,11 +37,8 @@ def clear_cache(dry_run: bool) -> str:
 
 def _unused(dry_run: bool) -> list[Path]:
     """The cache's files that nothing here, on a branch, in a tag or in an experiment names; removed unless dry_run."""
-    command = [sys.executable, "-m", "dvc", "gc", *KEEP, "--force", *(["--dry"] if dry_run else [])]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    if answer.returncode:
-        raise RegistryError(f"dvc gc failed: {' '.join(answer.stderr.split())[-200:]}")
-    return [Path(found) for found in REMOVING.findall(answer.stdout + answer.stderr)]
+    said = dvc("gc", *KEEP, "--force", *(["--dry"] if dry_run else []), fails=RegistryError)
+    return [Path(found) for found in REMOVING.findall(said)]
 
 
 def _by_output(files: list[Path]) -> Counter[str]:

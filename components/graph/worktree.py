@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path, PurePosixPath
 
 from ruamel.yaml import YAML
@@ -12,7 +10,9 @@ from ruamel.yaml.error import YAMLError
 
 from components.errors import LookoutError
 from components.graph.kept_lock import check
-from components.machine.git import TRACKED_STATE, git
+from components.machine.code_state import TRACKED_STATE
+from components.machine.dvc import dvc
+from components.machine.git import git
 
 
 def add_worktree(into: Path, commit: str, state: dict[str, str]) -> None:
@@ -34,14 +34,13 @@ def add_worktree(into: Path, commit: str, state: dict[str, str]) -> None:
             raise LookoutError(f"{path} leads out of {into} by a link of the commit {commit[:10]}; it is not written")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text)
-    cache = _dvc(Path(), "cache", "dir").strip()
-    _dvc(into, "cache", "dir", "--local", cache)
+    dvc("cache", "dir", "--local", dvc("cache", "dir").strip(), cwd=into)
     tracked = [path for path in state if path.endswith(".dvc")]
     if tracked:
         try:
-            _dvc(into, "checkout", "-q", *tracked)
+            dvc("checkout", "-q", *tracked, cwd=into)
         except LookoutError:
-            _dvc(into, "pull", "-q", *tracked)
+            dvc("pull", "-q", *tracked, cwd=into)
 
 
 def _refuse_other_files(path: str, text: str) -> None:
@@ -71,12 +70,3 @@ def remove_worktree(into: Path) -> None:
     git("worktree", "remove", "--force", str(into))
     shutil.rmtree(into, ignore_errors=True)
     git("worktree", "prune")
-
-
-def _dvc(folder: Path, *arguments: str) -> str:
-    answer = subprocess.run(
-        [sys.executable, "-m", "dvc", *arguments], cwd=folder, capture_output=True, text=True, check=False
-    )
-    if answer.returncode:
-        raise LookoutError(f"dvc {' '.join(arguments)} failed in {folder}: {answer.stderr.strip()[-200:]}")
-    return answer.stdout

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 
 from components.errors import RegistryError
+from components.machine.git import git
 
 
 def lookout_home() -> Path:
@@ -23,9 +23,8 @@ def main_checkout() -> Path:
     for parent in here.parents:  # DVC's temporary experiments are repositories of their own inside the main one
         if (parent / ".dvc/tmp/exps") in here.parents:
             return parent
-    command = ["git", "rev-parse", "--path-format=absolute", "--git-common-dir"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    return Path(answer.stdout.strip()).parent if answer.returncode == 0 else here
+    folder = git("rev-parse", "--path-format=absolute", "--git-common-dir")
+    return here if folder is None else Path(folder.strip()).parent
 
 
 def mlflow_uri() -> str:

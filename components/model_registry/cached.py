@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from components.machine.dvc import run_dvc
 from components.model_registry.claims import Finding
 from components.model_registry.lineage import Lineage
 from components.store.digest import file_md5, file_sha256
@@ -22,7 +21,7 @@ def data_findings(lineage: Lineage, lock: Any, images: list[str], deep: str | No
     """
     if deep is not None:
         _fetch(deep)
-    cache = Path((_dvc("cache", "dir") or ".dvc/cache").strip())
+    cache = Path(run_dvc("cache", "dir").stdout.strip() or ".dvc/cache")
     outs = {out["path"]: out["md5"] for body in lock["stages"].values() for out in body.get("outs", []) if "md5" in out}
     roots = {f"{one['root']} (raw data of {name})": one["dvc_md5"] for name, one in lineage["data"].items()}
     wanted = {**roots, **{path: md5 for path, md5 in outs.items() if path.startswith(("data/prompts", "models/"))}}
@@ -82,8 +81,3 @@ def _cached(path: str, md5: str | None, cache: Path, deep: bool) -> Finding:
 
 def _object(cache: Path, md5: str) -> Path:
     return cache / "files" / "md5" / md5[:2] / md5[2:]
-
-
-def _dvc(*arguments: str) -> str | None:
-    answer = subprocess.run([sys.executable, "-m", "dvc", *arguments], capture_output=True, text=True, check=False)
-    return answer.stdout if answer.returncode == 0 else None

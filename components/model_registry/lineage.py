@@ -18,7 +18,8 @@ from ruamel.yaml import YAML
 from components.errors import RegistryError
 from components.graph.dvc_lock import LOCK_FILE, read_lock_file
 from components.graph.stages import stage_names
-from components.machine.git import git, git_state
+from components.machine.code_state import git_state
+from components.machine.git import git
 from components.metrics.page_words import OCR_LIBRARIES, has_ocr_extra
 from components.model_registry.subjects import POLICY_FILES
 from components.params.reading import PARAMS_FILE

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +10,7 @@ from typing import Any
 from components.errors import RegistryError
 from components.graph.dvc_lock import LOCK_FILE, read_lock_file
 from components.graph.worktree import add_worktree
+from components.machine.dvc import run_dvc
 from components.machine.home import lookout_home
 from components.machine.last_words import reason
 from components.model_registry.lineage import Lineage, hardware, installed
@@ -63,12 +61,12 @@ def reproduce(reference: str, into: Path, start: str = "ingest") -> Reproduction
     again = [name for name in stages if ORDER.index(name.split("@")[0]) >= ORDER.index(start)]
     kept = [name for name in stages if name not in again]
     if kept:
-        _run(into, "dvc", "pull", "-q", *kept, check=False)  # from the cache, else from the remote
+        _dvc(into, "pull", "-q", *kept, check=False)  # from the cache, else from the remote
     for name in kept:  # what neither has is made again too, where it can be: drawn data
-        _run(into, "dvc", "repro", "--single-item", name)
+        _dvc(into, "repro", "--single-item", name)
     for name in again:
         log.info("%s", name)
-        _run(into, "dvc", "repro", "--single-item", "--force", "--no-run-cache", name)
+        _dvc(into, "repro", "--single-item", "--force", "--no-run-cache", name)
     found = {path.name: file_sha256(path) for path in sorted((into / WEIGHTS.parent).glob("*.safetensors"))}
     return Reproduction(
         f"models:/{version.name}/{version.version}", into, lineage["weights"], found,
@@ -121,19 +119,13 @@ def bring_local_base(base: dict[str, Any], into: Path) -> None:
         (into / folder).symlink_to(folder.resolve())
 
 
-def _run(folder: Path, *command: str, check: bool = True) -> str:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    settings = {"PATH": path, "PYTHONPATH": str(folder.resolve()), "PYTHONSAFEPATH": "1", "DVC_NO_ANALYTICS": "1"}
-    answer = subprocess.run(
-        [sys.executable, "-m", *command], cwd=folder, capture_output=True, text=True, check=False,
-        env=os.environ | settings,
-    )  # fmt: skip
+def _dvc(folder: Path, *command: str, check: bool = True) -> None:
+    answer = run_dvc(*command, cwd=folder, PYTHONPATH=str(folder.resolve()), PYTHONSAFEPATH="1")
     if check and answer.returncode:
         said = lookout_home() / "reproduce.log"  # the worktree may be taken away
         said.write_text(answer.stdout + answer.stderr)
         why = reason([*answer.stdout.splitlines(), *answer.stderr.splitlines()])
-        raise RegistryError(f"{' '.join(command)} failed in {folder}: {why}; all that it said is in {said}")
-    return answer.stdout
+        raise RegistryError(f"dvc {' '.join(command)} failed in {folder}: {why}; all that it said is in {said}")
 
 
 def _first_difference(lineage: Lineage, into: Path, stages: list[str]) -> str | None:

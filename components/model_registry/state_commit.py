@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from components.errors import RegistryError
-from components.machine.git import git, uncommitted
+from components.machine.code_state import uncommitted
+from components.machine.git import git, git_bytes
 from components.machine.home import main_checkout
 
 
@@ -29,7 +29,7 @@ def tag_exists(tag: str) -> bool:
 def files_at(commit: str, paths: list[str]) -> dict[str, bytes]:
     """Content of those of the paths that the commit has, by one process."""
     asked = "".join(f"{commit}:{path}\n" for path in paths).encode()
-    answer = subprocess.run(["git", "cat-file", "--batch"], input=asked, capture_output=True, check=False).stdout
+    answer = git_bytes("cat-file", "--batch", told=asked)
     found: dict[str, bytes] = {}
     for path in paths:
         head, _, answer = answer.partition(b"\n")

@@ -19,6 +19,7 @@ from packaging.version import Version
 
 from components.errors import DataError
 from components.graph.kept_lock import check
+from components.machine.dvc import run_dvc
 from components.machine.home import lookout_home, mlflow_uri
 from components.operations.servers import answers
 from components.operations.up import status
@@ -119,7 +120,7 @@ def _gpu() -> Iterator[Finding]:
 
 
 def _remote() -> Iterator[Finding]:
-    found = _said(sys.executable, "-m", "dvc", "remote", "list").split()
+    found = run_dvc("remote", "list").stdout.split()
     yield Finding("ok" if found else "note", "DVC remote", " ".join(found) or "none: all data is in this cache only",
                   "" if found else "dvc remote add -d store URL, then dvc push")  # fmt: skip
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from components.errors import ServerError
+from components.machine.dvc import stage_environment
 from components.machine.home import lookout_home, main_checkout, mlflow_uri
 from components.operations.pages import address
 from components.operations.servers import LOOPBACK, Server, answers, mlflow_server, running, start, stop
@@ -170,7 +171,7 @@ def _paths() -> dict[str, str]:
         CHECKOUT: str(main_checkout()),
         "LOOKOUT_HOME": str(lookout_home()),
         "PYTHONPATH": str(main_checkout()),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": stage_environment()["PATH"],
         "PREFECT_HOME": str(lookout_home() / "prefect"),
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
         "PREFECT_WORKER_QUERY_SECONDS": "2",

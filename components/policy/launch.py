@@ -16,7 +16,7 @@ from typing import Any
 
 from components.errors import TrainingError
 from components.machine.children import is_worker
-from components.machine.git import warn_uncommitted
+from components.machine.code_state import warn_uncommitted
 from components.machine.training_lock import training_lock
 from components.params.trainer import LaunchParams
 from components.policy.extensions import free_builds

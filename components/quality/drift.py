@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import html
 import json
-import subprocess
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from components.errors import DataError
 from components.graph.dvc_lock import LOCK_FILE, lock_values, read_lock_file
+from components.machine.git import git
 from components.quality.distributions import population_stability
 from components.quality.pictures import histogram
 from components.store.atomic import atomic_file, write_json
@@ -45,13 +45,13 @@ def previous_version(name: str, validated: Path) -> str | None:
     here: it would be held against itself.
     """
     folder = (validated / name).as_posix()
-    commits = _git("log", "--all", "--format=%h", "--", LOCK_FILE.name).split()
+    commits = (git("log", "--all", "--format=%h", "--", LOCK_FILE.name) or "").split()
     if not commits and not LOCK_FILE.exists():
         return None
     now = _digest_in_lock(read_lock_file(), folder)
     for revision in commits:
         try:
-            digest = _digest_in_lock(lock_values(_git("show", f"{revision}:{LOCK_FILE}")), folder)
+            digest = _digest_in_lock(lock_values(git("show", f"{revision}:{LOCK_FILE}") or ""), folder)
         except DataError:
             continue
         if digest is not None and now is None:
@@ -59,11 +59,6 @@ def previous_version(name: str, validated: Path) -> str | None:
         if digest is not None and digest != now:
             return revision
     return None
-
-
-def _git(*arguments: str) -> str:
-    answer = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    return answer.stdout if answer.returncode == 0 else ""
 
 
 def _digest_in_lock(lock: dict[str, Any], folder: str) -> str | None:

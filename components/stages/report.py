@@ -6,7 +6,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from components.machine.git import git, git_state
+from components.machine.code_state import git_state
+from components.machine.git import git
 from components.params.report import ReportParams
 from components.params.whole import load_params
 from components.report.evaluation import MODELS, Inputs, evaluation_page, images_to_test, pictures_of

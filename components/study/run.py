@@ -6,7 +6,6 @@ import logging
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -14,6 +13,8 @@ from pathlib import Path
 
 from components.errors import TrainingError
 from components.graph.kept_lock import check
+from components.machine.dvc import DVC, stage_environment
+from components.machine.git import git
 from components.machine.home import lookout_home
 from components.machine.training_lock import JOBS
 from components.study.plan import Run, Study, runs_of
@@ -36,13 +37,15 @@ def run_study(study: Study, jobs: int) -> None:
 
 def finished_names() -> set[str]:
     """Names of the experiments that DVC holds, whatever commit they began from."""
-    refs = _git("for-each-ref", "--format=%(refname)", "refs/exps")
+    refs = git("for-each-ref", "--format=%(refname)", "refs/exps") or ""
     return {ref.rsplit("/", 1)[-1] for ref in refs.splitlines()}
 
 
 def _check_committed() -> None:
     check()
-    changed = _git("status", "--porcelain", "--untracked-files=no").strip()
+    changed = git("status", "--porcelain", "--untracked-files=no")
+    if changed is None:
+        raise TrainingError("a study belongs to a commit, and this folder is no git repository; git init, then commit")
     if changed:
         raise TrainingError(
             f"a study belongs to a commit, but {changed.splitlines()[0].split()[-1]} differs from it; commit first"
@@ -73,9 +76,9 @@ def _run_all(runs: Sequence[Run], jobs: int) -> None:
 
 def _run_one(run: Run, jobs: int, processes: set[subprocess.Popen[bytes]]) -> float:
     """Seconds it took."""
-    command = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "--name", run.name]
+    command = [*DVC, "exp", "run", "--temp", "--name", run.name]
     command += [part for setting in run.settings for part in ("-S", setting)] + [run.target]
-    environment = os.environ | {JOBS: str(jobs), "LOOKOUT_HOME": str(lookout_home())}
+    environment = stage_environment() | {JOBS: str(jobs), "LOOKOUT_HOME": str(lookout_home())}
     path = _log_file(run)
     begun = time.monotonic()
     with path.open("wb") as file:
@@ -97,7 +100,3 @@ def _log_file(run: Run) -> Path:
     folder = lookout_home() / "studies"
     folder.mkdir(parents=True, exist_ok=True)
     return folder / f"{run.name}.log"
-
-
-def _git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout

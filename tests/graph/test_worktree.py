@@ -22,7 +22,7 @@ def commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (folder / "components/code.py").write_text("true")
     (folder / "out").symlink_to(tmp_path)
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(worktree, "_dvc", lambda *_: "")
+    monkeypatch.setattr(worktree, "dvc", lambda *_, **__: "")
     for command in (["init", "-q"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x"]):
         subprocess.run(["git", *command], check=True)
     return subprocess.check_output(["git", "rev-parse", "HEAD"], text=True).strip()

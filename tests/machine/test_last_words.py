@@ -10,7 +10,7 @@ import pytest
 
 from components.errors import RegistryError
 from components.machine.last_words import reason
-from components.model_registry.reproduce import _run
+from components.model_registry.reproduce import _dvc
 
 OF_DVC = "ERROR: failed to reproduce 'sft': failed to run: python -m components.stages.sft, exited with 1"
 
@@ -34,10 +34,10 @@ def test_of_a_traceback_the_exception_and_its_place_are_told(tmp_path: Path) -> 
 
 
 def test_reproduce_tells_the_reason_of_a_traceback(tmp_path: Path) -> None:
-    stage = tmp_path / "failing.py"
+    stage = tmp_path / "dvc.py"  # the worktree's own modules are found first
     stage.write_text(f"import sys\nprint({OF_DVC!r})\nprint('Running stage')\nraise KeyError('temperature')\n")
     with pytest.raises(
-        RegistryError, match=r"failing failed in .*: KeyError: 'temperature' \(failing\.py:4\); all"
+        RegistryError, match=r"dvc repro failed in .*: KeyError: 'temperature' \(dvc\.py:4\); all"
     ) as caught:
-        _run(tmp_path, "failing")
+        _dvc(tmp_path, "repro")
     assert Path(str(caught.value).rpartition(" ")[2]).read_text().count("Traceback") == 1

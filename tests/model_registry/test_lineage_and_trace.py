@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from components.errors import DataError, RegistryError
-from components.machine.git import git_state, uncommitted
+from components.machine.code_state import git_state, uncommitted
 from components.model_registry.lineage import LIBRARIES, check_weights, installed, read_lock
 from components.model_registry.registry import parse_reference
 from components.model_registry.state_commit import refuse_dirty, tag_state
