@@ -7,12 +7,13 @@ one half; an ignore region takes any number of predictions, by their share of ar
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from components.metrics.curves import CALTECH_FPPI, log_average_miss
-from components.metrics.evaluation_set import EvaluationSet, Flags
+from components.metrics.evaluation_set import EvaluationSet, Flags, Indices
 from components.metrics.pairs import areas, ious, match_by_rank, overlapping, ranks
 
 MIN_IOU = 0.5
@@ -37,14 +38,18 @@ SUBSETS = {
 
 def citypersons_metrics(data: EvaluationSet) -> dict[str, float | None]:
     """The log-average miss rate of each subset, less is better; None where it has nobody to find."""
-    return {name: _miss_rate(data, subset) for name, subset in SUBSETS.items()}
+    return resampled(data)(data.once)
 
 
-def _miss_rate(data: EvaluationSet, subset: Subset) -> float | None:
+def resampled(data: EvaluationSet) -> Callable[[Indices], dict[str, float | None]]:
+    """The miss rates of images drawn so often (I,): matched once, put together anew for each drawing."""
+    rates = {name: _miss_rate(data, subset) for name, subset in SUBSETS.items()}
+    return lambda drawn: {name: rate(drawn) for name, rate in rates.items()}
+
+
+def _miss_rate(data: EvaluationSet, subset: Subset) -> Callable[[Indices], float | None]:
     ignored = data.truth.ignore | ~_inside(data, subset)
-    people = int((~ignored).sum())
-    if not people:
-        return None
+    person_image = data.truth.image[~ignored]
     height = data.found.xywh[:, 3]
     low, high = subset.heights
     found = data.found.only((height >= low / HEIGHT_SLACK) & (height < high * HEIGHT_SLACK))
@@ -62,10 +67,17 @@ def _miss_rate(data: EvaluationSet, subset: Subset) -> float | None:
     dropped[pairs.a[inside]] = True
     counted = np.flatnonzero(matched | ~dropped)
     by_score = counted[np.lexsort((rank[counted], found.image[counted], -found.score[counted]))]
-    right = np.cumsum(matched[by_score])
-    per_image = (np.arange(1, len(by_score) + 1) - right) / data.images
-    # the last point at or below each reference; the public Python code wraps round to the end where there is none
-    return log_average_miss(right / people, np.searchsorted(per_image, CALTECH_FPPI, "right") - 1)
+
+    def rate(drawn: Indices) -> float | None:
+        people = int(drawn[person_image].sum())
+        if not people:
+            return None
+        right = np.cumsum(np.repeat(matched[by_score], drawn[found.image[by_score]]))
+        per_image = (np.arange(1, len(right) + 1) - right) / drawn.sum()
+        # the last point at or below each reference; the public Python code wraps round to the end where there is none
+        return log_average_miss(right / people, np.searchsorted(per_image, CALTECH_FPPI, "right") - 1)
+
+    return rate
 
 
 def _inside(data: EvaluationSet, subset: Subset) -> Flags:

@@ -5,11 +5,12 @@ COCO drops all but the best `max_dets` boxes of an image: 100 by default, which 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from components.metrics.evaluation_set import EvaluationSet, Floats
+from components.metrics.evaluation_set import EvaluationSet, Floats, Indices
 
 MAX_DETS = (1, 10, 100, 500)
 AREAS = ("", "s", "m", "l")
@@ -31,19 +32,54 @@ def _summary(data: EvaluationSet, evaluated: Any, most: int) -> dict[str, float 
     """The twelve numbers at `most` boxes an image, by COCO's own means over its tables."""
     if evaluated is None:
         return _nothing_found(data, most)
-    precision, recall = (np.asarray(evaluated.eval[name]) for name in ("precision", "recall"))
-    last = MAX_DETS.index(most)
-    numbers = {
-        "AP": precision[:, :, :, 0, last],
-        "AP50": precision[0, :, :, 0, last],
-        "AP75": precision[5, :, :, 0, last],
-        **{f"AP{name}": precision[:, :, :, i, last] for i, name in enumerate(AREAS) if name},
-        "AR1": recall[:, :, 0, 0],
-        "AR10": recall[:, :, 0, 1],
-        f"AR{most}": recall[:, :, 0, last],
-        **{f"AR{name}": recall[:, :, i, last] for i, name in enumerate(AREAS) if name},
+    return {
+        name: _mean(_part(evaluated, table, iou, AREAS.index(area), MAX_DETS.index(count)))
+        for name, (table, iou, area, count) in _numbers(most).items()
     }
-    return {name: _mean(values) for name, values in numbers.items()}
+
+
+def _numbers(most: int) -> dict[str, tuple[str, int | None, str, int]]:
+    """Number -> COCO's table, its IoU (None: all ten), the area, the boxes of an image."""
+    return {
+        "AP": ("precision", None, "", most),
+        "AP50": ("precision", 0, "", most),
+        "AP75": ("precision", 5, "", most),
+        **{f"AP{area}": ("precision", None, area, most) for area in AREAS if area},
+        "AR1": ("recall", None, "", 1),
+        "AR10": ("recall", None, "", 10),
+        f"AR{most}": ("recall", None, "", most),
+        **{f"AR{area}": ("recall", None, area, most) for area in AREAS if area},
+    }
+
+
+def _part(evaluated: Any, table: str, iou: int | None, area: int, count: int) -> Floats:
+    values = np.asarray(evaluated.eval[table])[..., area, count]
+    return values if iou is None else values[iou]
+
+
+def resampled(data: EvaluationSet, most: int, name: str) -> Callable[[Indices], float | None]:
+    """One number of images drawn so often (I,): COCO matches once, and accumulates anew for each drawing."""
+    table, iou, area, count = _numbers(most)[name]
+    low, high = AREA_RANGES[AREAS.index(area)]
+    evaluator = _evaluator(data)
+    if evaluator is None:
+        crowd = data.truth.crowd
+        there = data.truth.image[~crowd & (data.truth.area >= low) & (data.truth.area <= high)]
+        return lambda drawn: 0.0 if drawn[there].any() else None
+    evaluator.separate_eval = True
+    evaluator.params.maxDets, evaluator.params.areaRng, evaluator.params.areaRngLbl = [count], [[low, high]], [area]
+    evaluator.evaluate()
+    of_label = np.arange(len(data.labels))[:, None] * data.images
+    images: list[Any] = evaluator._evalImgs_cpp  # label after label
+
+    def number(drawn: Indices) -> float | None:
+        places = np.repeat(np.arange(data.images), drawn)
+        evaluator._evalImgs_cpp = [images[place] for place in (of_label + places).ravel().tolist()]
+        evaluator._paramsEval.imgIds = places.tolist()
+        evaluator.accumulate()
+        return _mean(_part(evaluator, table, iou, 0, 0))
+
+    return number
 
 
 def _nothing_found(data: EvaluationSet, most: int) -> dict[str, float | None]:
@@ -75,7 +111,16 @@ def precision_recall_curve(data: EvaluationSet) -> Floats:
 
 
 def evaluate(data: EvaluationSet) -> Any:
-    """The evaluator after evaluate and accumulate; None where nothing was found (COCO cannot load an empty list)."""
+    """The evaluator after evaluate and accumulate; None where nothing was found."""
+    evaluator = _evaluator(data)
+    if evaluator is not None:
+        evaluator.evaluate()
+        evaluator.accumulate()
+    return evaluator
+
+
+def _evaluator(data: EvaluationSet) -> Any:
+    """faster-coco-eval's, with the set loaded; None where nothing was found: COCO cannot load an empty list."""
     from faster_coco_eval import COCO, COCOeval_faster  # pyright: ignore[reportMissingTypeStubs]
 
     if not len(data.found.order):
@@ -83,8 +128,6 @@ def evaluate(data: EvaluationSet) -> Any:
     truth: Any = COCO(coco_truth(data))
     evaluator: Any = COCOeval_faster(truth, truth.loadRes(coco_results(data)), "bbox", print_function=_silent)
     evaluator.params.maxDets = list(MAX_DETS)
-    evaluator.evaluate()
-    evaluator.accumulate()
     return evaluator
 
 

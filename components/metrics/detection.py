@@ -5,7 +5,7 @@ An unreadable answer counts as no boxes. Unmatched predictions in ignore regions
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,9 +91,10 @@ def detection_metrics(data: EvaluationSet, min_iou: float = 0.5) -> dict[str, fl
 
 def pooled(counts: Sequence[ImageCounts]) -> dict[str, float | None]:
     """precision, recall, f1 over all images together; None where nothing is there to divide by."""
-    matched, predicted, truth = (
-        sum(getattr(count, name) for count in counts) for name in ("matched", "predicted", "truth")
-    )
+    return _ratios(*(sum(getattr(count, name) for count in counts) for name in ("matched", "predicted", "truth")))
+
+
+def _ratios(matched: int, predicted: int, truth: int) -> dict[str, float | None]:
     return {
         "precision": matched / predicted if predicted else None,
         "recall": matched / truth if truth else None,
@@ -108,10 +109,13 @@ def f1(matched: int, predicted: int, truth: int) -> float | None:
 
 def count_errors(counts: Sequence[ImageCounts]) -> dict[str, float | None]:
     """How far the number of boxes is from the number of people: count_mae, count_rmse, the share within 10 %."""
-    if not counts:
+    return _errors(np.array([count.predicted for count in counts]), np.array([count.truth for count in counts]))
+
+
+def _errors(predicted: Indices, people: Indices) -> dict[str, float | None]:
+    if not len(people):
         return {"count_mae": None, "count_rmse": None, "count_within_10_percent": None}
-    people = np.array([count.truth for count in counts], dtype=float)
-    error = np.abs(np.array([count.predicted for count in counts]) - people)
+    error = np.abs(predicted - people.astype(float))
     return {
         "count_mae": float(error.mean()),
         "count_rmse": float(np.sqrt((error**2).mean())),
@@ -208,13 +212,40 @@ def drawn_f1(models: Sequence[Sequence[ImageCounts]], samples: int, seed: int) -
     images = len(models[0]) if models else 0
     if not samples or not images:
         return [None] * len(models)
-    weights = np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), size=samples)
+    weights = drawings(images, samples, seed)
     drawn: list[Floats | None] = []
     for counts in models:
         table = np.array([[count.matched, count.predicted + count.truth] for count in counts], dtype=np.float64)
         sums = weights @ table  # (samples, 2)
         drawn.append(2 * sums[:, 0] / np.maximum(sums[:, 1], 1) if table[:, 1].any() else None)
     return drawn
+
+
+def drawings(images: int, samples: int, seed: int) -> Indices:
+    """(samples, I): how often each image is in each bootstrap drawing."""
+    return np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), size=samples)
+
+
+def resampled_counts(counts: Sequence[ImageCounts]) -> Callable[[Indices], dict[str, float | None]]:
+    """`pooled` and `count_errors` of images drawn so often (I,)."""
+    table = np.array([[count.matched, count.predicted, count.truth] for count in counts]).reshape(-1, 3)
+
+    def numbers(drawn: Indices) -> dict[str, float | None]:
+        return _ratios(*(drawn @ table).tolist()) | _errors(*np.repeat(table[:, 1:], drawn, axis=0).T)
+
+    return numbers
+
+
+def resampled_mean_f1(data: EvaluationSet) -> Callable[[Indices], float | None]:
+    """mean_f1 of images drawn so often (I,)."""
+    matcher = Matcher(data)
+    by_iou = [resampled_counts(image_counts(matcher.at(threshold))) for threshold in IOU_THRESHOLDS]
+
+    def number(drawn: Indices) -> float | None:
+        values = [value for numbers in by_iou if (value := numbers(drawn)["f1"]) is not None]
+        return float(np.mean(values)) if values else None
+
+    return number
 
 
 def _percentiles(values: Floats) -> tuple[float, float]:

@@ -80,6 +80,11 @@ class EvaluationSet:
     def images(self) -> int:
         return len(self.size_px)
 
+    @property
+    def once(self) -> Indices:
+        """(I,): every image drawn once, as the numbers of the whole set want it."""
+        return np.ones(self.images, dtype=np.intp)
+
     def with_scores(self, scores: Floats) -> EvaluationSet:
         """The same boxes under other confidences (D,)."""
         return replace(self, found=replace(self.found, score=scores))
