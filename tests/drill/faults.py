@@ -57,9 +57,9 @@ def disks(folder: Path, stages: int | None = None) -> Iterator[Fault]:
             yield _met(f"{arguments[0]}: {place} {how}", answer)
 
 
-def tables(folder: Path) -> Iterator[Fault]:
+def tables(folder: Path, stages: int | None = None) -> Iterator[Fault]:
     """Each stage with a Parquet file that is damaged in its middle."""
-    for arguments, name in TABLES.items():
+    for arguments, name in list(TABLES.items())[:stages]:
         with _damaged(folder / name, _middle):
             yield _met(
                 f"{arguments[0]}: {name} damaged", done(folder, f"components.stages.{arguments[0]}", *arguments[1:])

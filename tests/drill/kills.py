@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,26 +59,28 @@ class Row:
         return not (self.lost or self.orphans or self.leftovers or self.blocked)
 
 
-def kill_stages(folder: Path, kills: int, minutes: float = math.inf, seed: int = 0) -> Iterator[Row]:
-    """Kills `dvc repro --force` of each stage in turn, so many times in all, in a checkout that has run once.
+def kill_stages(
+    folder: Path, kills: int, minutes: float = math.inf, stages: Sequence[str] = STAGES, seed: int = 0
+) -> Iterator[Row]:
+    """Kills `dvc repro --force` of each of the stages in turn, so many times in all, in a checkout that has run once.
 
     The next `dvc repro` does the work itself for one round of KINDS, and may take DVC's run cache for the next. No kill
     begins after so many minutes.
     """
     chance, deadline = random.Random(seed), time.monotonic() + minutes * 60
-    rows = {stage: Row(stage) for stage in STAGES}
+    rows = {stage: Row(stage) for stage in stages}
     wanted, seconds = outputs(folder), dict[str, float]()
     for number in range(kills):
         if time.monotonic() > deadline:
             break
-        stage = STAGES[number % len(STAGES)]
+        stage = stages[number % len(stages)]
         row = rows[stage]
         force = ("dvc", "repro", "--single-item", "--force", stage)
         if stage not in seconds:
             begun = time.monotonic()
             done(folder, *force)
             seconds[stage] = time.monotonic() - begun
-        turn = number // len(STAGES)
+        turn = number // len(stages)
         kind, itself = KINDS[turn % len(KINDS)], turn // len(KINDS) % 2 == 0
         before = (folder / "dvc.lock").read_bytes()
         _strike(row, folder, force, kind, chance.uniform(0, seconds[stage]))
@@ -102,7 +104,7 @@ def _other(found: dict[str, str], wanted: dict[str, str]) -> list[str]:
     return sorted(path for path in found.keys() | wanted.keys() if found.get(path) != wanted.get(path))
 
 
-def kill_verbs(folder: Path, kills: int, seed: int = 1) -> Iterator[Row]:
+def kill_verbs(folder: Path, kills: int, verbs: Sequence[tuple[str, ...]] = VERBS, seed: int = 1) -> Iterator[Row]:
     """Kills `lookout VERB`; the same command then ends as it did undisturbed, and the version is as it was.
 
     Needs two versions: the second takes the place of the first as champion, promote and rollback change it again.
@@ -112,11 +114,11 @@ def kill_verbs(folder: Path, kills: int, seed: int = 1) -> Iterator[Row]:
         if answer.returncode:
             raise SystemExit(said(answer)[-2000:])
     chance = random.Random(seed)
-    rows = {verb: Row(f"lookout {verb[0]}") for verb in VERBS}
+    rows = {verb: Row(f"lookout {verb[0]}") for verb in verbs}
     ends, seconds = dict[tuple[str, ...], int](), dict[tuple[str, ...], float]()
     verified = done(folder, "components.cli.main", "verify", "1").stdout
     for number in range(kills):
-        verb = VERBS[number % len(VERBS)]
+        verb = verbs[number % len(verbs)]
         command = ("components.cli.main", *verb)
         if verb not in ends:
             begun = time.monotonic()

@@ -1,4 +1,4 @@
-"""A tenth of `make drill`: kills of stages and verbs, full and read-only disks, damaged files."""
+"""A few kills and faults of `make drill`: two stages, two verbs, full and read-only disks, damaged files."""
 
 from __future__ import annotations
 
@@ -7,24 +7,26 @@ from pathlib import Path
 import pytest
 
 from tests.drill.faults import disks, tables
-from tests.drill.kills import kill_stages, kill_verbs
+from tests.drill.kills import VERBS, kill_stages, kill_verbs
 from tests.support.checkout import copied
 
 pytestmark = pytest.mark.drill
 
 
 @pytest.fixture
-def folder(finished: tuple[Path, str], tmp_path: Path) -> Path:
-    return copied(finished[0], tmp_path / "checkout")
+def folder(reweighted: tuple[Path, str], tmp_path: Path) -> Path:
+    """A finished checkout whose registry has two versions."""
+    return copied(reweighted[0], tmp_path / "checkout")
 
 
 def test_kills_lose_nothing_leave_nobody_and_block_nothing(folder: Path) -> None:
-    rows = [*kill_stages(folder, 11), *kill_verbs(folder, 8)]
-    assert sum(row.kills for row in rows) == 19
-    assert sum(row.hit for row in rows) > 8
+    rows = [*kill_stages(folder, 2, stages=("ingest@crowd", "score@sft")), *kill_verbs(folder, 2, VERBS[1:3])]
+    assert [row.kills for row in rows] == [1, 1, 1, 1]
+    assert sum(row.hit for row in rows) >= 1
     assert [row for row in rows if not row.holds()] == []
 
 
 def test_faults_of_disks_and_files_are_one_sentence_each(folder: Path) -> None:
-    faults = [*disks(folder, stages=4), *tables(folder)]
+    faults = [*disks(folder, stages=2), *tables(folder, stages=2)]
+    assert len(faults) in (2, 6), "only root may mount a disk"
     assert [fault for fault in faults if not fault.holds] == []
