@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from components.core.class_words import IGNORE, OTHER, PERSON, REST, ClassWords, proposed_classes
+from components.core.tiles import tile_grid
 from components.errors import QualityError
-from components.params.datasets import DatasetParams
+from components.params.datasets import DatasetParams, TilingParams
+from components.store.image_files import MOST_ASPECT
 
 Table = Any
 """A pandas DataFrame."""
@@ -54,6 +56,21 @@ def check_asked(
             f"{name}: none of its {int(boxes['asked'].sum())} boxes has a {dataset.box} box, so nobody could be found; "
             f"datasets.{name}.box says which box is asked for"
         )
+
+
+def check_tiles(name: str, scenes: Table, tiling: TilingParams | None) -> None:
+    """Raises QualityError where tiles would be of a shape that no model takes."""
+    whole = scenes[scenes["image_defect"].isna()].drop_duplicates(["width_px", "height_px"])
+    for scene in whole.itertuples() if tiling else ():
+        width, height = int(scene.width_px), int(scene.height_px)
+        for x1, y1, x2, y2 in tile_grid(width, height, tiling.rows, tiling.columns, tiling.overlap_frac):
+            short, long = sorted((x2 - x1, y2 - y1))
+            if long > MOST_ASPECT * short:
+                raise QualityError(
+                    f"datasets.{name}.tiling cuts {scene.scene_id} ({width} x {height} px) into tiles of {x2 - x1} x "
+                    f"{y2 - y1} px, and no model here takes a side over {MOST_ASPECT} times the other; take fewer "
+                    f"{'columns' if x2 - x1 < y2 - y1 else 'rows'}"
+                )
 
 
 def _nothing_asked(

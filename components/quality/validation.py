@@ -15,7 +15,7 @@ from components.core.class_words import IGNORE, OTHER
 from components.core.frames import smart_resize
 from components.params.datasets import DatasetParams
 from components.params.validate import ValidateParams
-from components.quality.asked import check_asked, noun_of
+from components.quality.asked import check_asked, check_tiles, noun_of
 from components.quality.data_docs import write_offline_docs
 from components.quality.distributions import distributions
 from components.quality.expectations import WHERE, Table, ask_checks, box_checks, load_asks, load_tables, scene_checks
@@ -77,6 +77,7 @@ def validate_dataset(
     labels = dataset.labels or labels
     scenes, boxes = load_tables(interim, dataset, labels, params)
     asks = load_asks(interim, scenes, boxes)
+    check_tiles(name, scenes, dataset.tiling)
     notes = read_table(interim / "notes.parquet", NOTES).to_pylist()
     if dataset.task in ("detect", "count") and not len(asks):
         check_asked(name, scenes, boxes, dataset, labels, notes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -42,11 +42,11 @@ def run(name: str, out: Path, params: DatasetParams) -> None:
         ImageCache(lookout_home() / "images.sqlite") as cache,
         process_pool(os.cpu_count() or 1) as pool,
     ):
-        writers, named = Writers(scenes, boxes, asks, notes), set[str]()
+        writers, named, paths_of = Writers(scenes, boxes, asks, notes), set[str](), dict[str, str]()
         for split in params.annotations:
             before = (scenes.rows, boxes.rows, asks.rows, notes.rows)
             for batch in _batches(progress(read_split(root, params, split), f"{name} {split}")):
-                found = [row for row in batch if isinstance(row, RawScene)]
+                found = [_told_apart(row, paths_of) for row in batch if isinstance(row, RawScene)]
                 paths = [root / scene.image_path for scene in found]
                 facts = cache.facts(paths, lambda new: pool.map(inspect_image, new, chunksize=32), root)
                 writers.write(name, split, batch, found, facts)
@@ -64,6 +64,13 @@ def run(name: str, out: Path, params: DatasetParams) -> None:
                     "they the right files, and are the images there? (of a dataset of URLs: lookout fetch-images)"
                 )
         notes.write(_orphans(root, params, named))
+
+
+def _told_apart(scene: RawScene, paths_of: dict[str, str]) -> RawScene:
+    """The scene; by its path where another split's folder has another image of the same ID: train/1.jpg, val/1.jpg."""
+    if paths_of.setdefault(scene.scene_id, scene.image_path) == scene.image_path:
+        return scene
+    return replace(scene, scene_id=scene.image_path)
 
 
 def _orphans(root: Path, params: DatasetParams, named: set[str]) -> list[dict[str, str]]:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from components.errors import QualityError
 from components.params.base import BaseParams
+from components.params.datasets import TilingParams
 from components.params.reading import load_section
 from components.params.validate import ValidateParams
+from components.quality.asked import check_tiles
 from components.sources import ingest
 from components.stages import validate
+from components.store.schemas.ingested import BOXES, SCENES
+from components.store.tables import read_table
 from tests.support.layouts import LAYOUTS, params, picture
 
 LABELS = {"uavdt": ["car", "truck", "bus"]}
@@ -103,3 +109,36 @@ def test_a_dataset_without_the_box_that_counts_is_an_error(tmp_path: Path) -> No
     entry = coco(tmp_path, [{"image_id": 1, "category_id": 1}], "person")
     with pytest.raises(QualityError, match="none of its 1 boxes has a head box, so nobody could be found"):
         counts(tmp_path, entry.model_copy(update={"box": "head"}), ["person"])
+
+
+def test_split_folders_that_use_the_same_file_names_are_told_apart(tmp_path: Path) -> None:
+    entry = coco(tmp_path, [{"image_id": 1, "category_id": 1}], "person")
+    (tmp_path / "annotations/instances_val2017.json").write_text(
+        (tmp_path / "annotations/instances_train2017.json").read_text()
+    )
+    for number in (1, 2):
+        picture(tmp_path / f"val2017/{number}.jpg", 10 + number)
+    both = entry.annotations | {"val": "annotations/instances_val2017.json"}
+    found = counts(tmp_path, entry.model_copy(update={"annotations": both}), ["person"])
+    assert found["people"] == 2
+    scenes = read_table(tmp_path / "interim/scenes.parquet", SCENES)
+    assert scenes["scene_id"].to_pylist() == ["1.jpg", "2.jpg", "val2017/1.jpg", "val2017/2.jpg"]
+    boxes = read_table(tmp_path / "interim/boxes.parquet", BOXES)
+    assert boxes["scene_id"].to_pylist() == ["1.jpg", "val2017/1.jpg"]
+
+
+def test_tiles_that_no_model_takes_are_refused(tmp_path: Path) -> None:
+    entry = coco(tmp_path, [{"image_id": 1, "category_id": 1}], "person")
+    tiling = TilingParams(rows=100, columns=1, overlap_frac=0)
+    sentence = r"datasets\.new\.tiling cuts 1\.jpg \(64 x 48 px\) into tiles of 64 x 0 px, .*; take fewer rows"
+    with pytest.raises(QualityError, match=sentence):
+        counts(tmp_path, entry.model_copy(update={"tiling": tiling}), ["person"])
+
+
+@pytest.mark.parametrize(("width", "fits"), [(400, True), (399, False), (2, False)])
+def test_a_tile_may_be_1_to_200(width: int, fits: bool) -> None:
+    column = {"scene_id": ["0.jpg", "1.jpg"], "width_px": [None, float(width)], "height_px": [None, 400.0]}
+    scenes = pd.DataFrame(column | {"image_defect": ["missing", None]})
+    tiling = TilingParams(rows=1, columns=200, overlap_frac=0)
+    with nullcontext() if fits else pytest.raises(QualityError, match="take fewer columns"):
+        check_tiles("new", scenes, tiling)
