@@ -101,16 +101,17 @@ def page(commit: str, rows: Sequence[Row], faults: Sequence[Fault]) -> str:
         "# The drill",
         "",
         f"`make drill` on {datetime.now(UTC):%Y-%m-%d}, commit `{commit}`: {kills} kills at random moments, {hit} of "
-        "them at work. In one round of four kinds of kill the next run does the work itself, in the next it may take "
-        "DVC's run cache. *Lost* counts outputs with other bytes, *orphans* processes that lived on for 30 s, "
-        "*leftovers* half-written files after the next run, *blocked* commands that did not end as they do "
-        "undisturbed. *Torn lock* counts what `lookout doctor --repair` put back.",
+        "them at work. After one round of four kinds of kill the next `dvc repro` is forced to do the stage's work, "
+        "after the next round it may bring the outputs back from DVC's cache. *Torn lock* counts what `lookout doctor "
+        "--repair` put back, *lost* outputs with other bytes, *orphans* processes that lived on for 30 s, *leftovers* "
+        "half-written files behind the stage's next run, *waiting* those that lie there until it runs, as DVC had its "
+        "outputs in the cache, and *blocked* commands that did not end as they do undisturbed.",
         "",
-        "| what was killed | kills | at work | torn lock | lost | orphans | leftovers | blocked |",
-        "|---|---|---|---|---|---|---|---|",
+        "| what was killed | kills | at work | torn lock | lost | orphans | leftovers | waiting | blocked |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        counts = (row.kills, row.hit, row.torn_lock, row.lost, row.orphans, row.leftovers, row.blocked)
+        counts = (row.kills, row.hit, row.torn_lock, row.lost, row.orphans, row.leftovers, row.waiting, row.blocked)
         lines.append(f"| {row.what} | {' | '.join(map(str, counts))} |")
     lines += ["", "| fault | one sentence | what it said |", "|---|---|---|"]
     for fault in faults:

@@ -25,6 +25,8 @@ STAGES = ("synthesize@crowd", "ingest@crowd", "validate@crowd", "base", "prompts
 OVERRULED = ("--force", "--unseen-ok", "--reason", "drill")
 VERBS = (("register",), ("promote", "1", *OVERRULED), ("rollback", *OVERRULED), ("trace", "1"), ("verify", "1"),
          ("used-by", "crowd"), ("diff", "1", "2"), ("export", "1", "exported"))  # fmt: skip
+WRITING = ("register", "promote", "rollback")
+"""Verbs behind whose kill the version is verified."""
 TIMES = re.compile(r"^reports/(?!scores|training)|metrics\.json$|predictions|^reports/training")
 """Outputs that tell times: their bytes differ from run to run."""
 KINDS = ("dvc alone, SIGKILL", "all of it, SIGKILL", "dvc alone, SIGTERM", "all of it, SIGINT")
@@ -45,13 +47,15 @@ class Row:
     lost: int = 0
     orphans: int = 0
     leftovers: int = 0
+    waiting: int = 0
+    """Half-written folders that stay until the stage itself runs again: DVC has brought its outputs back."""
     blocked: int = 0
     notes: list[str] = field(default_factory=list[str])
 
     def __str__(self) -> str:
         counts = {
             name: getattr(self, name)
-            for name in ("kills", "hit", "torn_lock", "lost", "orphans", "leftovers", "blocked")
+            for name in ("kills", "hit", "torn_lock", "lost", "orphans", "leftovers", "waiting", "blocked")
         }
         return f"{self.what}, so far " + ", ".join(f"{name} {count}" for name, count in counts.items() if count)
 
@@ -64,8 +68,8 @@ def kill_stages(
 ) -> Iterator[Row]:
     """Kills `dvc repro --force` of each of the stages in turn, so many times in all, in a checkout that has run once.
 
-    The next `dvc repro` does the work itself for one round of KINDS, and may take DVC's run cache for the next. No kill
-    begins after so many minutes.
+    For one round of KINDS the next `dvc repro` is forced to do the work itself; for the next round it is not, and DVC
+    brings the outputs back from its cache where it can. No kill begins after so many minutes.
     """
     chance, deadline = random.Random(seed), time.monotonic() + minutes * 60
     rows = {stage: Row(stage) for stage in stages}
@@ -82,12 +86,18 @@ def kill_stages(
             seconds[stage] = time.monotonic() - begun
         turn = number // len(stages)
         kind, itself = KINDS[turn % len(KINDS)], turn // len(KINDS) % 2 == 0
-        before = (folder / "dvc.lock").read_bytes()
+        before, left = (folder / "dvc.lock").read_bytes(), _partials(folder)
         _strike(row, folder, force, kind, chance.uniform(0, seconds[stage]))
         if (folder / "dvc.lock").read_bytes() != before:
             row.torn_lock += "was torn" in said(done(folder, "components.cli.main", "doctor", "--repair"))
-        again = done(folder, "dvc", "repro", "--single-item", *(["--no-run-cache"] if itself else []), stage)
-        _look(row, folder, again, 0)
+        again = done(folder, "dvc", "repro", "--single-item", *(["--force"] if itself else []), stage)
+        _look(row, again, 0)
+        left = _partials(folder) - left
+        if itself:
+            row.leftovers += bool(left)
+            row.notes += [f"{kind}: left behind: {path}" for path in left]
+        else:
+            row.waiting += bool(left)
         if other := _other(outputs(folder), wanted):
             done(folder, "dvc", "repro")  # what a user would say next; the stages behind may have left dvc.lock
             still = _other(outputs(folder), wanted)
@@ -125,9 +135,9 @@ def kill_verbs(folder: Path, kills: int, verbs: Sequence[tuple[str, ...]] = VERB
             ends[verb] = done(_cleared(folder), *command).returncode
             seconds[verb] = time.monotonic() - begun
         _strike(rows[verb], _cleared(folder), command, KINDS[1], chance.uniform(0, seconds[verb]))
-        _look(rows[verb], folder, done(_cleared(folder), *command), ends[verb])
-        now = done(folder, "components.cli.main", "verify", "1").stdout
-        if now != verified:
+        _look(rows[verb], done(_cleared(folder), *command), ends[verb])
+        rows[verb].leftovers += bool(list(folder.glob(".partial-*")))
+        if verb[0] in WRITING and (now := done(folder, "components.cli.main", "verify", "1").stdout) != verified:
             rows[verb].lost += 1
             rows[verb].notes.append(f"verify says {(now.strip().splitlines() or ['nothing'])[-1][:160]}")
             verified = now
@@ -171,14 +181,16 @@ def _at_work(folder: Path) -> list[psutil.Process]:
     return [one for one in found if one.info["cwd"] == str(folder) and one.info["status"] != psutil.STATUS_ZOMBIE]
 
 
-def _look(row: Row, folder: Path, again: subprocess.CompletedProcess[str], wanted: int) -> None:
+def _look(row: Row, again: subprocess.CompletedProcess[str], wanted: int) -> None:
     if again.returncode != wanted or "Traceback" in said(again):
         row.blocked += 1
-        row.notes.append(said(again).strip().splitlines()[-1][:160])
-    left = [path for top in ("data", "models", "reports") for path in (folder / top).rglob(".partial-*")]
-    if left:
-        row.leftovers += 1
-        row.notes.append(f"left behind: {left[0].relative_to(folder)}")
+        row.notes.append((said(again).strip().splitlines() or ["it said nothing"])[-1][:160])
+
+
+def _partials(folder: Path) -> set[str]:
+    """What a writer that was killed has left among the outputs."""
+    found = (path for top in ("data", "models", "reports") for path in (folder / top).rglob(".partial-*"))
+    return {str(path.relative_to(folder)) for path in found}
 
 
 def done(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
