@@ -26,7 +26,7 @@ WRITES: dict[tuple[str, ...], str] = {
 """Stage and its arguments -> a folder that it writes into."""
 TABLES: dict[tuple[str, ...], str] = {
     ("validate", "--dataset", "crowd"): "data/interim/crowd/scenes.parquet",
-    ("prompts",): "data/validated/crowd/scenes.parquet",
+    ("prompts",): "data/interim/crowd/boxes.parquet",
     ("sft",): "data/prompts/sft.parquet",
     ("grpo",): "data/prompts/grpo.parquet",
     ("score", "--model", "sft"): "data/prompts/test.parquet",
