@@ -58,6 +58,15 @@ def ioa(a: Boxes, regions: Boxes) -> Matrix:
     return np.divide(overlap, own, out=np.zeros_like(overlap), where=own > 0)
 
 
+def visible_frac(seen: Matrix, whole: Matrix) -> Matrix:
+    """Area of each visible box over its full box's, both (N, 4): float64 (N,), NaN where the full one has no area.
+
+    Boxes as they are annotated: below 0 where one side of a visible box is inverted, above 1 where it is the larger.
+    """
+    (seen_area, area) = ((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) for boxes in (seen, whole))
+    return np.divide(seen_area, area, out=np.full(len(area), np.nan), where=area != 0)
+
+
 def clip(boxes: Boxes, width_px: int, height_px: int) -> Boxes:
     """The boxes cut to [0, width] x [0, height]; one that lies outside gets zero area."""
     limits = np.array([width_px, height_px, width_px, height_px], dtype=np.float32)

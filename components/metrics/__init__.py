@@ -9,7 +9,7 @@ import numpy as np
 from components.metrics.citypersons import citypersons_metrics
 from components.metrics.coco import coco_metrics
 from components.metrics.counting import counting_numbers
-from components.metrics.crowdhuman import crowdhuman_metrics
+from components.metrics.crowdhuman import CrowdView, crowdhuman_metrics
 from components.metrics.detection import detection_metrics
 from components.metrics.evaluation_set import EvaluationSet
 from components.metrics.grounding import grounding_numbers
@@ -54,9 +54,10 @@ def tie_shuffles(data: EvaluationSet, seeds: int) -> dict[str, dict[str, float]]
     nothing was found or nobody is to be found.
     """
     drawn: dict[str, list[float]] = {}
+    crowd = CrowdView(data)
     for seed in range(seeds):
         one = data.ties_broken(seed)
-        tables = coco_metrics(one)["coco"], crowdhuman_metrics(one)
+        tables = coco_metrics(one)["coco"], crowd.metrics(one.found.score)
         for table, numbers, names in zip(("coco", "crowdhuman"), tables, (("AP", "AP50"), ("AP", "MR")), strict=True):
             for name in names:
                 value = numbers[name]

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from components.metrics.curves import CALTECH_FPPI, log_average_miss
-from components.metrics.evaluation_set import EvaluationSet, Flags, Indices
-from components.metrics.pairs import areas, ious, match_by_rank, overlapping, ranks
+from components.metrics.evaluation_set import EvaluationSet, Flags, Floats, Indices
+from components.metrics.pairs import Pairs, areas, ious, match_by_rank, overlapping, ranks
 
 MIN_IOU = 0.5
 HEIGHT_SLACK = 1.25
@@ -43,29 +43,47 @@ def citypersons_metrics(data: EvaluationSet) -> dict[str, float | None]:
 
 def resampled(data: EvaluationSet) -> Callable[[Indices], dict[str, float | None]]:
     """The miss rates of images drawn so often (I,): matched once, put together anew for each drawing."""
-    rates = {name: _miss_rate(data, subset) for name, subset in SUBSETS.items()}
+    candidates = _candidates(data)
+    rates = {name: _miss_rate(data, candidates, subset) for name, subset in SUBSETS.items()}
     return lambda drawn: {name: rate(drawn) for name, rate in rates.items()}
 
 
-def _miss_rate(data: EvaluationSet, subset: Subset) -> Callable[[Indices], float | None]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Candidates:
+    """What the subsets share: the overlapping pairs (P,), and the predictions' places by score (D,).
+
+    same: of one label, or with an ignore region; inside: at least half of the prediction lies in the annotation.
+    """
+
+    pairs: Pairs
+    iou: Floats
+    same: Flags
+    inside: Flags
+    rank: Indices
+
+
+def _candidates(data: EvaluationSet) -> _Candidates:
+    truth, found = data.truth, data.found
+    pairs = overlapping(found.xyxy, found.image, truth.xyxy, truth.image)
+    same = (found.label[pairs.a] == truth.label[pairs.b]) | truth.ignore[pairs.b]
+    inside = pairs.overlap >= MIN_IOU * areas(found.xyxy)[pairs.a]
+    rank = ranks(found.image, found.score, found.order)
+    return _Candidates(pairs, ious(pairs, found.xyxy, truth.xyxy), same, inside, rank)
+
+
+def _miss_rate(data: EvaluationSet, candidates: _Candidates, subset: Subset) -> Callable[[Indices], float | None]:
     ignored = data.truth.ignore | ~_inside(data, subset)
     person_image = data.truth.image[~ignored]
-    height = data.found.xywh[:, 3]
+    found, a, b, rank = data.found, candidates.pairs.a, candidates.pairs.b, candidates.rank
     low, high = subset.heights
-    found = data.found.only((height >= low / HEIGHT_SLACK) & (height < high * HEIGHT_SLACK))
-    truth, boxes = data.truth, found.xyxy
-    pairs = overlapping(boxes, found.image, truth.xyxy, truth.image)
-    to_region = ignored[pairs.b]
-    same = (found.label[pairs.a] == truth.label[pairs.b]) | truth.ignore[pairs.b]
-    close = same & ~to_region & (ious(pairs, boxes, truth.xyxy) >= MIN_IOU)
-    rank = ranks(found.image, found.score, found.order)
-    values = ious(pairs, boxes, truth.xyxy)[close]
+    kept = (found.xywh[:, 3] >= low / HEIGHT_SLACK) & (found.xywh[:, 3] < high * HEIGHT_SLACK)
+    possible, to_region = candidates.same & kept[a], ignored[b]
+    close = possible & ~to_region & (candidates.iou >= MIN_IOU)
     # where two people fit equally well the reference keeps the later one
-    matched = match_by_rank(pairs.a[close], pairs.b[close], values, rank, len(ignored), last_wins=True) >= 0
-    inside = same & to_region & (pairs.overlap >= MIN_IOU * areas(boxes)[pairs.a])
-    dropped = np.zeros(len(boxes), dtype=bool)
-    dropped[pairs.a[inside]] = True
-    counted = np.flatnonzero(matched | ~dropped)
+    matched = match_by_rank(a[close], b[close], candidates.iou[close], rank, len(ignored), last_wins=True) >= 0
+    dropped = np.zeros(len(kept), dtype=bool)
+    dropped[a[possible & to_region & candidates.inside]] = True
+    counted = np.flatnonzero(kept & (matched | ~dropped))
     by_score = counted[np.lexsort((rank[counted], found.image[counted], -found.score[counted]))]
 
     def rate(drawn: Indices) -> float | None:

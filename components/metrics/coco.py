@@ -24,7 +24,11 @@ def coco_metrics(data: EvaluationSet) -> dict[str, dict[str, float | None]]:
 
     None where COCO gives -1 (nothing of that size). Nothing found is a result: 0.
     """
-    evaluated = evaluate(data)
+    return coco_tables(data, evaluate(data))
+
+
+def coco_tables(data: EvaluationSet, evaluated: Any) -> dict[str, dict[str, float | None]]:
+    """The same of a set that is evaluated already."""
     return {"coco": _summary(data, evaluated, 100), "coco_500": _summary(data, evaluated, 500)}
 
 
@@ -98,10 +102,9 @@ def _mean(values: Floats) -> float | None:
     return float(np.mean(known)) if known.size else None
 
 
-def precision_recall_curve(data: EvaluationSet) -> Floats:
+def precision_recall_curve(evaluated: Any) -> Floats:
     """(101, 2): recall, and COCO's interpolated precision at IoU .5 there, the mean over the truth's labels."""
     recall = np.linspace(0, 1, PR_POINTS)
-    evaluated = evaluate(data)
     if evaluated is None:
         return np.stack([recall, np.zeros(PR_POINTS)], axis=1)
     precision = np.asarray(evaluated.eval["precision"])[0, :, :, 0, MAX_DETS.index(100)]

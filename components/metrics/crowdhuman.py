@@ -26,28 +26,11 @@ def crowdhuman_metrics(data: EvaluationSet) -> dict[str, float | None]:
 
 def resampled(data: EvaluationSet) -> Callable[[Indices], dict[str, float | None]]:
     """The numbers of images drawn so often (I,): matched once, put together anew for each drawing."""
-    view = _View(data)
-
-    def numbers(drawn: Indices) -> dict[str, float | None]:
-        if not drawn[view.truth_image].any():
-            return {"AP": None, "MR": None, "JI": None}
-        recall, precision, per_image = _curve(view, drawn)
-        return {
-            # the points alone, without a start at recall 0: N of N found in order give (N - 1) / N
-            "AP": float(np.sum(np.diff(recall) * (precision[1:] + precision[:-1]) / 2)),
-            "MR": log_average_miss(recall, _first_at_least(per_image, CALTECH_FPPI)) if len(recall) else 1.0,
-            "JI": max(_mean_jaccard(*counts, drawn) for counts in view.jaccard),
-        }
-
-    return numbers
+    return CrowdView(data).resampled(data.found.score)
 
 
-class _View:
-    """Clipped boxes with what the three numbers share: candidate pairs and what lies in ignore regions.
-
-    right, right_image: whether each counted prediction found somebody, best score first, and its image.
-    jaccard: at each score threshold (k, m, n) of each image.
-    """
+class CrowdView:
+    """Clipped boxes with what no score decides: candidate pairs and what lies in ignore regions."""
 
     def __init__(self, data: EvaluationSet) -> None:
         self.data = data
@@ -65,12 +48,32 @@ class _View:
         self.ious = values[close]
         self.in_ignore = covered(self.found, self.found_image, ignore, ignore_image, IGNORE_IOA)
         self.truth_in_ignore = covered(self.truth, self.truth_image, ignore, ignore_image, IGNORE_IOA)
-        rank = ranks(found.image, found.score, found.order)
-        matched = match_by_rank(self.pairs.a, self.pairs.b, self.ious, rank, len(self.people)) >= 0
-        counted = np.flatnonzero(matched | ~self.in_ignore)
-        by_score = counted[np.lexsort((found.order[counted], -found.score[counted]))]
-        self.right, self.right_image = matched[by_score], found.image[by_score]
-        self.jaccard = _jaccard(self)
+
+    def metrics(self, score: Floats) -> dict[str, float | None]:
+        """crowdhuman_metrics of the same boxes under these scores (D,)."""
+        return self.resampled(score)(self.data.once)
+
+    def resampled(self, score: Floats) -> Callable[[Indices], dict[str, float | None]]:
+        """`resampled` of the same boxes under these scores (D,)."""
+        right, right_image = _by_score(self, score)
+        jaccard = _jaccard(self, score)
+
+        def numbers(drawn: Indices) -> dict[str, float | None]:
+            people = drawn[self.truth_image].sum()
+            if not people:
+                return {"AP": None, "MR": None, "JI": None}
+            found = np.cumsum(np.repeat(right, drawn[right_image]))  # a box beside its copies, of an image drawn twice
+            wrong = np.arange(1, len(found) + 1) - found
+            recall, precision = found / people, found / np.maximum(found + wrong, 1)
+            places = _first_at_least(wrong / drawn.sum(), CALTECH_FPPI)
+            return {
+                # the points alone, without a start at recall 0: N of N found in order give (N - 1) / N
+                "AP": float(np.sum(np.diff(recall) * (precision[1:] + precision[:-1]) / 2)),
+                "MR": log_average_miss(recall, places) if len(recall) else 1.0,
+                "JI": max(_mean_jaccard(*counts, drawn) for counts in jaccard),
+            }
+
+        return numbers
 
 
 def _clipped(boxes: Floats, size: Floats) -> Floats:
@@ -78,14 +81,14 @@ def _clipped(boxes: Floats, size: Floats) -> Floats:
     return np.concatenate([np.clip(boxes[:, :2], 0, size - 1), np.clip(boxes[:, 2:], 0, size)], axis=1)
 
 
-def _curve(view: _View, drawn: Indices) -> tuple[Floats, Floats, Floats]:
-    """recall, precision and false positives per image after each counted prediction, best score first.
-
-    A box stands beside its copies where its image was drawn several times.
-    """
-    right = np.cumsum(np.repeat(view.right, drawn[view.right_image]))
-    wrong = np.arange(1, len(right) + 1) - right
-    return right / drawn[view.truth_image].sum(), right / np.maximum(right + wrong, 1), wrong / drawn.sum()
+def _by_score(view: CrowdView, score: Floats) -> tuple[Flags, Indices]:
+    """Whether each counted prediction found somebody, best score first, and its image."""
+    found = view.data.found
+    rank = ranks(found.image, score, found.order)
+    matched = match_by_rank(view.pairs.a, view.pairs.b, view.ious, rank, len(view.people)) >= 0
+    counted = np.flatnonzero(matched | ~view.in_ignore)
+    by_score = counted[np.lexsort((found.order[counted], -score[counted]))]
+    return matched[by_score], found.image[by_score]
 
 
 def _first_at_least(values: Floats, references: Floats) -> Indices:
@@ -96,15 +99,14 @@ def _first_at_least(values: Floats, references: Floats) -> Indices:
 Counts: TypeAlias = tuple[Indices, Indices, Indices]
 
 
-def _jaccard(view: _View) -> list[Counts]:
+def _jaccard(view: CrowdView, score: Floats) -> list[Counts]:
     """Pairs, people and predictions of each image at score thresholds 0, .1, ... .9, of which the best counts."""
-    scores = view.data.found.score
-    kept = [scores > step / SCORE_STEPS for step in range(SCORE_STEPS)]
+    kept = [score > step / SCORE_STEPS for step in range(SCORE_STEPS)]
     nested = {int(flags.sum()): flags for flags in kept}  # the same number is the same set
     return [_counts(view, flags) for flags in nested.values()]
 
 
-def _counts(view: _View, kept: Flags) -> Counts:
+def _counts(view: CrowdView, kept: Flags) -> Counts:
     places = np.flatnonzero(kept[view.pairs.a])
     a, b = view.pairs.a[places], view.pairs.b[places]
     chosen = match_best(a, b, view.ious[places], (len(kept), len(view.people)))

@@ -5,7 +5,7 @@ An unreadable answer counts as no boxes. Unmatched predictions in ignore regions
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,8 +84,12 @@ def image_counts(matched: Matched) -> list[ImageCounts]:
 def detection_metrics(data: EvaluationSet, min_iou: float = 0.5) -> dict[str, float | None]:
     """precision, recall, f1 at `min_iou`, mean_f1 over .5:.95, mean_iou of the matched, count errors."""
     matcher = Matcher(data)
-    counts = image_counts(matcher.at(min_iou))
-    values = [value for value in f1_by_iou(matcher).values() if value is not None]
+    return detection_numbers(image_counts(matcher.at(min_iou)), f1_by_iou(matcher))
+
+
+def detection_numbers(counts: Sequence[ImageCounts], by_iou: Mapping[float, float | None]) -> dict[str, float | None]:
+    """The same of a set that is matched already; by_iou: f1_by_iou's."""
+    values = [value for value in by_iou.values() if value is not None]
     return pooled(counts) | {"mean_f1": float(np.mean(values)) if values else None} | count_errors(counts)
 
 

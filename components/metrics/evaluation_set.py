@@ -28,12 +28,14 @@ class Detections:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Annotated:
-    """People and ignore regions, sorted by image; xywh in px (T, 4), image, label number, ignore, each (T,).
+    """People and ignore regions, sorted by image; boxes in px (T, 4), image, label number, ignore, each (T,).
 
+    xyxy is what every protocol reads; xywh, its other form, is COCO's, and where heights are told.
     `crowd` is COCO's own flag (only it makes COCO ignore a box), `area` COCO's px² that sorts people into small,
     medium and large, `visible_frac` the share that is seen, 1 where it is not known.
     """
 
+    xyxy: Floats
     xywh: Floats
     image: Indices
     label: Indices
@@ -42,28 +44,21 @@ class Annotated:
     area: Floats
     visible_frac: Floats
 
-    @property
-    def xyxy(self) -> Floats:
-        return corners(self.xywh)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predicted:
     """Predictions sorted by image, within an image as they were given; `order` is their place in the whole file."""
 
+    xyxy: Floats
     xywh: Floats
     image: Indices
     label: Indices
     score: Floats
     order: Indices
 
-    @property
-    def xyxy(self) -> Floats:
-        return corners(self.xywh)
-
     def only(self, kept: Flags) -> Predicted:
         """Those where `kept` (D,) is true."""
-        columns: tuple[Any, ...] = (self.xywh, self.image, self.label, self.score, self.order)
+        columns: tuple[Any, ...] = (self.xyxy, self.xywh, self.image, self.label, self.score, self.order)
         return Predicted(*(column[kept] for column in columns))
 
 
@@ -118,17 +113,19 @@ def evaluation_set(found: Sequence[Detections], truths: Sequence[Truth]) -> Eval
     people = [number(label) for truth in truths for label in truth.labels]
     said = [number(label) for one in found for label in one.labels]
     truth = _annotated(truths, people)
-    boxes = _xywh([one.boxes for one in found])
+    boxes = _xyxy([one.boxes for one in found])
     image = np.repeat(np.arange(len(found)), [len(one.boxes) for one in found])
     scores = np.concatenate([one.scores for one in found]) if found else np.zeros(0)
-    predicted = Predicted(boxes, image, np.array(said, dtype=np.intp), scores.astype(float), np.arange(len(boxes)))
+    label, order = np.array(said, dtype=np.intp), np.arange(len(boxes))
+    predicted = Predicted(boxes, _xywh(boxes), image, label, scores.astype(float), order)
     sizes = np.array([[truth.width_px, truth.height_px] for truth in truths], dtype=float).reshape(-1, 2)
     return EvaluationSet(sizes, tuple(numbers), truth, predicted)
 
 
 def _annotated(truths: Sequence[Truth], people: list[int]) -> Annotated:
     """People first, then ignore regions (of every label: -1), sorted by image."""
-    xywh = _xywh([truth.boxes for truth in truths] + [truth.ignore for truth in truths])
+    xyxy = _xyxy([truth.boxes for truth in truths] + [truth.ignore for truth in truths])
+    xywh = _xywh(xyxy)
     places = np.arange(len(truths))
     counts = [len(truth.boxes) for truth in truths], [len(truth.ignore) for truth in truths]
     image = np.concatenate([np.repeat(places, count) for count in counts]).astype(np.intp)
@@ -138,10 +135,13 @@ def _annotated(truths: Sequence[Truth], people: list[int]) -> Annotated:
     seen = [np.ones(len(t.boxes)) if t.visible_frac is None else t.visible_frac for t in truths]
     visible = np.concatenate([*seen, np.ones(regions)]).astype(float)
     order = np.argsort(image, kind="stable")
-    columns: tuple[Any, ...] = (xywh, image, label, ignore, ignore, xywh[:, 2] * xywh[:, 3], visible)
+    columns: tuple[Any, ...] = (xyxy, xywh, image, label, ignore, ignore, xywh[:, 2] * xywh[:, 3], visible)
     return Annotated(*(column[order] for column in columns))
 
 
-def _xywh(parts: Sequence[Boxes]) -> Floats:
-    boxes = np.concatenate(parts).astype(float) if parts else np.zeros((0, 4))
+def _xyxy(parts: Sequence[Boxes]) -> Floats:
+    return np.concatenate(parts).astype(float) if parts else np.zeros((0, 4))
+
+
+def _xywh(boxes: Floats) -> Floats:
     return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from components.core.boxes import areas, as_boxes, clip, intersections
+from components.core.boxes import areas, as_boxes, clip, visible_frac
 from components.core.class_words import IGNORE, OTHER, ClassWords
 from components.core.scene import Truth
 from components.params.datasets import DatasetParams
@@ -40,7 +41,7 @@ def truth_of(boxes: list[Row], width_px: int, height_px: int, dataset: DatasetPa
         ignore=as_boxes(chosen[inside & asked & ignored]),
         width_px=width_px,
         height_px=height_px,
-        visible_frac=np.array([_visible_frac(boxes[i]) for i in people], dtype=np.float32),
+        visible_frac=_visible_share([boxes[i] for i in people]),
     )
 
 
@@ -49,10 +50,10 @@ def _corners(box: Row, prefix: str) -> list[float] | None:
     return None if values[0] is None else values
 
 
-def _visible_frac(box: Row) -> float:
-    """Share of the full box that can be seen; 1 where the dataset does not say."""
-    seen = _corners(box, "visible_")
-    if seen is None:
-        return 1.0
-    visible, whole = as_boxes([seen]), as_boxes([[box[key] for key in CORNERS]])
-    return float(intersections(visible, whole)[0, 0] / max(float(areas(whole)[0]), 1e-9))
+def _visible_share(boxes: list[Row]) -> NDArray[np.float32]:
+    """(N,) in [0, 1]: how much of each full box can be seen; 1 where the dataset does not say."""
+    full = [[box[key] for key in CORNERS] for box in boxes]
+    seen = [_corners(box, "visible_") or own for box, own in zip(boxes, full, strict=True)]
+    whole = as_boxes(full).astype(float)
+    inside = np.clip(as_boxes(seen).astype(float), np.tile(whole[:, :2], 2), np.tile(whole[:, 2:], 2))
+    return np.nan_to_num(visible_frac(inside, whole), nan=0.0).astype(np.float32)

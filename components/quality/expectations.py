@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from components.core.boxes import visible_frac
 from components.params.datasets import DatasetParams, ExpectedParams
 from components.params.validate import ValidateParams
 from components.quality.asked import add_asked
@@ -132,10 +133,10 @@ def _with_derived(boxes: Table, scenes: Table) -> Table:
     boxes["one_past_the_edge"] = one & (one.sum() > MOST_ONES_A_TWO * two.sum())
     boxes["looks_normalised"] = boxes[["x1", "y1", "x2", "y2"]].abs().max(axis=1) <= LARGEST_NORMALISED
     boxes["sides_away"] = np.maximum(np.maximum(-low, 0) / width, np.maximum(far_x / width, far_y / height)).fillna(0)
-    seen_width = boxes["visible_x2"] - boxes["visible_x1"]
-    seen_height = boxes["visible_y2"] - boxes["visible_y1"]
-    whole = (boxes["box_width_px"] * boxes["box_height_px"]).replace(0, np.nan)
-    boxes["visible_frac"] = seen_width * seen_height / whole
+    sides = ("x1", "y1", "x2", "y2")
+    boxes["visible_frac"] = visible_frac(
+        *(boxes[[f"{of}{side}" for side in sides]].to_numpy(dtype=float) for of in ("visible_", ""))
+    )
     beyond = [boxes["x1"] - boxes["visible_x1"], boxes["y1"] - boxes["visible_y1"]]
     beyond += [boxes["visible_x2"] - boxes["x2"], boxes["visible_y2"] - boxes["y2"]]
     boxes["visible_px_outside_full"] = np.maximum.reduce([part.fillna(0).to_numpy() for part in beyond])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,9 @@ import numpy as np
 
 from components.errors import DataError
 from components.metrics import PROTOCOLS, tie_shuffles
-from components.metrics.coco import coco_metrics, precision_recall_curve
+from components.metrics.coco import coco_metrics, coco_tables, evaluate, precision_recall_curve
 from components.metrics.confidence import calibration_error, reliability
-from components.metrics.crowdhuman import crowdhuman_metrics
+from components.metrics.crowdhuman import CrowdView, crowdhuman_metrics
 from components.metrics.detection import (
     ImageCounts,
     Matched,
@@ -21,13 +21,13 @@ from components.metrics.detection import (
     by_crowd_size,
     by_height,
     by_visible,
-    detection_metrics,
+    detection_numbers,
     f1_by_iou,
     f1_interval,
     image_counts,
     pooled,
 )
-from components.metrics.evaluation_set import EvaluationSet, evaluation_set
+from components.metrics.evaluation_set import EvaluationSet, Floats, evaluation_set
 from components.params.score import ScoreParams
 from components.scoring.answers import ImageAnswer
 from components.scoring.tasks import task_summary
@@ -73,22 +73,27 @@ def numbers_of(images: list[ImageAnswer], failures: Counter[str], samples: int, 
         )
     data = _set(images, params.confidence)
     matcher = Matcher(data)
-    matched = matcher.at(params.min_iou)
-    counts = image_counts(matched)
+    matched, by_iou = matcher.at(params.min_iou), f1_by_iou(matcher)
+    counts, evaluated, crowd = image_counts(matched), evaluate(data), CrowdView(data)
+    known = {
+        "coco": coco_tables(data, evaluated),
+        "crowdhuman": {"crowdhuman": crowd.metrics(data.found.score)},
+        "detection": {"detection": detection_numbers(counts, by_iou)},
+    }
     metrics: dict[str, Any] = {
         "confidence": params.confidence,
         "convention": params.convention,
         "convention_means": CONVENTIONS[params.convention],
     }
-    tables = {name: table for protocol in PROTOCOLS.values() for name, table in protocol(data).items()}
-    tables["detection"] = detection_metrics(data, params.min_iou)
-    metrics |= tables
+    for name, protocol in PROTOCOLS.items():
+        metrics |= known[name] if name in known else protocol(data)
     metrics["detection"] |= {"f1_interval": _interval(counts, params)}
     metrics["salvaged"] = pooled(
         image_counts(Matcher(_set(images, params.confidence, rescued=True)).at(params.min_iou))
     )
     metrics["confidences"] = {
-        name: _ranked(data, images, matched, name) if name in ranked else dict.fromkeys(RANKED) for name in unknown
+        name: _ranked(data, crowd, images, matched, name) if name in ranked else dict.fromkeys(RANKED)
+        for name in unknown
     }
     constant = data.with_scores(np.ones(len(data.found.order)))
     metrics["tie_shuffles"] = tie_shuffles(constant, params.tie_shuffles) | {"seeds": params.tie_shuffles}
@@ -98,7 +103,7 @@ def numbers_of(images: list[ImageAnswer], failures: Counter[str], samples: int, 
     }
     brief = {name: metrics["detection"][name] for name in ("precision", "recall", "f1")}
     summary = task_summary(HEADLINE, brief, counts, failures, samples, params)
-    return Numbers(metrics, summary, counts, _plots(data, images, matcher, matched, ranked))
+    return Numbers(metrics, summary, counts, _plots(precision_recall_curve(evaluated), by_iou, images, matched, ranked))
 
 
 def _unknown(images: Sequence[ImageAnswer]) -> dict[str, int]:
@@ -116,22 +121,24 @@ def _scores(images: Sequence[ImageAnswer], confidence: str) -> Any:
     return np.concatenate([image.found.scores[confidence] for image in images])
 
 
-def _ranked(data: EvaluationSet, images: list[ImageAnswer], matched: Matched, name: str) -> dict[str, float | None]:
+def _ranked(
+    data: EvaluationSet, crowd: CrowdView, images: list[ImageAnswer], matched: Matched, name: str
+) -> dict[str, float | None]:
     """What depends on the ranking, under one confidence; how well it says how sure one may be."""
     scores = _scores(images, name)
-    ranked = data.with_scores(scores)
-    coco, crowd = coco_metrics(ranked)["coco"], crowdhuman_metrics(ranked)
+    coco, people = coco_metrics(data.with_scores(scores))["coco"], crowd.metrics(scores)
     calibration = calibration_error(scores[matched.counted], matched.partner[matched.counted] >= 0)
-    return dict(zip(RANKED, (coco["AP"], coco["AP50"], crowd["AP"], crowd["MR"], calibration), strict=True))
+    return dict(zip(RANKED, (coco["AP"], coco["AP50"], people["AP"], people["MR"], calibration), strict=True))
 
 
 def _dataset(images: list[ImageAnswer], params: ScoreParams) -> dict[str, Any]:
     data = _set(images, params.confidence)
-    counts = image_counts(Matcher(data).at(params.min_iou))
+    matcher = Matcher(data)
+    counts = image_counts(matcher.at(params.min_iou))
     coco = coco_metrics(data)["coco"]
     return {
         "images": len(images),
-        "detection": detection_metrics(data, params.min_iou) | {"f1_interval": _interval(counts, params)},
+        "detection": detection_numbers(counts, f1_by_iou(matcher)) | {"f1_interval": _interval(counts, params)},
         "coco": {name: coco[name] for name in ("AP", "AP50", "AR100")},
         "crowdhuman": crowdhuman_metrics(data),
     }
@@ -143,13 +150,16 @@ def _interval(counts: Sequence[ImageCounts], params: ScoreParams) -> list[float]
 
 
 def _plots(
-    data: EvaluationSet, images: list[ImageAnswer], matcher: Matcher, matched: Matched, ranked: Sequence[str]
+    curve: Floats,
+    by_iou: Mapping[float, float | None],
+    images: list[ImageAnswer],
+    matched: Matched,
+    ranked: Sequence[str],
 ) -> dict[str, Table]:
-    curve = precision_recall_curve(data).round(6).tolist()
     counted, right = matched.counted, matched.partner[matched.counted] >= 0
     return {
-        "f1_by_iou": [{"iou": iou, "f1": value} for iou, value in f1_by_iou(matcher).items()],
-        "pr_curve": [{"recall": recall, "precision": precision} for recall, precision in curve],
+        "f1_by_iou": [{"iou": iou, "f1": value} for iou, value in by_iou.items()],
+        "pr_curve": [{"recall": recall, "precision": precision} for recall, precision in curve.round(6).tolist()],
         "by_crowd_size": by_crowd_size(matched),
         "by_height": by_height(matched),
         "by_visible": by_visible(matched),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from components.core.boxes import areas, as_boxes, clip, ioa, iou
+from components.core.boxes import areas, as_boxes, clip, ioa, iou, visible_frac
 from components.core.frames import ImageView, smart_resize
 from tests.support.strategies import boxes
 
@@ -17,6 +17,12 @@ from tests.support.strategies import boxes
 def test_a_wrong_shape_says_what_was_got_and_wanted() -> None:
     with pytest.raises(ValueError, match=r"shape \(3,\), want \(N, 4\)"):
         as_boxes([1, 2, 3])
+
+
+def test_a_visible_share_is_of_the_full_box_and_tells_what_is_wrong_with_it() -> None:
+    whole = np.array([[0, 0, 10, 10]] * 3 + [[5, 5, 5, 9]], dtype=float)
+    seen = np.array([[0, 0, 10, 5], [0, 0, 20, 10], [10, 0, 0, 10], [5, 5, 6, 6]], dtype=float)
+    assert visible_frac(seen, whole).tolist() == pytest.approx([0.5, 2.0, -1.0, np.nan], nan_ok=True)
 
 
 def test_a_number_that_is_not_finite_is_refused() -> None:

@@ -12,7 +12,7 @@ from components.core.boxes import as_boxes
 from components.core.scene import Truth
 from components.metrics import all_metrics, tie_shuffles
 from components.metrics.citypersons import SUBSETS, citypersons_metrics
-from components.metrics.coco import MAX_DETS, coco_metrics, coco_results, coco_truth, precision_recall_curve
+from components.metrics.coco import MAX_DETS, coco_metrics, coco_results, coco_truth, evaluate, precision_recall_curve
 from components.metrics.crowdhuman import crowdhuman_metrics
 from components.metrics.detection import (
     ImageCounts,
@@ -154,7 +154,7 @@ def test_nothing_found_is_zero_and_nothing_to_find_is_undefined() -> None:
     assert tables["coco"]["APs"] is tables["coco"]["ARl"] is None
     assert tables["crowdhuman"] == {"AP": 0.0, "MR": 1.0, "JI": 0.0}
     assert tables["citypersons"]["Reasonable"] == 1.0
-    assert precision_recall_curve(missed)[:, 1].sum() == 0
+    assert precision_recall_curve(evaluate(missed))[:, 1].sum() == 0
     for data in (empty, false):
         tables = all_metrics(data)
         assert set(tables["coco"].values()) == set(tables["crowdhuman"].values()) == {None}
@@ -169,7 +169,7 @@ def test_a_label_that_only_the_model_uses_costs_precision_and_does_not_halve_the
     data = one_image([[0, 0, 9, 9]], [[0, 0, 9, 9], [20, 20, 40, 40]], ("person", "dog"))
     assert detection_metrics(data)["precision"] == 0.5
     assert coco_metrics(data)["coco"]["AP"] == pytest.approx(1.0)
-    assert precision_recall_curve(data)[:, 1].mean() == pytest.approx(1.0)
+    assert precision_recall_curve(evaluate(data))[:, 1].mean() == pytest.approx(1.0)
 
 
 def test_pooling_counts_boxes_and_not_images() -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from components.core.flags import WANTED, flag_of
 from components.errors import DataError
 from components.metrics import PROTOCOLS, tie_shuffles
-from components.metrics.evaluation_set import Annotated, EvaluationSet, Floats, Predicted
+from components.metrics.evaluation_set import Annotated, EvaluationSet, Floats, Predicted, corners
 from components.metrics.thresholds import best_threshold
 from components.sources.source import is_identity, shown, typed
 
@@ -264,7 +264,7 @@ def _annotated(rows: list[Row], places: Row, labels: Row) -> Annotated:
     area = np.array([_area(row) for row in rows], dtype=float)
     visible = np.array([_visible(row) for row in rows], dtype=float)
     image, label = _column(rows, "image_id", places), _column(rows, "category_id", labels)
-    return Annotated(xywh, image, label, ignore, crowd, area, visible)
+    return Annotated(corners(xywh), xywh, image, label, ignore, crowd, area, visible)
 
 
 def _area(row: Row) -> float:
@@ -284,7 +284,8 @@ def _predicted(rows: list[Row], places: Row, labels: Row) -> Predicted:
     image = _column(rows, "image_id", places)
     order = np.argsort(image, kind="stable")
     score = np.array([1.0 if row.get("score") is None else row["score"] for row in rows], dtype=float)
-    columns: tuple[Any, ...] = (_boxes(rows), image, _column(rows, "category_id", labels), score)
+    xywh = _boxes(rows)
+    columns: tuple[Any, ...] = (corners(xywh), xywh, image, _column(rows, "category_id", labels), score)
     return Predicted(*(column[order] for column in columns), order=order)
 
 
