@@ -31,8 +31,8 @@ def refuse_full_disk(stage: str, start: Path, folder: Path, out: Path, params: T
         free = shutil.disk_usage(place).free
         if needed > free:
             raise TrainingError(
-                f"{stage} cannot start: resume points and model need about {needed / 2**30:.1f} GiB more at "
-                f"{place}, {free / 2**30:.1f} are free; free space (lookout gc) or put LOOKOUT_HOME elsewhere"
+                f"{stage} cannot start: resume points and model need about {ceil(needed / 2**20)} MiB more at "
+                f"{place}, {free // 2**20} are free; free space (lookout gc) or put LOOKOUT_HOME elsewhere"
             )
 
 

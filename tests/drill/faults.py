@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,8 +52,8 @@ class Fault:
 def disks(folder: Path, stages: int | None = None) -> Iterator[Fault]:
     """Each stage with a full disk, then with a read-only one, where it writes; nothing where one may not mount."""
     for arguments, place in list(WRITES.items())[:stages]:
-        for how, options in (("full", "size=4k"), ("read-only", "size=4k,ro")):
-            with mounted(folder / place, options) as there:
+        for how in ("full", "read-only"):
+            with mounted(folder / place, how) as there:
                 if not there:
                     return
                 answer = done(folder, f"components.stages.{arguments[0]}", *arguments[1:])
@@ -82,12 +85,21 @@ def state(folder: Path) -> Iterator[Fault]:
 
 
 @contextmanager
-def mounted(place: Path, options: str) -> Iterator[bool]:
-    """A small file system over a folder; False where this user may not mount one."""
+def mounted(place: Path, how: str) -> Iterator[bool]:
+    """A file system of its own with all that the folder holds, full or read-only; False where one may not mount."""
     place.mkdir(parents=True, exist_ok=True)
-    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
-    there = subprocess.run(command, capture_output=True, check=False).returncode == 0
+    with tempfile.TemporaryDirectory() as copy:
+        shutil.copytree(place, copy, symlinks=True, dirs_exist_ok=True)
+        command = ["mount", "-t", "tmpfs", "tmpfs", str(place)]
+        there = subprocess.run(command, capture_output=True, check=False).returncode == 0
+        if there:
+            shutil.copytree(copy, place, symlinks=True, dirs_exist_ok=True)
     try:
+        if there:
+            found = os.statvfs(place)
+            taken = f"size={(found.f_blocks - found.f_bfree) * found.f_frsize or 1}"
+            command = ["mount", "-o", f"remount,{taken if how == 'full' else 'ro'}", str(place)]
+            subprocess.run(command, check=True)
         yield there
     finally:
         if there:
