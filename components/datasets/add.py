@@ -20,9 +20,9 @@ from components.graph.compose import CONF, compose
 from components.graph.kept_lock import check
 from components.machine.dvc import dvc
 from components.machine.git import git
-from components.params.datasets import DatasetParams
+from components.params.datasets import DatasetParams, check_entry
 from components.params.names import reads_as_text
-from components.params.reading import check_entry, check_name
+from components.params.reading import check_name
 from components.params.whole import load_params
 from components.sources import SOURCES
 from components.sources.source import RawScene

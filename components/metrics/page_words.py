@@ -6,19 +6,11 @@ import re
 from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
 from math import prod
 from typing import Any
 
-OCR_LIBRARIES = ("nltk", "jieba")
-INSTALL = "pip install -c constraints.txt -e '.[ocr]'"
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _LONG_RUN = re.compile(r"([\u4e00-\u9fff]{1000})")
-
-
-def has_ocr_extra() -> bool:
-    """Whether nltk and jieba can be imported; one without the other counts as none."""
-    return all(find_spec(name) is not None for name in OCR_LIBRARIES)
 
 
 def has_chinese(text: str) -> bool:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from components.core.extras import INSTALL, has_ocr_extra
 from components.core.grammars import AnyParsed
 from components.core.grammars.answers import TextAnswer
 from components.core.scene import AnyTruth, TextTruth
 from components.core.text import edit_distance, plain
 from components.metrics.detection import ImageCounts
-from components.metrics.page_words import INSTALL, bleu_4, has_chinese, has_ocr_extra, jieba_words, meteor_exact_stem
+from components.metrics.page_words import bleu_4, has_chinese, jieba_words, meteor_exact_stem
 from components.metrics.task import TaskNumbers
 
 NAMES = ("edit_distance", "exact", "precision", "recall", "f1")

@@ -9,7 +9,7 @@ from typing import Any
 
 from components.machine.dvc import run_dvc
 from components.model_registry.claims import Finding
-from components.model_registry.lineage import Lineage
+from components.model_registry.statement import Lineage
 from components.store.digest import file_md5, file_sha256
 
 

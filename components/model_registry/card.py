@@ -6,7 +6,7 @@ from typing import Any
 
 from components.core.class_words import counted
 from components.metrics.task import headline_of
-from components.model_registry.lineage import Lineage
+from components.model_registry.statement import Lineage
 from components.store.left_out import left_out_lines
 
 ROWS = (

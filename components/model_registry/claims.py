@@ -16,11 +16,12 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from components.machine.git import git
-from components.model_registry.lineage import DECIDES, Lineage, lineage_key
+from components.model_registry.lineage import DECIDES, lineage_key
 from components.model_registry.packaging import PACKAGE, SERVING, as_package
 from components.model_registry.record import run_metrics, run_params, version_tags
 from components.model_registry.registry import artifact, connect
 from components.model_registry.state_commit import files_at
+from components.model_registry.statement import Lineage
 from components.model_registry.subjects import ARTIFACTS, POLICY, RUN_FILES, SCORES, digests
 from components.store.atomic import canonical_json
 from components.store.digest import dvc_digest

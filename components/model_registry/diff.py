@@ -6,10 +6,9 @@ from typing import Any
 
 from components.machine.git import git
 from components.metrics.detection import ImageCounts, f1_gain_interval
-from components.model_registry.lineage import Lineage
 from components.model_registry.recall import warning
 from components.model_registry.registry import artifact, connect, find_version, statement_of, uri_of
-from components.model_registry.statement import from_statement
+from components.model_registry.statement import Lineage, from_statement
 from components.store.schemas.scores import PER_IMAGE
 from components.store.tables import read_table
 

@@ -21,9 +21,9 @@ from components.model_registry.registry import (
     only_writer,
     registered_versions,
     statement_of,
-    tag_of,
     uri_of,
 )
+from components.model_registry.state_commit import tag_of
 from components.model_registry.statement import from_statement
 from components.model_registry.subjects import STATEMENT_FILE
 

@@ -15,12 +15,13 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from components.core.extras import OCR_LIBRARIES, has_ocr_extra
 from components.errors import RegistryError
 from components.graph.dvc_lock import LOCK_FILE, read_lock_file
 from components.graph.stages import stage_names
 from components.machine.code_state import git_state
 from components.machine.git import git
-from components.metrics.page_words import OCR_LIBRARIES, has_ocr_extra
+from components.model_registry.statement import Lineage
 from components.model_registry.subjects import POLICY_FILES
 from components.params.reading import PARAMS_FILE
 from components.params.whole import Params, load_params
@@ -33,7 +34,6 @@ LIBRARIES = (
     "torch", "transformers", "trl", "accelerate", "peft", "deepspeed", "datasets", "tokenizers",
     "numpy", "pyarrow", "pillow", "scipy", "faster-coco-eval", "great-expectations", "dvc", "mlflow", "prefect",
 )  # fmt: skip
-Lineage = dict[str, Any]
 DECIDES = ("weights", "prompts", "rewards", "base", "params")
 """What a lineage's key is the digest of."""
 

@@ -11,8 +11,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from components.graph.code_deps import import_closure
-from components.params.whole import load_params
+from components.graph.closure import import_closure
+from components.params.predict import PredictParams
+from components.params.reading import load_section
+from components.params.register import RegisterParams
 
 SERVING = Path("components/serving/model.py")
 PACKAGE = "components"
@@ -75,13 +77,13 @@ def serving_config() -> dict[str, Any]:
     for row in pq.read_table("data/prompts/test.parquet", columns=columns).to_pylist():
         frames.add(row.pop("frame"))
         tasks.setdefault(row.pop("task"), row)
-    params = load_params()
+    predict = load_section(PredictParams)
     return {
         "tasks": tasks,
         "frame": frames.pop(),
-        "max_new_tokens": params.predict.max_new_tokens,
-        "bf16": params.predict.bf16,
-    } | params.register_.serving.model_dump()
+        "max_new_tokens": predict.max_new_tokens,
+        "bf16": predict.bf16,
+    } | load_section(RegisterParams).serving.model_dump()
 
 
 def signature() -> Any:

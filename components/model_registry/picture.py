@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from components.metrics.task import headline_of
-from components.model_registry.lineage import Lineage
+from components.model_registry.statement import Lineage
 
 WIDTH, HEIGHT, GAP_X, GAP_Y, LINE = 184, 74, 42, 18, 17
 TITLE_CHARS, TEXT_CHARS = 21, 23

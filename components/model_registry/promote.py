@@ -16,7 +16,6 @@ from components.errors import RegistryError
 from components.metrics.detection import ImageCounts, drawn_f1, pooled
 from components.metrics.task import headline_of
 from components.model_registry.licences import terms
-from components.model_registry.lineage import Lineage
 from components.model_registry.recall import CHAMPION, told
 from components.model_registry.registry import (
     alias_version,
@@ -28,7 +27,7 @@ from components.model_registry.registry import (
     statement_of,
     uri_of,
 )
-from components.model_registry.statement import from_statement
+from components.model_registry.statement import Lineage, from_statement
 from components.model_registry.verify import Finding, unseen, verify
 from components.params.promote import PromoteParams
 from components.params.reading import load_section

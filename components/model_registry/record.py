@@ -7,8 +7,8 @@ import re
 from typing import Any
 
 from components.metrics.task import headline_of
-from components.model_registry.lineage import Lineage
 from components.model_registry.registry import KEY_TAG
+from components.model_registry.statement import Lineage
 
 NOT_A_KEY = re.compile(r"[^\w. :/-]")  # MLflow refuses such a name: a class map may say `*` or `person (other)`
 

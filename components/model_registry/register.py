@@ -13,7 +13,7 @@ from components.errors import RegistryError
 from components.machine.git import git
 from components.machine.terminal import plain
 from components.model_registry.card import model_card
-from components.model_registry.lineage import MODEL, Lineage, collect_lineage, image_names
+from components.model_registry.lineage import MODEL, collect_lineage, image_names
 from components.model_registry.packaging import log_packaged_model
 from components.model_registry.record import run_metrics, run_params, version_tags
 from components.model_registry.registry import (
@@ -22,15 +22,20 @@ from components.model_registry.registry import (
     STATEMENT_SAID,
     artifact,
     connect,
-    git_tag,
     only_writer,
-    own_tag,
-    plain_tag,
     statement_of,
     version_with_key,
 )
-from components.model_registry.state_commit import refuse_dirty, tag_exists, tag_says, tag_state
-from components.model_registry.statement import from_statement, to_statement
+from components.model_registry.state_commit import (
+    git_tag,
+    own_tag,
+    plain_tag,
+    refuse_dirty,
+    tag_exists,
+    tag_says,
+    tag_state,
+)
+from components.model_registry.statement import Lineage, from_statement, to_statement
 from components.model_registry.subjects import (
     ARTIFACTS,
     IMAGES_FILE,
@@ -40,7 +45,8 @@ from components.model_registry.subjects import (
     digests,
     logged_digests,
 )
-from components.params.whole import load_params
+from components.params.reading import load_section
+from components.params.register import RegisterParams
 from components.store.atomic import write_json
 from components.store.digest import file_sha256
 
@@ -56,7 +62,7 @@ def register_model(out: Path = REGISTRATION) -> dict[str, Any]:
     A kill before the version exists leaves a run without one, and the next call makes it; a kill behind it is
     made good by the next call too. Raises RegistryError where the lineage does not hold or the code is not committed.
     """
-    params = load_params().register_
+    params = load_section(RegisterParams)
     lineage = collect_lineage()
     if not params.allow_dirty:
         refuse_dirty(lineage["code"])

@@ -14,7 +14,6 @@ from typing import Any
 from components.errors import RegistryError
 from components.machine.home import lookout_home, mlflow_uri
 from components.model_registry.local_store import ready_store, ready_to_write, sentence_of, wait_for
-from components.model_registry.state_commit import tag_exists
 from components.model_registry.subjects import POLICY, STATEMENT_FILE
 from components.params.reading import PARAMS_FILE, load_section
 from components.params.register import RegisterParams
@@ -35,31 +34,6 @@ _REFERENCE = re.compile(r"(?:models:/)?(?:(?P<name>[^/@]+))?(?:/(?P<version>\d+)
 _RUN = re.compile(r"(?:runs:/)?([0-9a-f]{32})(?:/.*)?")
 _SHORT = re.compile(r"\d+$|@|models:/")
 """A version's own spellings: a folder of such a name does not take its place."""
-
-
-def git_tag(name: str, number: int | str, key: str) -> str:
-    """The git tag of a version: its params.yaml, dvc.lock and *.dvc files on a commit.
-
-    NAME/vN; with the beginning of the lineage's key behind it where this repository has such a tag, because NAME/vN
-    came from a clone whose version N is another.
-    """
-    plain = plain_tag(name, number)
-    return own if tag_exists(own := own_tag(plain, key)) else plain
-
-
-def plain_tag(name: str, number: int | str) -> str:
-    """The git tag of a version where nobody else has it."""
-    return f"{name}/v{number}"
-
-
-def own_tag(plain: str, key: str) -> str:
-    """The tag of a version whose plain tag is another lineage's."""
-    return f"{plain}-{key[:8]}"
-
-
-def tag_of(version: Any) -> str:
-    """git_tag of a registered version."""
-    return git_tag(version.name, version.version, version.tags.get(KEY_TAG, ""))
 
 
 class Client:

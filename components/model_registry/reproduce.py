@@ -13,9 +13,9 @@ from components.graph.worktree import add_worktree
 from components.machine.dvc import run_dvc
 from components.machine.home import lookout_home
 from components.machine.last_words import reason
-from components.model_registry.lineage import Lineage, hardware, installed
+from components.model_registry.lineage import hardware, installed
 from components.model_registry.registry import connect, find_version, statement_of, uri_of
-from components.model_registry.statement import from_statement
+from components.model_registry.statement import Lineage, from_statement
 from components.model_registry.verify import lock_of, unseen, verify
 from components.params.reading import PARAMS_FILE
 from components.params.whole import load_params

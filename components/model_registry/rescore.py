@@ -11,10 +11,9 @@ from components.errors import RegistryError
 from components.machine.home import lookout_home
 from components.metrics.detection import pooled
 from components.metrics.task import headline_of
-from components.model_registry.lineage import Lineage
 from components.model_registry.promote import read_counts
 from components.model_registry.registry import artifact, connect, find_version, package_folder, statement_of, uri_of
-from components.model_registry.statement import from_statement
+from components.model_registry.statement import Lineage, from_statement
 from components.model_registry.subjects import POLICY
 from components.model_registry.verify import refuse_altered
 from components.params.whole import load_params

@@ -10,6 +10,7 @@ from components.errors import RegistryError
 from components.machine.code_state import uncommitted
 from components.machine.git import git, git_bytes
 from components.machine.home import main_checkout
+from components.model_registry.registry import KEY_TAG
 
 
 def refuse_dirty(state: dict[str, Any]) -> None:
@@ -24,6 +25,31 @@ def refuse_dirty(state: dict[str, Any]) -> None:
 def tag_exists(tag: str) -> bool:
     """Whether this repository has the tag."""
     return git("rev-parse", "-q", "--verify", f"refs/tags/{tag}") is not None
+
+
+def git_tag(name: str, number: int | str, key: str) -> str:
+    """The git tag of a version: its params.yaml, dvc.lock and *.dvc files on a commit.
+
+    NAME/vN; with the beginning of the lineage's key behind it where this repository has such a tag, because NAME/vN
+    came from a clone whose version N is another.
+    """
+    plain = plain_tag(name, number)
+    return own if tag_exists(own := own_tag(plain, key)) else plain
+
+
+def plain_tag(name: str, number: int | str) -> str:
+    """The git tag of a version where nobody else has it."""
+    return f"{name}/v{number}"
+
+
+def own_tag(plain: str, key: str) -> str:
+    """The tag of a version whose plain tag is another lineage's."""
+    return f"{plain}-{key[:8]}"
+
+
+def tag_of(version: Any) -> str:
+    """git_tag of a registered version."""
+    return git_tag(version.name, version.version, version.tags.get(KEY_TAG, ""))
 
 
 def files_at(commit: str, paths: list[str]) -> dict[str, bytes]:

@@ -10,13 +10,13 @@ import base64
 import hashlib
 from typing import Any
 
-from components.model_registry.lineage import Lineage
 from components.model_registry.subjects import POLICY_FILES
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:lookout:dvc-repro:v1"
 BUILDER = "urn:lookout:register:v3"
+Lineage = dict[str, Any]
 Statement = dict[str, Any]
 Resource = dict[str, Any]
 INTERNAL = ("commands", "processes", "seeds", "images_sha256", "prompt_summary")

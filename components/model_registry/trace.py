@@ -8,10 +8,9 @@ from typing import Any
 from components.core.class_words import counted
 from components.machine.terminal import plain
 from components.metrics.task import headline_of
-from components.model_registry.lineage import Lineage
 from components.model_registry.recall import warning
 from components.model_registry.registry import connect, find_version, statement_of
-from components.model_registry.statement import from_statement
+from components.model_registry.statement import Lineage, from_statement
 from components.store.left_out import left_out_lines
 
 

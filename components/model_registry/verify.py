@@ -13,19 +13,17 @@ from components.errors import RegistryError
 from components.machine.git import git
 from components.model_registry.cached import data_findings
 from components.model_registry.claims import Finding, claim_findings
-from components.model_registry.lineage import Lineage
 from components.model_registry.registry import (
     KEY_SAID,
     STATEMENT_SAID,
     artifact,
     connect,
     find_version,
-    git_tag,
     package_folder,
     statement_of,
 )
-from components.model_registry.state_commit import tag_exists, tag_says
-from components.model_registry.statement import from_statement
+from components.model_registry.state_commit import git_tag, tag_exists, tag_says
+from components.model_registry.statement import Lineage, from_statement
 from components.model_registry.subjects import (
     IMAGES_FILE,
     MODEL_FILES,

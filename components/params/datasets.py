@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from components.core.words import GrammarName, Split, Task
 from components.params.model import LONGEST_VALUE, StrictModel
-from components.params.names import PathText, texts_of
+from components.params.names import Name, PathText, texts_of
+from components.params.reading import checked
 
 
 class FetchParams(StrictModel):
@@ -95,3 +97,11 @@ class DatasetParams(StrictModel):
 
     def image_folder(self, split: Split) -> str | None:
         return self.images.get(split) if isinstance(self.images, dict) else self.images
+
+
+Datasets = dict[Name, DatasetParams]
+
+
+def check_entry(entry: dict[str, Any]) -> DatasetParams:
+    """A new entry of `datasets:`. Raises ParamsError that names the key."""
+    return checked(DatasetParams, entry, Path("the dataset's entry"), "")

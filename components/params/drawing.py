@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from components.params.model import StrictModel
-from components.params.names import PathText
+from components.params.names import Name, PathText
 from components.params.sizes import SplitSizes
 
 DRAWN = Path("data/raw")
@@ -100,3 +100,13 @@ class DrawnTextParams(DrawingParams):
 
 
 SyntheticParams = Annotated[DrawnPeopleParams | DrawnTextParams, Field(discriminator="layout")]
+Drawn = dict[Name, SyntheticParams]
+
+
+def check_root(name: str, drawn: DrawingParams) -> None:
+    """Raises ValueError where a dataset would be drawn over something else."""
+    if drawn.root != (DRAWN / name).as_posix():
+        raise ValueError(
+            f"synthetic.{name}.root is {drawn.root!r}, want {(DRAWN / name).as_posix()!r}: drawing replaces "
+            "the folder, so a drawn dataset has one of its own"
+        )

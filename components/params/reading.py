@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from components.errors import ParamsError
-from components.params.datasets import DatasetParams
 from components.params.model import LONGEST_VALUE, StageParams, StrictModel
 from components.params.names import checked_name
 from components.params.plain_yaml import load_yaml
@@ -17,6 +16,7 @@ PARAMS_FILE = Path("params.yaml")
 
 
 Section = TypeVar("Section", bound=StageParams)
+Entry = TypeVar("Entry")
 
 
 def load_raw(path: Path = PARAMS_FILE) -> dict[str, Any]:
@@ -34,10 +34,29 @@ def load_raw(path: Path = PARAMS_FILE) -> dict[str, Any]:
 
 def load_section(model: type[Section], path: Path = PARAMS_FILE) -> Section:
     """One stage's section of params.yaml. Raises ParamsError that names the key."""
+    return checked(model, _section(model.section, path), path, model.section)
+
+
+def load_entries(section: str, entries: type[dict[str, Entry]], path: Path = PARAMS_FILE) -> dict[str, Entry]:
+    """A section whose keys people choose, datasets or synthetic, as its type. Raises ParamsError that names the key."""
+    try:
+        return TypeAdapter(entries).validate_python(_section(section, path))
+    except ValidationError as error:
+        raise ParamsError(f"{path}: {first_sentence(error, section)}") from None
+
+
+def entry_of(entries: dict[str, Entry], section: str, name: str) -> Entry:
+    """The entry of that name. Raises ParamsError that lists those that are there."""
+    if name not in entries:
+        raise ParamsError(f"params.yaml has no {section}.{name}; it has {sorted(entries)}")
+    return entries[name]
+
+
+def _section(name: str, path: Path) -> Any:
     values = load_raw(path)
-    if model.section not in values:
-        raise ParamsError(f"{path}: the section {model.section}: is missing; it holds {', '.join(sorted(values))}")
-    return checked(model, values[model.section], path, model.section)
+    if name not in values:
+        raise ParamsError(f"{path}: the section {name}: is missing; it holds {', '.join(sorted(values))}")
+    return values[name]
 
 
 def check_name(name: str) -> None:
@@ -80,8 +99,3 @@ def first_sentence(error: ValidationError, prefix: str) -> str:
 def _shortened(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
-
-
-def check_entry(entry: dict[str, Any]) -> DatasetParams:
-    """A new entry of `datasets:`. Raises ParamsError that names the key."""
-    return checked(DatasetParams, entry, Path("the dataset's entry"), "")

@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from components.params.base import BaseParams
-from components.params.datasets import DatasetParams
-from components.params.drawing import DRAWN, SyntheticParams
+from components.params.datasets import Datasets
+from components.params.drawing import Drawn, check_root
 from components.params.grpo import GrpoParams
 from components.params.model import StrictModel
 from components.params.names import Name
@@ -29,8 +29,8 @@ class Params(StrictModel):
     """The whole of params.yaml."""
 
     profile: Name
-    synthetic: dict[Name, SyntheticParams]
-    datasets: dict[Name, DatasetParams] = Field(min_length=1)
+    synthetic: Drawn
+    datasets: Datasets = Field(min_length=1)
     validate_: ValidateParams = Field(alias="validate")
     prompts: PromptParams
     base: BaseParams
@@ -46,11 +46,7 @@ class Params(StrictModel):
     @model_validator(mode="after")
     def _drawn_where_nothing_else_lies(self) -> Params:
         for name, drawn in self.synthetic.items():
-            if drawn.root != (DRAWN / name).as_posix():
-                raise ValueError(
-                    f"synthetic.{name}.root is {drawn.root!r}, want {(DRAWN / name).as_posix()!r}: drawing replaces "
-                    "the folder, so a drawn dataset has one of its own"
-                )
+            check_root(name, drawn)
         return self
 
 

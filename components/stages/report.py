@@ -8,8 +8,13 @@ from typing import Any
 
 from components.machine.code_state import git_state
 from components.machine.git import git
+from components.params.base import BaseParams
+from components.params.datasets import Datasets
+from components.params.model import StrictModel
+from components.params.reading import load_entries, load_raw, load_section
+from components.params.register import RegisterParams
 from components.params.report import ReportParams
-from components.params.whole import load_params
+from components.params.rewards import RewardsParams
 from components.report.evaluation import MODELS, Inputs, evaluation_page, images_to_test, pictures_of
 from components.report.gallery import SHEET_COLUMNS, contact_sheet
 from components.stages.running import run_stage
@@ -17,8 +22,6 @@ from components.store.atomic import atomic_folder
 
 log = logging.getLogger("lookout.report")
 SHEET_ROWS = 3
-PARAMS = ("profile", "base", "rewards", "datasets")
-"""The sections that the page shows, beside its own: dvc.yaml names them."""
 
 
 def run(inputs: Inputs, out: Path, values: dict[str, Any], params: ReportParams, made: str = "") -> None:
@@ -42,17 +45,25 @@ def made_of(name: str) -> str:
 
 
 def main() -> None:
-    params = load_params()
     reports = Path("reports")
     inputs = Inputs(reports / "scores", reports / "training", Path("data/prompts"), Path("data/validated"))
-    values = params.model_dump(mode="json", by_alias=True)
-    run(
-        inputs,
-        reports / "evaluation",
-        {key: values[key] for key in PARAMS},
-        params.report,
-        made_of(params.register_.model_name),
-    )
+    made = made_of(load_section(RegisterParams).model_name)
+    run(inputs, reports / "evaluation", shown_params(), load_section(ReportParams), made)
+
+
+def shown_params() -> dict[str, Any]:
+    """The sections that the page shows, beside its own: dvc.yaml names them."""
+    datasets = load_entries("datasets", Datasets)
+    return {
+        "profile": load_raw()["profile"],
+        "base": plain(load_section(BaseParams)),
+        "rewards": plain(load_section(RewardsParams)),
+        "datasets": {name: plain(entry) for name, entry in datasets.items()},
+    }
+
+
+def plain(params: StrictModel) -> dict[str, Any]:
+    return params.model_dump(mode="json", by_alias=True)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,6 @@ import logging
 import os
 import sys
 from collections.abc import Callable
-from inspect import getfile
-from pathlib import Path
 
 from components.errors import LookoutError
 from components.machine.children import die_with_parent
@@ -26,7 +24,7 @@ QUIET = {
 def run_stage(main: Callable[[], None]) -> None:
     """Runs a stage's main: logs to stderr; what the user can mend is one sentence and exit code 1.
 
-    The stage ends with the dvc that started it, and does not begin where dvc.yaml lacks a file that it imports.
+    The stage ends with the dvc that started it.
     """
     if not die_with_parent():
         sys.exit(_fail("the process that started this stage has ended"))
@@ -35,10 +33,6 @@ def run_stage(main: Callable[[], None]) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("lookout").setLevel(logging.INFO)
     try:
-        if "RANK" not in os.environ:  # else one of the processes that a launcher has started
-            from components.graph.code_deps import check_listed
-
-            check_listed(Path(getfile(main)).stem)
         main()
     except LookoutError as error:
         sys.exit(_fail(str(error)))

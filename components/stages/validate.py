@@ -7,12 +7,13 @@ import logging
 import shutil
 from pathlib import Path
 
-from components.errors import ParamsError, QualityError
+from components.errors import QualityError
 from components.machine.home import lookout_home
 from components.params.base import BaseParams
-from components.params.datasets import DatasetParams
+from components.params.datasets import DatasetParams, Datasets
+from components.params.prompts import PromptParams
+from components.params.reading import entry_of, load_entries, load_section
 from components.params.validate import ValidateParams
-from components.params.whole import load_params
 from components.stages.running import run_stage
 from components.store.atomic import atomic_folder, write_json
 from components.store.schemas.validated import QUARANTINE
@@ -58,12 +59,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset", required=True, help="key in the section datasets: of params.yaml")
     name = parser.parse_args().dataset
-    params = load_params()
-    if name not in params.datasets:
-        raise ParamsError(f"params.yaml has no datasets.{name}; it has {sorted(params.datasets)}")
+    dataset = entry_of(load_entries("datasets", Datasets), "datasets", name)
+    labels, params, base = load_section(PromptParams).labels, load_section(ValidateParams), load_section(BaseParams)
     docs = Path("reports/validation") / name
     interim, out = Path("data/interim") / name, Path("data/validated") / name
-    run(name, interim, out, docs, params.datasets[name], params.prompts.labels, params.validate_, params.base)
+    run(name, interim, out, docs, dataset, labels, params, base)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from components.errors import ParamsError
-from components.graph.code_deps import code_deps
+from components.graph.closure import code_files
 from components.params.model import StrictModel
 from components.params.reading import first_sentence, load_raw
 from components.store.atomic import canonical_json
@@ -93,7 +93,7 @@ def runs_of(study: Study) -> Iterator[Run]:
 
 def _code_digest() -> str:
     """Everything but the settings that decides a score: the stages' code and the profiles."""
-    files = {file for stage in STAGES for file in code_deps(stage)}
+    files = {file for stage in STAGES for file in code_files(stage)}
     files |= {path.as_posix() for path in CONF.rglob("*") if path.is_file() and path.parent.name != "study"}
     files.add("dvc.yaml")
     return canonical_json({file: file_sha256(Path(file)) for file in sorted(files)})

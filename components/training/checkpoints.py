@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import shutil
 import zipfile
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from components.errors import ModelError
-from components.graph.code_deps import code_deps
 from components.machine.home import lookout_home
 from components.policy.weight_files import WEIGHTS, tensors_of
-from components.store.atomic import canonical_json
-from components.store.digest import file_sha256
 
 log = logging.getLogger("lookout.training")
 CHECKED = {".safetensors", ".pt", ".pth"}
-LIBRARIES = ("torch", "transformers", "trl", "accelerate", "peft", "deepspeed", "numpy")
-
-
-def run_fingerprint(stage: str, start: Path, prompts: Path, params: dict[str, Any]) -> str:
-    """SHA-256 over everything that decides the run: the starting folder, prompts, params, code, libraries.
-
-    Every file of the folder decides: weights, tokenizer, chat template, image processor, end tokens.
-    """
-    decides = {
-        "stage": stage,
-        "start": {path.name: file_sha256(path) for path in sorted(start.iterdir()) if path.is_file()},
-        "prompts": file_sha256(prompts),
-        "params": params,
-        "code": {path: file_sha256(Path(path)) for path in code_deps(stage)},
-        "libraries": {name: version(name) for name in LIBRARIES},
-    }
-    return hashlib.sha256(canonical_json(decides).encode()).hexdigest()
 
 
 def checkpoint_folder(stage: str, fingerprint: str) -> Path:

@@ -26,8 +26,9 @@ from components.policy.folder import load_model, weights_sha256
 from components.policy.launch import deepspeed_config
 from components.policy.processor import load_processor
 from components.store.atomic import atomic_file, atomic_folder, write_json
-from components.training.checkpoints import checkpoint_folder, resume_point, run_fingerprint, state_of
+from components.training.checkpoints import checkpoint_folder, resume_point, state_of
 from components.training.disk import refuse_full_disk
+from components.training.fingerprint import run_fingerprint
 from components.training.publishing import Weights, publish, rehearse, weights_of_checkpoint, whole_weights
 from components.training.stopping import StopWhenAsked
 
@@ -58,7 +59,7 @@ def train_policy(
     """
     if not sys.stderr.isatty():
         disable_progress_bar()  # each loading and saving would be lines of a log
-    fingerprint = run_fingerprint(stage, start, prompts, params.model_dump() | extra)
+    fingerprint = run_fingerprint(stage, start, prompts, params, extra)
     folder, started = checkpoint_folder(stage, fingerprint), _now()
     first = os.environ.get("RANK", "0") == "0"  # one process holds the lock, looks and publishes for all
     with ExitStack() as held:

@@ -57,7 +57,7 @@ def test_a_mistyped_params_key_stops_a_stage_in_one_sentence(tmp_path: Path) -> 
     folder = make_workspace(tmp_path / "w")
     text = (folder / "params.yaml").read_text()
     (folder / "params.yaml").write_text(text.replace("max_people:", "max_poeple:"))
-    command = [sys.executable, "-m", "components.stages.ingest", "--dataset", "crowd"]
+    command = [sys.executable, "-m", "components.operations.stage", "components.stages.ingest", "--dataset", "crowd"]
     environment = os.environ | {"PYTHONPATH": str(REPO)}
     answer = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert answer.returncode == 1

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
 from components.errors import ParamsError
-from components.graph.code_deps import _imported, check_listed, code_deps, with_code_deps
+from components.graph.closure import _imported, code_files
+from components.graph.code_deps import check_listed, code_deps, with_code_deps
 from tests.support.workspace import REPO, make_workspace, run_stage
 
 GRAPH = YAML(typ="safe").load(Path("dvc.yaml").read_text())
@@ -28,13 +30,43 @@ def test_every_stage_has_a_module_of_its_name_and_the_other_way_round() -> None:
 
 
 def test_a_reward_makes_grpo_stale_and_not_sft() -> None:
-    assert "components/rewards/looking.py" in code_deps("grpo")
-    assert "components/rewards/looking.py" not in code_deps("sft")
+    assert "components/rewards/looking.py" in code_files("grpo")
+    assert "components/rewards/looking.py" not in code_files("sft")
 
 
 def test_the_report_makes_no_training_and_no_score_stale() -> None:
     for stage in ("ingest", "prompts", "sft", "grpo", "predict", "score"):
-        assert not [dep for dep in code_deps(stage) if dep.startswith("components/report/")]
+        assert not [dep for dep in code_files(stage) if dep.startswith("components/report/")]
+
+
+def test_a_folder_stands_for_its_files_where_the_stage_needs_all_of_them(own_code: Path) -> None:
+    rewards, stage = own_code / "components/rewards", own_code / "components/stages/own_stage.py"
+    (rewards / "deep").mkdir(parents=True)
+    for name in ("__init__.py", "one.py", "deep/__init__.py", "deep/two.py"):
+        (rewards / name).touch()
+    stage.write_text("import components.rewards.one\nimport components.rewards.deep.two")
+    assert [dep for dep in code_deps("own_stage") if "rewards" in dep] == ["components/rewards"]
+    (rewards / "__pycache__").mkdir()
+    for beside in ("__pycache__/one.pyc", ".one.py.swp", "one.py~"):  # as Python and editors write; .dvcignore has them
+        (rewards / beside).touch()
+    assert [dep for dep in code_deps("own_stage") if "rewards" in dep] == ["components/rewards"]
+    (rewards / "three.py").touch()
+    assert [dep.removeprefix("components/rewards/") for dep in code_deps("own_stage") if "rewards" in dep] == [
+        "__init__.py", "deep", "one.py"
+    ]  # fmt: skip
+
+
+def test_what_lies_in_a_listed_folder_is_listed(own_code: Path) -> None:
+    folder = own_code / "components/mine"
+    folder.mkdir()
+    for name in ("__init__.py", "one.py"):
+        (folder / name).touch()
+    (own_code / "components/stages/own_stage.py").write_text("import components.mine.one")
+    with pytest.raises(ParamsError, match=r"does not list components/mine/__init__.py, components/mine/one.py"):
+        check_listed("own_stage")
+    text = (own_code / "dvc.yaml").read_text()
+    (own_code / "dvc.yaml").write_text(text.replace("deps: [", "deps: [components/mine, "))
+    check_listed("own_stage")
 
 
 def test_a_listed_file_that_is_not_imported_is_taken_out() -> None:
@@ -59,7 +91,7 @@ def own_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "dvc.yaml").write_text(f"stages: {{own_stage: {{deps: {deps}}}}}")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
-        "components.graph.code_deps._imported", _imported.__wrapped__
+        "components.graph.closure._imported", _imported.__wrapped__
     )  # it remembers paths, not checkouts
     return tmp_path
 
@@ -87,9 +119,22 @@ def test_a_reward_of_ones_own_stops_grpo_until_dvc_yaml_lists_it(tmp_path: Path)
     folder = make_workspace(tmp_path / "w")
     (folder / "components").unlink()
     shutil.copytree(REPO / "components", folder / "components", ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "components/rewards/mine.py").touch()
+    (folder / "my_reward.py").touch()
     table = folder / "components/rewards/__init__.py"
-    table.write_text(f"{table.read_text()}\nfrom components.rewards import mine  # noqa\n")
+    table.write_text(f"{table.read_text()}\nimport my_reward  # noqa\n")
     said = run_stage(folder, "grpo", check=False).stderr
     assert said.count("\n") == 1
-    assert said.startswith("error: dvc.yaml does not list components/rewards/mine.py among the dependencies of grpo")
+    assert said.startswith("error: dvc.yaml does not list my_reward.py among the dependencies of grpo")
+
+
+def test_dvc_counts_no_file_that_python_or_an_editor_writes_beside_the_code() -> None:
+    from dvc.repo import Repo
+
+    with Repo(str(REPO)) as repo:
+        ignored = [name for name in (".one.py.swp", "one.py~", "one.pyc", "one.py") if _ignored(repo, name)]
+        assert ignored == [".one.py.swp", "one.py~", "one.pyc"]
+        assert repo.dvcignore.is_ignored_dir(str(REPO / "components/rewards/__pycache__"))
+
+
+def _ignored(repo: Any, name: str) -> bool:
+    return repo.dvcignore.is_ignored_file(str(REPO / "components/rewards" / name))

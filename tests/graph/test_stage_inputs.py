@@ -17,48 +17,64 @@ PROMPTS, BASE = Path("data/prompts/sft.parquet"), Path("models/base")
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A lock that names a file and a folder, which are as it says."""
+    """A lock that names a file and a folder, which are as it says, and what no stage here reads."""
     monkeypatch.chdir(tmp_path)
+    for name in ("dvc.yaml", "params.yaml"):
+        Path(name).symlink_to(REPO / name)
     for path in (PROMPTS, BASE / "model.safetensors", BASE / "inner/tokenizer.json"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("as it was")
-    outs = {path.as_posix(): {"outs": [{"path": path.as_posix(), "md5": dvc_digest(path)}]} for path in (PROMPTS, BASE)}
-    Path("dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": outs}) + "\n")
+    stages = {
+        "prompts": {"outs": [{"path": PROMPTS.as_posix(), "md5": dvc_digest(PROMPTS)}]},
+        "base": {"outs": [{"path": BASE.as_posix(), "md5": dvc_digest(BASE)}]},
+        "ingest@crowd": {"outs": [{"path": "data/interim/crowd", "md5": "0"}]},
+        "ingest@of_an_earlier_profile": {"outs": [{"path": "data/interim/of_an_earlier_profile", "md5": "0"}]},
+    }
+    Path("dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": stages}) + "\n")
     return tmp_path
 
 
-def test_bytes_that_are_the_locks_pass_and_so_does_what_the_lock_does_not_name(checkout: Path) -> None:
-    Path("other").write_text("x")
-    refuse_altered([PROMPTS, BASE, Path("other"), Path("not there")])
+def test_bytes_that_are_the_locks_pass_and_so_does_what_the_stage_does_not_read(checkout: Path) -> None:
+    Path("data/interim/crowd").mkdir(parents=True)
+    refuse_altered("sft")
+    refuse_altered("grpo")  # what is not there is not altered
+    PROMPTS.write_text("as it is now")
+    refuse_altered("predict", "base")
 
 
 @pytest.mark.parametrize("altered", [PROMPTS, BASE / "inner/tokenizer.json", BASE / "more"])
 def test_altered_bytes_are_refused_with_what_to_do(checkout: Path, altered: Path) -> None:
     altered.write_text("as it is now")
     with pytest.raises(DataError, match=r"its bytes are not those that .* wrote; .*`dvc repro --force --single-item "):
-        refuse_altered([PROMPTS, BASE])
+        refuse_altered("sft")
 
 
-def test_the_first_of_several_processes_looks_for_all(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    PROMPTS.write_text("as it is now")
-    monkeypatch.setenv("RANK", "1")
-    refuse_altered([PROMPTS])
-    monkeypatch.setenv("RANK", "0")
-    with pytest.raises(DataError):
-        refuse_altered([PROMPTS])
+def test_an_output_below_a_folder_that_a_stage_reads_is_looked_at_while_the_graph_has_it(checkout: Path) -> None:
+    Path("data/interim/of_an_earlier_profile").mkdir(parents=True)
+    refuse_altered("prompts")
+    Path("data/interim/crowd").mkdir()
+    with pytest.raises(DataError, match="data/interim/crowd has the MD5"):
+        refuse_altered("prompts")
+    with pytest.raises(DataError, match="data/interim/crowd has the MD5"):
+        refuse_altered("validate", "crowd")
 
 
-@pytest.mark.parametrize("stage", [("sft",), ("grpo",), ("predict", "--model", "base"), ("score", "--model", "base")])
-def test_a_training_an_answer_and_a_score_refuse(prepared: Path, tmp_path: Path, stage: tuple[str, ...]) -> None:
-    for name in ("components", "conf", "dvc.yaml"):
-        (tmp_path / name).symlink_to(REPO / name)
-    (tmp_path / "params.yaml").write_text((prepared / "params.yaml").read_text())
-    names = ["data/prompts/sft.parquet", "data/prompts/grpo.parquet", "data/prompts/test.parquet"]
-    outs = [{"path": name, "md5": "0" * 32} for name in names]
-    for name in names:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("altered")
-    (tmp_path / "dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": {"prompts": {"outs": outs}}}) + "\n")
+@pytest.mark.parametrize(
+    ("stage", "name"),
+    [
+        (("sft",), "data/prompts/sft.parquet"),
+        (("predict", "--model", "base"), "data/prompts/test.parquet"),
+        (("score", "--model", "base"), "data/predictions/base"),
+    ],
+)
+def test_a_stage_refuses_before_it_begins(tmp_path: Path, stage: tuple[str, ...], name: str) -> None:
+    for link in ("components", "conf", "dvc.yaml", "params.yaml"):
+        (tmp_path / link).symlink_to(REPO / link)
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text("altered")
+    lock = {"schema": "2.0", "stages": {"prompts": {"outs": [{"path": name, "md5": "0" * 32}]}}}
+    (tmp_path / "dvc.lock").write_text(json.dumps(lock) + "\n")
     answer = run_stage(tmp_path, *stage, check=False)
     assert answer.returncode == 1
     assert "its bytes are not those that prompts wrote" in answer.stderr
+    assert answer.stderr.count("\n") == 1

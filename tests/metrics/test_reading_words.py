@@ -8,10 +8,11 @@ import pytest
 
 from components.core.boxes import as_boxes
 from components.core.completion import ParseFailure
+from components.core.extras import has_ocr_extra
 from components.core.grammars.answers import TextAnswer
 from components.core.scene import TextTruth
 from components.metrics.detection import pooled
-from components.metrics.page_words import bleu_4, has_ocr_extra, jieba_words, meteor_exact_stem
+from components.metrics.page_words import bleu_4, jieba_words, meteor_exact_stem
 from components.metrics.reading import reading_numbers
 from components.metrics.task import TaskNumbers
 

@@ -45,7 +45,7 @@ def page_of(prepared: Path, folder: Path, entry: dict[str, Any]) -> str:
         (folder / "training" / stage / "summary.json").write_text('{"warnings": []}')
     write_table(folder / "training/grpo/rollouts.parquet", ROLLOUTS, [])
     inputs = Inputs(folder / "scores", folder / "training", folder / "prompts", prepared / "data/validated")
-    values = {key: params.model_dump(mode="json", by_alias=True)[key] for key in report_stage.PARAMS}
+    values = params.model_dump(mode="json", by_alias=True)
     report_stage.run(inputs, folder / "out", values, ReportParams(gallery_images=8))
     return (folder / "out/report.html").read_text()
 

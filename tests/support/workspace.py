@@ -56,7 +56,7 @@ def read_params(folder: Path) -> dict:
 
 def run_stage(folder: Path, stage: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Runs a stage as dvc.yaml does, as a process of its own."""
-    command = [sys.executable, "-m", f"components.stages.{stage}", *arguments]
+    command = [sys.executable, "-m", "components.operations.stage", f"components.stages.{stage}", *arguments]
     environment = os.environ | {"LOOKOUT_HOME": str(folder / "home"), "PYTHONPATH": str(folder)}
     answer = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if check and answer.returncode:

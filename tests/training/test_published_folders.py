@@ -26,8 +26,9 @@ from components.policy.folder import load_model
 from components.policy.processor import load_processor
 from components.policy.weight_files import folder_tensors, stored_dtype
 from components.training import trainer_run
-from components.training.checkpoints import checkpoint_folder, run_fingerprint, what_is_wrong
+from components.training.checkpoints import checkpoint_folder, what_is_wrong
 from components.training.disk import point_bytes
+from components.training.fingerprint import run_fingerprint
 from components.training.sft import train_sft
 from components.training.stopping import StopWhenAsked
 from tests.support.families import PATCH, SAMPLING, published_folder
@@ -91,7 +92,7 @@ def died(train: Any, base: Path, params: SftParams, monkeypatch: pytest.MonkeyPa
     with monkeypatch.context() as patch, pytest.raises(TrainingError, match="power cut"):
         patch.setattr(trainer_run, "publish", power_cut)
         train(base, params)
-    fingerprint = run_fingerprint("sft", base, Path("data/prompts/sft.parquet"), params.model_dump())
+    fingerprint = run_fingerprint("sft", base, Path("data/prompts/sft.parquet"), params, {})
     return checkpoint_folder("sft", fingerprint)
 
 
@@ -304,19 +305,6 @@ def test_a_local_folder_that_dvc_does_not_watch_is_refused(published: Path, tmp_
         write_base(tmp_path, BaseParams(pretrained=pretrained))
     with pytest.raises(ValueError, match=r"base\.local is /elsewhere, want the folder of base\.pretrained\.path"):
         BaseParams(pretrained=pretrained, local="/elsewhere")
-
-
-@pytest.mark.parametrize(
-    "name", ["tokenizer.json", "chat_template.jinja", "generation_config.json", "processor_config.json"]
-)
-def test_a_resume_point_is_not_used_under_another_tokenizer_template_or_processor(
-    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    monkeypatch.chdir(prepared)
-    prompts, base = Path("data/prompts/sft.parquet"), copied(prepared / "models/base", tmp_path / "base")
-    before = run_fingerprint("sft", base, prompts, {})
-    (base / name).write_text((base / name).read_text() + " ")
-    assert run_fingerprint("sft", base, prompts, {}) != before
 
 
 def test_a_cut_download_is_named(published: Path, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from components.params.vllm import VllmParams
 from components.policy.answering import answer_tokens
 from components.policy.images import load_prompts, open_image
 from components.policy.launch import deepspeed_config, run_training
-from components.training.checkpoints import checkpoint_folder, resume_point, run_fingerprint
+from components.training.checkpoints import resume_point
 from components.training.disk import refuse_full_disk
 from components.training.group_rewards import GroupRewards, whole_groups
 from components.training.grpo import SamePrompts, check_batches, check_vllm
@@ -343,21 +343,3 @@ def test_collapse_is_said_once_while_the_training_runs(caplog: pytest.LogCapture
         said.on_log(arguments, state, control, logs)
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert warnings == ["grpo step 2: the format reward is high while the accuracy reward is near zero"]
-
-
-def test_a_fingerprint_changes_with_whatever_decides_the_run(prepared: Path, tmp_path: Path) -> None:
-    base, prompts = prepared / "models/base", prepared / "data/prompts/sft.parquet"
-    params = {"seed": 1, "learning_rate": 0.1}
-    first = run_fingerprint("sft", base, prompts, params)
-    assert run_fingerprint("sft", base, prompts, dict(reversed(params.items()))) == first
-    other_weights = tmp_path / "weights"
-    other_weights.mkdir()
-    (other_weights / "model.safetensors").write_bytes(b"other")
-    others = {
-        run_fingerprint("sft", base, prompts, params | {"seed": 2}),
-        run_fingerprint("grpo", base, prompts, params),
-        run_fingerprint("sft", base, prepared / "data/prompts/val.parquet", params),
-        run_fingerprint("sft", other_weights, prompts, params),
-    }
-    assert len(others | {first}) == 5
-    assert len({checkpoint_folder("sft", one) for one in others | {first}}) == 5

@@ -1,0 +1,57 @@
+"""What a stage imports decides what runs again: the rooms and the sections of params that each stage may touch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from components.graph.closure import code_files
+
+BODIES = {
+    name: stage.get("do", stage)
+    for name, stage in YAML(typ="safe").load(Path("dvc.yaml").read_text())["stages"].items()
+}
+EVERYWHERE = {"__init__.py", "errors.py", "core", "machine", "params", "stages", "store"}
+ROOMS = {
+    "synthesize": {"drawing"},
+    "ingest": {"sources"},
+    "validate": {"quality"},
+    "base": {"policy", "model_registry"},  # a registered version may be the starting policy
+    "prompts": {"policy", "prompting"},
+    "sft": {"graph", "policy", "training"},
+    "grpo": {"graph", "policy", "training", "rewards"},
+    "predict": {"policy"},
+    "score": {"metrics", "rewards", "scoring"},
+    "report": {"metrics", "report"},
+    "register": {"graph", "metrics", "model_registry"},
+}
+FOR_ALL = {"__init__", "model", "names", "plain_yaml", "reading", "sizes", "trainer", "vllm"}
+"""Modules of components/params that are no section of their own."""
+BESIDE = {
+    "base": {"register"},  # the model's name, where a reference to a version has none
+    "prompts": {"base"},  # models/base changes with it, and prompts depends on that
+    "report": {"register"},  # the model's name, in one sentence
+}
+"""Sections that a stage reads, and DVC need not watch for it."""
+FILE_OF = {"synthetic": "drawing"}
+
+
+@pytest.mark.parametrize("stage", sorted(BODIES))
+def test_a_stage_touches_its_rooms_and_no_others(stage: str) -> None:
+    touched = {path.split("/")[1] for path in code_files(stage)}
+    assert touched - EVERYWHERE == ROOMS[stage]
+
+
+@pytest.mark.parametrize("stage", sorted(set(BODIES) - {"register"}))  # it records the whole of params.yaml
+def test_a_stage_depends_on_the_sections_that_dvc_watches_for_it(stage: str) -> None:
+    watched = {name.split(".")[0] for name in BODIES[stage]["params"]} - {"profile"}
+    sections = {Path(path).stem for path in code_files(stage) if path.startswith("components/params/")} - FOR_ALL
+    assert sections - BESIDE.get(stage, set()) == {FILE_OF.get(name, name) for name in watched}
+
+
+def test_training_depends_on_one_module_of_the_graph() -> None:
+    for stage in ("sft", "grpo"):
+        found = {Path(path).name for path in code_files(stage) if path.startswith("components/graph/")}
+        assert found == {"__init__.py", "closure.py"}
