@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
+from components.core.boxes import as_boxes
+from components.core.coverage import coverages, soft_dice
 from components.report.captions import counted
 from components.store.image_files import open_image
 
@@ -154,16 +156,10 @@ def looked_well(look: Sequence[Box], disagreement: bytes | None, width_px: int, 
     """Whether the look boxes fit the disagreement, by their Dice; False where nobody disagrees."""
     if disagreement is None or not look:
         return False
-    values = np.frombuffer(disagreement, dtype=np.float16).astype(np.float32)
+    values = np.frombuffer(disagreement, dtype=np.float16).astype(float)
     side = round(len(values) ** 0.5)
-    cells = (np.arange(side) + 0.5) / side
-    covered = np.zeros((side, side), dtype=bool)
-    for x1, y1, x2, y2 in look:
-        across = (x1 <= cells * width_px) & (cells * width_px <= x2)
-        covered |= ((y1 <= cells * height_px) & (cells * height_px <= y2))[:, None] & across[None, :]
-    total = float(values.sum())
-    both = 2 * float(values.reshape(side, side)[covered].sum())
-    return total > 0 and both >= LOOKED_WELL * (total + int(covered.sum()))
+    covered = np.minimum(1.0, coverages([as_boxes(look)], width_px, height_px, side))
+    return bool(values.any() and soft_dice(covered, values.reshape(1, side, side))[0] >= LOOKED_WELL)
 
 
 def _thought(think: str | None) -> str:

@@ -13,16 +13,15 @@ from numpy.typing import NDArray
 
 from components.core.boxes import Boxes
 from components.core.completion import Answer
+from components.core.coverage import Maps, coverages, soft_dice
 from components.core.grammars import AnyParsed
 from components.core.scene import AnyTruth, Truth
 from components.rewards.precision_recall import PrecisionRecallSettings, match
 from components.rewards.reward import Reward
 
-Maps = NDArray[np.float64]
 MIN_PARSED = 3
 MIN_DISAGREEMENT = 0.1
 """Below this nobody disagrees anywhere: paying for an empty look would make a collapse look like success."""
-_NOTHING = 1e-9
 
 
 class LookingSettings(Protocol):
@@ -30,27 +29,6 @@ class LookingSettings(Protocol):
 
     @property
     def grid(self) -> int: ...
-
-
-def coverages(answers: Sequence[Boxes], width_px: int, height_px: int, grid: int) -> Maps:
-    """(K, grid, grid): how many boxes of each answer cover each cell, in exact fractions of the cell.
-
-    Rows run down the image.
-    """
-    boxes = np.concatenate(answers)  # all at once: a call costs more than the boxes of one answer
-    columns = _cover_1d(boxes[:, 0], boxes[:, 2], width_px, grid)
-    rows = _cover_1d(boxes[:, 1], boxes[:, 3], height_px, grid)
-    ends = np.cumsum([len(answer) for answer in answers])
-    parts = zip(np.split(rows, ends[:-1]), np.split(columns, ends[:-1]), strict=True)
-    return np.stack([down.T @ across for down, across in parts])
-
-
-def _cover_1d(low: NDArray[np.float32], high: NDArray[np.float32], side_px: int, grid: int) -> Maps:
-    """(N, grid): the fraction of each strip that [low, high] covers."""
-    edges = np.arange(grid + 1) * (side_px / grid)
-    start = np.maximum(low[:, None].astype(np.float64), edges[None, :-1])
-    end = np.minimum(high[:, None].astype(np.float64), edges[None, 1:])
-    return np.clip(end - start, 0, None) * (grid / side_px)
 
 
 def make(settings: LookingSettings) -> Reward:
@@ -68,20 +46,15 @@ def make(settings: LookingSettings) -> Reward:
         if len(parsed) < MIN_PARSED:
             return np.full(len(group), np.nan, dtype=np.float32)
         answers = [answer for answer in group if isinstance(answer, Answer)]
-        counts = _counts(answers, truth, settings.grid)
-        disagreement = _others_disagreement(counts)
+        size = (truth.width_px, truth.height_px, settings.grid)
+        disagreement = _others_disagreement(coverages([answer.boxes for answer in answers], *size))
         if disagreement.max() < MIN_DISAGREEMENT:
             return np.full(len(group), np.nan, dtype=np.float32)
-        size = (truth.width_px, truth.height_px, settings.grid)
         looks = np.minimum(1.0, coverages([answer.look for answer in answers], *size))
-        scores[parsed] = _soft_dice(looks, disagreement)
+        scores[parsed] = soft_dice(looks, disagreement)
         return scores
 
     return reward
-
-
-def _counts(answers: Sequence[Answer], truth: Truth, grid: int) -> Maps:
-    return coverages([answer.boxes for answer in answers], truth.width_px, truth.height_px, grid)
 
 
 def _others_disagreement(counts: Maps) -> Maps:
@@ -94,23 +67,6 @@ def _others_disagreement(counts: Maps) -> Maps:
     mean = (centred.sum(axis=0) - centred) / others
     square = ((centred**2).sum(axis=0) - centred**2) / others
     return np.minimum(1.0, 4 * np.clip(square - mean**2, 0, None))
-
-
-def _soft_dice(looks: Maps, disagreement: Maps) -> NDArray[np.float64]:
-    """(K,): 2 sum min / (sum + sum), 1 where both are empty."""
-    axes = (1, 2)
-    both = looks.sum(axis=axes) + disagreement.sum(axis=axes)
-    empty = (looks.sum(axis=axes) < _NOTHING) & (disagreement.sum(axis=axes) < _NOTHING)
-    overlap = 2 * np.minimum(looks, disagreement).sum(axis=axes)
-    return np.where(empty, 1.0, overlap / np.where(empty, 1.0, both))
-
-
-def disagreement_map(group: Sequence[AnyParsed], truth: Truth, grid: int) -> NDArray[np.float16]:
-    """(grid, grid) in [0, 1]: where the whole group disagrees; the picture for reports, not what is paid for."""
-    answers = [answer for answer in group if isinstance(answer, Answer)]
-    if not answers:
-        return np.zeros((grid, grid), dtype=np.float16)
-    return np.minimum(1.0, 4 * _counts(answers, truth, grid).var(axis=0)).astype(np.float16)
 
 
 def make_instances(settings: object, matching: PrecisionRecallSettings) -> Reward:

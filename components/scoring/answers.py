@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from components.core.boxes import Boxes, as_boxes
 from components.core.completion import Answer, Parsed, ParseFailure, read_items, span_confidence
+from components.core.coverage import disagreement_map
+from components.core.grammars import AnyParsed
 from components.core.scene import Truth
 from components.core.tiles import merge
 from components.errors import DataError
 from components.metrics.confidence import consensus, rank
 from components.metrics.evaluation_set import Detections, Floats
 from components.params.score import ScoreParams
-from components.rewards.looking import disagreement_map
 from components.store.samples import image_groups, read_sample, truth_of_sample, view_of_sample, whole_row
 
 Row = dict[str, Any]
@@ -65,12 +66,23 @@ class _Said:
 
 
 def image_answers(
-    samples: list[Row], lines: list[Row], sampled: list[list[str]], params: ScoreParams
+    samples: list[Row],
+    lines: list[Row],
+    answers: Sequence[AnyParsed],
+    sampled: list[list[str]],
+    params: ScoreParams,
 ) -> list[ImageAnswer]:
-    """samples: prompts' rows; lines: their completions in the same order; sampled: K texts of each, or empty lists."""
+    """samples: prompts' rows; lines: their completions in the same order, which read_sample reads as `answers`;
+    sampled: K texts of each, or empty lists.
+    """
+    lookout = params.convention == "lookout"
     said = [
-        _Said(_read(line["text"], sample, params), line, [_read(text, sample, params) for text in texts])
-        for sample, line, texts in zip(samples, lines, sampled, strict=True)
+        _Said(
+            _as_boxes(answer, sample) if lookout else read_items(line["text"], view_of_sample(sample)),
+            line,
+            [_read(text, sample, lookout) for text in texts],
+        )
+        for sample, line, answer, texts in zip(samples, lines, answers, sampled, strict=True)
     ]
     return [
         _image_answer([samples[place] for place in places], [said[place] for place in places], params)
@@ -78,8 +90,11 @@ def image_answers(
     ]
 
 
-def _read(text: str, sample: Row, params: ScoreParams) -> Parsed:
-    answer = read_sample(text, sample) if params.convention == "lookout" else read_items(text, view_of_sample(sample))
+def _read(text: str, sample: Row, lookout: bool) -> Parsed:
+    return _as_boxes(read_sample(text, sample), sample) if lookout else read_items(text, view_of_sample(sample))
+
+
+def _as_boxes(answer: AnyParsed, sample: Row) -> Parsed:
     if not isinstance(answer, Answer | ParseFailure):
         raise DataError(f"{sample['sample_id']} is answered as {sample['answer_as']}, not as boxes; run prompts again")
     return answer
@@ -88,9 +103,15 @@ def _read(text: str, sample: Row, params: ScoreParams) -> Parsed:
 def _image_answer(tiles: list[Row], said: list[_Said], params: ScoreParams) -> ImageAnswer:
     row = whole_row(tiles[0])
     truth = _boxes_of(row)
-    found, rescued = (_merged([_found(one, params, salvage) for one in said], tiles) for salvage in (False, True))
     answers = [one.answer for one in said]
     failures = [answer.reason for answer in answers if isinstance(answer, ParseFailure)]
+    parts = [_found(one, params, salvage=False) for one in said]
+    found = _merged(parts, tiles)
+    salvaged = [
+        _found(one, params, salvage=True) if isinstance(one.answer, ParseFailure) else part
+        for one, part in zip(said, parts, strict=True)
+    ]
+    rescued = _merged(salvaged, tiles) if failures else found
     thoughts = [answer.think for answer in answers if isinstance(answer, Answer) and answer.think]
     look = [box for tile, answer in zip(tiles, answers, strict=True) for box in _look(answer, tile)]
     whole = row is tiles[0] and said[0].others

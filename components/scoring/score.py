@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from components.core.completion import ParseFailure
+from components.core.grammars import AnyParsed
 from components.core.reasons import around
 from components.errors import DataError
 from components.metrics import TASK_METRICS
@@ -17,7 +18,7 @@ from components.params.score import ScoreParams
 from components.scoring.answers import image_answers, read_completions, read_samples
 from components.scoring.numbers import numbers_of
 from components.scoring.rows import ScoreRows
-from components.scoring.tasks import headline, score_task
+from components.scoring.tasks import failure_counts, headline, score_task
 from components.store.atomic import atomic_file, write_json
 from components.store.samples import read_sample, whole_row
 from components.store.schemas.prompts import PROMPTS
@@ -35,17 +36,18 @@ def run(model: str, prompts: Path, predictions: Path, out: Path, params: ScorePa
     if [line["sample_id"] for line in lines] != names:
         raise DataError(f"{predictions} does not answer the samples of {prompts} in their order; run predict again")
     sampled = read_samples(predictions / "samples.jsonl", names)
+    answers = [read_sample(line["text"], sample) for line, sample in zip(lines, samples, strict=True)]
     rows, plots, summaries = ScoreRows(), dict[str, list[Row]](), dict[str, Row]()
     metrics: Row = {"model": model, "schema": "metrics/3"}
     for task, places in _by_task(samples).items():
-        asked, said = [samples[i] for i in places], [lines[i] for i in places]
+        asked, said = [samples[i] for i in places], [answers[i] for i in places]
         if task in TASK_METRICS:
             scores = score_task(task, asked, said, params)
             rows.add_task(asked, scores)
             summaries[task], found = scores.summary, scores.plots
         else:
-            images = image_answers(asked, said, [sampled[i] for i in places], params)
-            numbers = numbers_of(images, _failures(asked, said), len(said), params)
+            images = image_answers(asked, [lines[i] for i in places], said, [sampled[i] for i in places], params)
+            numbers = numbers_of(images, failure_counts(said), len(said), params)
             rows.add_images(images, numbers.counts, params.confidence)
             metrics |= numbers.metrics
             summaries[task], found = numbers.summary, numbers.plots
@@ -55,7 +57,7 @@ def run(model: str, prompts: Path, predictions: Path, out: Path, params: ScorePa
     (out / "plots").mkdir(parents=True, exist_ok=True)  # DVC wants it, also of a task that has no curve
     for name, table in plots.items():
         _write_csv(out / "plots" / f"{name}.csv", table)
-    write_json(out / "unreadable.json", _unreadable(samples, lines))
+    write_json(out / "unreadable.json", _unreadable(samples, lines, answers))
     write_json(out / "metrics.json", metrics)
     return metrics
 
@@ -68,16 +70,10 @@ def _by_task(samples: list[Row]) -> dict[str, list[int]]:
     return places
 
 
-def _failures(samples: list[Row], lines: list[Row]) -> Counter[str]:
-    parsed = [read_sample(line["text"], sample) for line, sample in zip(lines, samples, strict=True)]
-    return Counter(answer.reason for answer in parsed if isinstance(answer, ParseFailure))
-
-
-def _unreadable(samples: list[Row], lines: list[Row]) -> Row:
+def _unreadable(samples: list[Row], lines: list[Row], answers: list[AnyParsed]) -> Row:
     """Sample, or image of tiles -> reason, place and text of an answer that cannot be read; of tiles the first."""
     found: Row = {}
-    for sample, line in zip(samples, lines, strict=True):
-        answer = read_sample(line["text"], sample)
+    for sample, line, answer in zip(samples, lines, answers, strict=True):
         if isinstance(answer, ParseFailure):
             before, after = around(line["text"], answer.offset)
             said = {"reason": answer.reason, "offset": answer.offset, "before": before, "after": after}

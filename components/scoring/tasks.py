@@ -17,7 +17,7 @@ from components.metrics.detection import ImageCounts, f1_interval, pooled
 from components.metrics.grounding import accuracy_by_iou
 from components.metrics.reading import by_true_length
 from components.params.score import ScoreParams
-from components.store.samples import read_sample, truth_of_sample
+from components.store.samples import truth_of_sample
 
 Row = dict[str, Any]
 Table = list[dict[str, Any]]
@@ -39,9 +39,8 @@ class TaskScores:
     plots: dict[str, Table]
 
 
-def score_task(task: str, samples: list[Row], lines: list[Row], params: ScoreParams) -> TaskScores:
-    """samples: prompts' rows of one task; lines: their completions in the same order."""
-    answers = [read_sample(line["text"], sample) for line, sample in zip(lines, samples, strict=True)]
+def score_task(task: str, samples: list[Row], answers: Sequence[AnyParsed], params: ScoreParams) -> TaskScores:
+    """samples: prompts' rows of one task; answers: to them, in the same order."""
     truths = [truth_of_sample(sample) for sample in samples]
     metric = TASK_METRICS[task]
     summary, counts = summarize(task, answers, truths, params)
@@ -59,9 +58,14 @@ def summarize(
     """The task's entry in metrics.json with the notes of its table, and each sample's part of its headline."""
     metric = TASK_METRICS[task]
     numbers = metric.compute(answers, truths)
-    failures = Counter(answer.reason for answer in answers if isinstance(answer, ParseFailure))
+    failures = failure_counts(answers)
     summary = task_summary(metric.headline, numbers.table, numbers.counts, failures, len(answers), params)
     return summary | {"notes": list(numbers.notes)}, numbers.counts
+
+
+def failure_counts(answers: Sequence[AnyParsed]) -> Counter[str]:
+    """How many answers cannot be read, by reason."""
+    return Counter(answer.reason for answer in answers if isinstance(answer, ParseFailure))
 
 
 def task_summary(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.core.completion import ParseFailure
+from components.core.coverage import disagreement_map
 from components.core.grammars import AnyParsed
 from components.core.scene import AnyTruth, Truth
 from components.errors import ParamsError, TrainingError
 from components.params.rewards import RewardsParams
 from components.rewards import judges, make_rewards, weighted_total, without_accuracy
-from components.rewards.looking import disagreement_map
 from components.rewards.reward import Reward
 from components.store.atomic import atomic_file
 from components.store.samples import READING_COLUMNS, read_sample, truth_of_sample
@@ -73,7 +73,7 @@ class GroupRewards:
         gathered, self.local = _gather(rows)
         self.groups = whole_groups(gathered, self._size)
         for group in self.groups:
-            score_group(group, self._params)
+            score_group(group, self._rewards, self._params)
         mine = gathered[self.local]
         self._scores = {name: [row["rewards"][name] for row in mine] for name in self._rewards}
 
@@ -101,12 +101,15 @@ def whole_groups(rows: list[Row], size: int) -> list[list[Row]]:
     return groups
 
 
-def score_group(group: list[Row], params: RewardsParams) -> None:
-    """Adds to each row its rewards (None = not scored), total, failure and index; the map to the first one."""
+def score_group(group: list[Row], rewards: Mapping[str, tuple[float, Reward]], params: RewardsParams) -> None:
+    """Adds to each row its rewards (None = not scored), total, failure and index; the map to the first one.
+
+    rewards: make_rewards of the params.
+    """
     first = group[0]
     truth = truth_of_sample(first)
     answers = [read_sample(row["text"], first) for row in group]
-    scores = {name: _scores(name, reward, first, answers, truth) for name, (_, reward) in make_rewards(params).items()}
+    scores = {name: _scores(name, reward, first, answers, truth) for name, (_, reward) in rewards.items()}
     totals = weighted_total(scores, params.weights)
     for index, (row, answer) in enumerate(zip(group, answers, strict=True)):
         row["index_in_group"] = index

@@ -31,6 +31,8 @@ def test_looking_where_answers_disagree_is_well_and_looking_everywhere_is_not() 
     assert looked_well([[0, 0, 40, 30]], quarter(), 80, 60)  # Dice 1
     assert looked_well([[0, 0, 80, 30]], quarter(), 80, 60)  # 2 * 4 / (4 + 8) = .67
     assert not looked_well([[0, 0, 80, 60]], quarter(), 80, 60)  # 2 * 4 / (4 + 16) = .4
+    assert looked_well([[0, 0, 20, 30]], quarter(), 80, 60)  # 2 * 2 / (4 + 2) = .67
+    assert not looked_well([[0, 0, 10, 60]], quarter(), 80, 60)  # half cells, as the reward has it: 2 * 1 / (4 + 2)
     assert not looked_well([[40, 30, 80, 60]], quarter(), 80, 60)
     assert not looked_well([], quarter(), 80, 60)
     assert not looked_well([[0, 0, 40, 30]], None, 80, 60)

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from components.core.boxes import as_boxes
 from components.core.completion import ParseFailure
+from components.core.coverage import coverages, disagreement_map
 from components.core.matching import candidate_ious, match_greedy, match_optimal
 from components.params.rewards import RewardsParams
 from components.rewards import REWARDS, make_rewards, weighted_total
-from components.rewards.looking import coverages, disagreement_map
 from tests.support.strategies import HEIGHT, WIDTH, answer_of, boxes, stacked, truth_of
 
 FAILED = ParseFailure("bad_json", 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -23,6 +23,7 @@ from components.params.model import StrictModel
 from components.params.reading import first_sentence
 from components.params.rewards import RewardsParams
 from components.rewards import REWARDS, chosen_reading, judges, weighted_total
+from components.rewards.reward import Reward
 from components.store.atomic import atomic_file
 from components.store.samples import read_sample, truth_of_sample
 
@@ -141,22 +142,23 @@ def score_file(completions: Path, params: RewardsParams) -> Iterator[dict[str, A
     for i, (_, line) in enumerate(lines):
         members[line.group].append(i)
     scored: dict[int, dict[str, Any]] = {}
+    rewards = {name: make(params) for name, make in REWARDS.items()}
     for rows in members.values():
         _check_one_image(completions, [lines[i] for i in rows])
-        scored |= zip(rows, score_group([lines[i][1] for i in rows], params), strict=True)
+        scored |= zip(rows, score_group([lines[i][1] for i in rows], rewards, params), strict=True)
     return (scored[i] for i in range(len(lines)))
 
 
-def score_group(group: list[CompletionLine], params: RewardsParams) -> list[dict[str, Any]]:
+def score_group(
+    group: list[CompletionLine], rewards: Mapping[str, Reward], params: RewardsParams
+) -> list[dict[str, Any]]:
     """The scores of one group's completions, in order: by every reward that can judge such answers."""
     first = group[0]
     sample = first.sample()
     truth = truth_of_sample(sample)
     answers = [read_sample(line.completion, sample) for line in group]
     scores = {
-        name: make(params)(answers, truth)
-        for name, make in REWARDS.items()
-        if judges(name, first.grammar, first.blocks)
+        name: reward(answers, truth) for name, reward in rewards.items() if judges(name, first.grammar, first.blocks)
     }
     chosen = {name: scores[key] for name in params.weights if (key := chosen_reading(name, params)) in scores}
     total = weighted_total(chosen, params.weights) if chosen else np.full(len(group), np.nan, dtype=np.float32)
