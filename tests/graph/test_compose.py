@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
 from components.errors import ParamsError
 from components.graph.compose import overridden
+from components.params.plain_yaml import load_yaml
 from tests.support.workspace import REPO
 
 TEXT = (REPO / "params.yaml").read_text()
@@ -104,3 +107,21 @@ def test_a_branch_that_keeps_a_result_has_a_plain_name(monkeypatch: pytest.Monke
 def test_more_overrides_than_a_form_needs_are_refused() -> None:
     with pytest.raises(ParamsError, match="101 overrides are given, want at most 100"):
         overridden(TEXT, ["grpo.max_steps=7"] * 101)
+
+
+def test_a_value_that_every_profile_shares_is_written_once() -> None:
+    files = [*sorted(Path("conf/shared").glob("*.yaml")), Path("conf/profile/dip-r1.yaml")]
+    written = {path.stem: dict(_leaves(load_yaml(path.read_text()))) for path in files}
+    common = written.pop("common")
+    assert len(common) > 50
+    for name, values in written.items():
+        assert values.items() & common.items() == set(), name
+    assert written["gpu"].items() & (written["dip-r1"].items() | written["perception-r1"].items()) == set()
+
+
+def _leaves(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, f"{prefix}{key}.")
+        elif key != "defaults":
+            yield f"{prefix}{key}", str(value)
