@@ -23,7 +23,8 @@ from tests.support.checkout import environment, run
 STAGES = ("synthesize@crowd", "ingest@crowd", "validate@crowd", "base", "prompts", "sft", "grpo", "predict@sft",
           "score@sft", "report", "register")  # fmt: skip
 OVERRULED = ("--force", "--unseen-ok", "--reason", "drill")
-VERBS = (("register",), ("promote", "1", *OVERRULED), ("rollback", *OVERRULED), ("trace", "1"), ("verify", "1"),
+PROMOTE = ("promote", "1", *OVERRULED)
+VERBS = (("register",), PROMOTE, ("rollback", *OVERRULED), ("trace", "1"), ("verify", "1"),
          ("used-by", "crowd"), ("diff", "1", "2"), ("export", "1", "exported"))  # fmt: skip
 WRITING = ("register", "promote", "rollback")
 """Verbs behind whose kill the version is verified."""
