@@ -26,14 +26,14 @@ def evaluate_champion() -> State[str]:
     with only_training():  # it uses the machine as a training does
         run_shown(["prompts"])
         found = lookout("rescore", "@champion")
-    change = found["now"] - found["before"]
-    text = (f"{found['version']}: F1 {found['before']:.4f} at registration, {found['now']:.4f} on {found['images']} "
-            f"{'the same' if found['same_images'] else 'new'} images: {change:+.4f}")  # fmt: skip
+    text = (f"{found['version']}: {found['metric']} {found['before']:.4f} at registration, {found['now']:.4f} on "
+            f"{found['images']} {'the same' if found['same_images'] else 'new'} images: "
+            f"{found['now'] - found['before']:+.4f}")  # fmt: skip
     recalled = warning(champion)
     create_markdown_artifact(f"**{recalled}**\n\n{text}" if recalled else text, key="champion")
     if recalled:
         get_run_logger().warning("the champion was %s", recalled)
-    if change < -params.max_regression:
+    if found["loss"] > params.max_regression:
         get_run_logger().warning("the champion has dropped: %s", text)
         tell("lookout.champion-dropped", "lookout.champion", text)
     return done(text)

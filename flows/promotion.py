@@ -10,7 +10,7 @@ from prefect.input import RunInput
 from prefect.states import State
 from pydantic import Field
 
-from components.model_registry.promote import SEEN
+from components.model_registry.gates import SEEN
 from flows.artifacts import done, show_gates, tell
 from flows.stage_task import lookout
 

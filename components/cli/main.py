@@ -175,9 +175,9 @@ def promote(
 
     from components.model_registry.promote import compare
     from components.model_registry.promote import promote as move
-    from components.model_registry.rescore import per_image_of
+    from components.model_registry.rescore import scores_of
 
-    outcome = compare(reference, per_image_of) if dry_run else move(reference, per_image_of, force, reason, unseen_ok)
+    outcome = compare(reference, scores_of) if dry_run else move(reference, scores_of, force, reason, unseen_ok)
     if as_json:
         typer.echo(json.dumps(asdict(outcome)))
         return
@@ -207,8 +207,8 @@ def rescore(
     if as_json:
         typer.echo(json.dumps(found))
         return
-    typer.echo(f"{found['version']}: F1 {found['before']:.4f} at registration, {found['now']:.4f} on {found['images']} "
-               f"images now: {found['now'] - found['before']:+.4f}")  # fmt: skip
+    typer.echo(f"{found['version']}: {found['metric']} {found['before']:.4f} at registration, {found['now']:.4f} on "
+               f"{found['images']} images now: {found['now'] - found['before']:+.4f}")  # fmt: skip
 
 
 @app.command()

@@ -31,7 +31,7 @@ def of_counts(counts: Sequence[ImageCounts], name: str) -> Measure:
 
 def of_boxes(data: EvaluationSet, table: str, name: str) -> Measure:
     """A protocol's number, by its names in metrics.json. Raises KeyError for another."""
-    return _BY_TABLE[table](data, name)
+    return _MAKERS[table](data, name)
 
 
 def _one_of(numbers_of: Callable[[EvaluationSet], Callable[[Indices], dict[str, float | None]]]) -> _Maker:
@@ -47,10 +47,12 @@ def _coco(data: EvaluationSet, name: str, most: int) -> Measure:
 
 
 _Maker: TypeAlias = Callable[[EvaluationSet, str], Measure]
-_BY_TABLE: dict[str, _Maker] = {
+_MAKERS: dict[str, _Maker] = {
     "coco": partial(_coco, most=100),
     "coco_500": partial(_coco, most=500),
     "crowdhuman": _one_of(crowdhuman.resampled),
     "citypersons": _one_of(citypersons.resampled),
     "detection": lambda data, name: {"mean_f1": resampled_mean_f1}[name](data),
 }
+TABLES = tuple(_MAKERS)
+"""Tables of metrics.json whose numbers can be drawn again."""

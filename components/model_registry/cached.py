@@ -21,12 +21,24 @@ def data_findings(lineage: Lineage, lock: Any, images: list[str], deep: str | No
     """
     if deep is not None:
         _fetch(deep)
-    cache = Path(run_dvc("cache", "dir").stdout.strip() or ".dvc/cache")
+    cache = _cache()
     outs = {out["path"]: out["md5"] for body in lock["stages"].values() for out in body.get("outs", []) if "md5" in out}
     roots = {f"{one['root']} (raw data of {name})": one["dvc_md5"] for name, one in lineage["data"].items()}
     wanted = {**roots, **{path: md5 for path, md5 in outs.items() if path.startswith(("data/prompts", "models/"))}}
     findings = [_cached(path, md5, cache, deep is not None) for path, md5 in sorted(wanted.items())]
     return findings if deep is None else [*findings, _trained_on(images, list(roots.values()), cache)]
+
+
+def kept_file(path: Path, md5: str | None) -> Path | None:
+    """The file with this MD5: as it lies here, else in the DVC cache; None where neither has it."""
+    if path.is_file() and file_md5(path) == md5:
+        return path
+    place = _object(_cache(), md5) if md5 else None
+    return place if place and place.is_file() and file_md5(place) == md5 else None
+
+
+def _cache() -> Path:
+    return Path(run_dvc("cache", "dir").stdout.strip() or ".dvc/cache")
 
 
 def _trained_on(images: list[str], roots: list[str | None], cache: Path) -> Finding:

@@ -2,57 +2,67 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from components.errors import RegistryError
 from components.machine.home import lookout_home
-from components.metrics.detection import pooled
-from components.metrics.task import headline_of
-from components.model_registry.promote import read_counts
-from components.model_registry.registry import artifact, connect, find_version, package_folder, statement_of, uri_of
+from components.metrics import RANKED
+from components.model_registry.gain import GRPO_SCORES, TEST_PROMPTS, gain_of, refuse_unknown
+from components.model_registry.registry import (
+    artifact,
+    connect,
+    find_version,
+    package_folder,
+    statement_of,
+    uri_of,
+)
 from components.model_registry.statement import Lineage, from_statement
 from components.model_registry.subjects import POLICY
 from components.model_registry.verify import refuse_altered
-from components.params.whole import load_params
+from components.params.predict import PredictParams
+from components.params.promote import PromoteParams
+from components.params.reading import load_section
+from components.params.score import ScoreParams
+from components.scoring.measured import measured, value_in
 from components.store.digest import file_md5
 
-PROMPTS = Path("data/prompts/test.parquet")
 
-
-def per_image_of(version: Any, other: Lineage) -> Path:
-    """per_image.parquet of `version` on the test prompts of `other`, which must lie in this checkout.
+def scores_of(version: Any, other: Lineage) -> Path:
+    """What score writes of `version` on the test prompts of `other`, which must lie in this checkout.
 
     Raises RegistryError where they do not.
     """
-    wanted = other["prompts"].get(PROMPTS.as_posix())
-    if not PROMPTS.exists() or file_md5(PROMPTS) != wanted:
+    wanted = other["prompts"].get(TEST_PROMPTS.as_posix())
+    if not TEST_PROMPTS.exists() or file_md5(TEST_PROMPTS) != wanted:
         raise RegistryError(
-            f"the champion must be scored on the new test images, but {PROMPTS} is not theirs here (md5 {wanted}): "
-            "check out the challenger's state (git checkout lookout/v<N>, dvc checkout)"
+            f"the champion must be scored on the new test images, but {TEST_PROMPTS} is not theirs here (md5 "
+            f"{wanted}): check out the challenger's state (git checkout lookout/v<N>, dvc checkout)"
         )
     return _scored_here(version)
 
 
 def rescore(reference: str) -> dict[str, Any]:
-    """F1 of a version at registration (`before`) and on the test images that lie here (`now`, of `images`).
+    """promote.metric of a version at registration (`before`) and on the test images that lie here (`now`, of `images`).
 
-    On the same images its own rows are read, not made again. Raises RegistryError.
+    loss: by how much it is worse now. On the same images its own scores are read, not made again. Raises RegistryError.
     """
-    if not PROMPTS.exists():
-        raise RegistryError(f"{PROMPTS} is not there: dvc repro prompts makes the test images to score on")
-    version = find_version(connect(), reference)
+    if not TEST_PROMPTS.exists():
+        raise RegistryError(f"{TEST_PROMPTS} is not there: dvc repro prompts makes the test images to score on")
+    version, metric = find_version(connect(), reference), load_section(PromoteParams).metric
     lineage = from_statement(statement_of(version))
-    same = lineage["prompts"].get(PROMPTS.as_posix()) == file_md5(PROMPTS)
-    rows = artifact(version, "reports/scores/grpo/per_image.parquet") if same else _scored_here(version)
-    counts = [count for _, count in read_counts(rows).values()]
+    refuse_unknown(lineage, version, metric)
+    same = lineage["prompts"].get(TEST_PROMPTS.as_posix()) == file_md5(TEST_PROMPTS)
+    scores = measured(artifact(version, GRPO_SCORES) if same else _scored_here(version), metric, lambda: TEST_PROMPTS)
+    before, now = value_in(lineage["metrics"]["grpo"], metric) or 0.0, scores.measure(scores.once) or 0.0
     return {
         "version": uri_of(version),
-        "before": headline_of(lineage["metrics"]["grpo"]).value or 0.0,
-        "now": pooled(counts)["f1"] or 0.0,
-        "images": len(counts),
+        "metric": metric,
+        "before": before,
+        "now": now,
+        "loss": -gain_of(metric, before, now),
+        "images": len(scores.sample_ids),
         "same_images": same,
     }
 
@@ -62,16 +72,22 @@ def _scored_here(version: Any) -> Path:
     from components.policy.predict import predict_files
     from components.scoring import score
 
-    params = load_params()
-    kept = lookout_home() / "rescored" / f"{version.name}-{version.version}.parquet"
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    single = params.predict.model_copy(update={"processes": 1, "samples": 0})
-    ranked = params.score.model_copy(update={"confidence": "constant"})  # F1 needs no ranking
+    kept = lookout_home() / "rescored" / f"{version.name}-{version.version}"
+    answering, scoring = _settings()
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
         package = package_folder(version)
         refuse_altered(version, package)
-        predict_files(package / "artifacts" / POLICY, PROMPTS, folder / "predictions", single, progress)
-        score.run(f"{version.name}/{version.version}", PROMPTS, folder / "predictions", folder / "scores", ranked)
-        shutil.copyfile(folder / "scores" / "per_image.parquet", kept)
+        predict_files(package / "artifacts" / POLICY, TEST_PROMPTS, Path(name), answering, progress)
+        score.run(f"{version.name}/{version.version}", TEST_PROMPTS, Path(name), kept, scoring)
     return kept
+
+
+def _settings() -> tuple[PredictParams, ScoreParams]:
+    """The profile's own, but one process, and no sampled answers unless the metric is ranked by them."""
+    answering, scoring = load_section(PredictParams), load_section(ScoreParams)
+    answering = answering.model_copy(update={"processes": 1})
+    if load_section(PromoteParams).metric.partition(".")[0] not in RANKED:
+        scoring = scoring.model_copy(update={"confidence": "constant"})
+    if scoring.confidence != "consensus":
+        answering = answering.model_copy(update={"samples": 0})
+    return answering, scoring

@@ -121,6 +121,12 @@ def _image_answer(tiles: list[Row], said: list[_Said], params: ScoreParams) -> I
     )  # fmt: skip
 
 
+def image_truths(samples: list[Row]) -> dict[str, Truth]:
+    """The truth of each image that is asked for boxes, by the name that it has in what score writes."""
+    rows = [whole_row(samples[places[0]]) for places in image_groups(samples) if samples[places[0]]["task"] == "detect"]
+    return {row["sample_id"]: _boxes_of(row) for row in rows}
+
+
 def _boxes_of(row: Row) -> Truth:
     truth = truth_of_sample(row)
     if not isinstance(truth, Truth):

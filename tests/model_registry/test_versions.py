@@ -411,6 +411,21 @@ def test_the_better_one_becomes_champion_the_worse_and_the_equal_do_not_and_back
     assert record["who"]
 
 
+def test_promotion_by_a_protocols_number_reads_the_boxes_and_the_truth(checkout: Path) -> None:
+    params = read_params(checkout)
+    params["promote"] |= {"metric": "crowdhuman.MR", "bootstrap_samples": 100}
+    write_params(checkout, params)
+    first = registered(checkout, "one", 2)
+    assert promote(first, never).promoted
+    better = registered(checkout, "two", 7)
+    gates = {gate.name: gate for gate in promote(better, never).gates}
+    assert gates["gain in crowdhuman.MR (less is better)"].passed
+    assert gates["gain is no chance"].passed
+    write_params(checkout, params | {"promote": params["promote"] | {"metric": "coco.APP"}})
+    with pytest.raises(RegistryError, match=r"is coco\.APP, but .* it has headline, detect\.headline, co"):
+        promote(first, never)
+
+
 def test_a_recalled_dataset_and_a_licence_keep_a_version_from_promotion(checkout: Path) -> None:
     params = read_params(checkout)
     params["datasets"]["crowd"]["licence"] = "CC BY-NC 4.0"
@@ -440,7 +455,7 @@ def test_on_other_test_images_the_champion_is_scored_again(checkout: Path) -> No
 
     def rescore(version: Any, lineage: Any) -> Path:
         asked.append(int(version.version))
-        return checkout / "reports/scores/grpo/per_image.parquet"
+        return checkout / "reports/scores/grpo"
 
     outcome = promote(register_model()["model_uri"], rescore)
     assert asked == [1]
