@@ -6,7 +6,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from ruamel.yaml import YAML
 
 from components.core.grammars import TASK_GRAMMARS
@@ -85,6 +87,17 @@ def of_task(task: str, headline: str, **numbers: float) -> dict[str, Any]:
     }
 
 
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The figures that a plot has drawn and written."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    figures: list[Any] = []
+    monkeypatch.setattr("matplotlib.pyplot.close", figures.append)
+    return figures
+
+
 def results_of(study: Study, metrics: dict[str, Any]) -> list[ArmResult]:
     runs = [RunScores(["a", "b"], COUNTS, metrics)] * 2
     gains = ([0.0, 0.0], [0.01, 0.03])
@@ -92,7 +105,7 @@ def results_of(study: Study, metrics: dict[str, Any]) -> list[ArmResult]:
     return [ArmResult(*one) for one in zip(study.arms, [runs, runs], gains, intervals, strict=True)]
 
 
-def test_the_table_and_the_plot_show_each_arm(tmp_path: Path) -> None:
+def test_the_table_and_the_plot_show_each_arm(tmp_path: Path, drawn: list[Any]) -> None:
     study = load_study(SMOKE)
     results = results_of(study, detection())
     write_results(results, study, tmp_path)
@@ -102,7 +115,14 @@ def test_the_table_and_the_plot_show_each_arm(tmp_path: Path) -> None:
     assert "| arm | F1 at .5 | gain [95 %] | gain by seed | precision | recall | AP50 | count error |\n" in text
     assert "| SFT | .333 | baseline |  | .500 | .250 | .125 | 1.50 |" in text
     assert "| GRPO | .333 | +0.020 [+0.005, +0.035] | +0.010 +0.030 |" in text
-    assert (tmp_path / "smoke.png").read_bytes().startswith(b"\x89PNG")
+    (axes,) = drawn[0].axes
+    bar, rings, mean, zero = [np.asarray(line.get_xdata()).tolist() for line in axes.lines]
+    assert (bar, rings, mean, zero) == ([0.005, 0.035], [0.01, 0.03], [pytest.approx(0.02)], [0, 0])
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["GRPO"]  # the baseline has no gain
+    assert axes.get_xlabel().startswith("F1 at .5, gain over “SFT”\n")
+    with Image.open(tmp_path / "smoke.png") as image:
+        assert image.size == (1040, 197)
+        assert (18, 56, 95) in {colour for _, colour in image.convert("RGB").getcolors(1 << 20)}  # the mean's dot
     assert "Not all seeds run yet: GRPO." in table(results[:1], study)
     before_tasks = {key: value for key, value in detection().items() if key not in ("headline", "tasks")}
     assert table(results_of(study, before_tasks), study) == text
@@ -142,7 +162,7 @@ def test_the_table_and_the_plot_show_each_arm(tmp_path: Path) -> None:
     ids=["count", "ground", "read", "a task of somebody's own", "two tasks"],
 )
 def test_each_task_has_its_headline_and_its_own_columns(
-    tmp_path: Path, metrics: dict[str, Any], titles: str, numbers: str
+    tmp_path: Path, drawn: list[Any], metrics: dict[str, Any], titles: str, numbers: str
 ) -> None:
     study = load_study(SMOKE)
     results = results_of(study, metrics)
@@ -152,7 +172,7 @@ def test_each_task_has_its_headline_and_its_own_columns(
     assert f"| GRPO | .500 | +0.020 [+0.005, +0.035] | +0.010 +0.030 | {numbers} |\n" in text
     assert f"2 held-out samples, greedy answers. Numbers are means over seeds. Gain: {name} less that of" in text
     write_results(results, study, tmp_path)
-    assert (tmp_path / "smoke.png").read_bytes().startswith(b"\x89PNG")
+    assert drawn[0].axes[0].get_xlabel().startswith(f"{name}, gain over")
 
 
 def test_each_of_our_tasks_has_columns_and_tokens_that_were_not_counted_are_not_0() -> None:
