@@ -111,10 +111,23 @@ def template_of(dataset: DatasetParams, template: str | None, grammar: str) -> P
     return Path(chosen) if chosen else TEMPLATES[grammar]
 
 
+def read_template(path: Path) -> str:
+    """The file's text, to be filled in. Raises ParamsError where it is missing."""
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        raise ParamsError(f"prompts.template: {path} is not there") from None
+
+
 def prompt_text(
-    template: Path, labels: list[str], phrase: str | None = None, grammar: str = "boxes", thinking: Thinking = "look"
+    template: str,
+    path: Path,
+    labels: list[str],
+    phrase: str | None = None,
+    grammar: str = "boxes",
+    thinking: Thinking = "look",
 ) -> str:
-    """The user's message. Raises ParamsError where the template is missing or has an unknown field.
+    """The user's message. Raises ParamsError where the template, read from `path`, has an unknown field.
 
     Its fields: {labels} and {label}; {phrase}, what a sentence refers to or what is counted; {format}, how to answer.
     """
@@ -126,9 +139,7 @@ def prompt_text(
         "format": wrapped(thinking, "what you see", "[[x1,y1,x2,y2], ...]", shape),
     }
     try:
-        return template.read_text().strip().format(**fields)
-    except FileNotFoundError:
-        raise ParamsError(f"prompts.template: {template} is not there") from None
+        return template.format(**fields)
     except (KeyError, IndexError, ValueError) as error:
         known = ", ".join(f"{{{name}}}" for name in fields)
-        raise ParamsError(f"{template}: unknown field {error}; want {known}, and {{{{ for {{") from None
+        raise ParamsError(f"{path}: unknown field {error}; want {known}, and {{{{ for {{") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from components.core.tiles import split_truth, tile_grid
 from components.errors import ParamsError
 from components.params.datasets import DatasetParams, TilingParams
 from components.params.prompts import PromptParams
-from components.prompting.questions import QUESTIONS, TEMPLATES, prompt_text, template_of
+from components.prompting.questions import QUESTIONS, TEMPLATES, prompt_text, read_template, template_of
 from components.store.samples import truth_columns
 
 Row = dict[str, Any]
@@ -31,9 +32,9 @@ class ScenePart:
     asks: list[Row]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Asker:
-    """Makes the samples of one dataset, in its task's way."""
+    """Makes the samples of one dataset, in its task's way; its template is read once."""
 
     dataset: DatasetParams
     grammar: str
@@ -42,7 +43,7 @@ class Asker:
 
     def samples(self, scene: ScenePart) -> Iterator[Row]:
         """One sample a question; of the whole image, or one a tile where the dataset is tiled."""
-        form = self._prompt("{phrase}")
+        form = self._form
         for question in QUESTIONS[self.dataset.task](scene.row, scene.boxes, scene.asks, self.dataset):
             self._check_says(form, question.phrase, scene.row["source"])
             message = {"prompt": _message("user", self._prompt(question.phrase))}
@@ -54,21 +55,29 @@ class Asker:
                 yield from self._tiled(one, scene.row, question.truth, self.dataset.tiling)
 
     @property
-    def _template(self) -> Path:
+    def _path(self) -> Path:
         return template_of(self.dataset, self.params.template, self.grammar)
+
+    @cached_property
+    def _template(self) -> str:
+        return read_template(self._path)
+
+    @cached_property
+    def _form(self) -> str:
+        return self._prompt("{phrase}")
 
     @property
     def _labels(self) -> list[str]:
         return self.dataset.labels or self.params.labels
 
     def _prompt(self, phrase: str | None) -> str:
-        return prompt_text(self._template, self._labels, phrase, self.grammar, self.params.thinking)
+        return prompt_text(self._template, self._path, self._labels, phrase, self.grammar, self.params.thinking)
 
     def _check_says(self, form: str, phrase: str | None, name: str) -> None:
         """Raises ParamsError where the prompt would not say what is asked about."""
         if phrase not in (None, self._labels[0]) and "{phrase}" not in form:
             raise ParamsError(
-                f"{self._template}: has no {{phrase}}, so it cannot ask about {phrase!r:.60}; want "
+                f"{self._path}: has no {{phrase}}, so it cannot ask about {phrase!r:.60}; want "
                 f"{TEMPLATES[self.grammar]}, or another that has it, as datasets.{name}.template"
             )
 

@@ -18,6 +18,11 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 
 def csv_line(name: str, path: Path, x: str, y: str) -> Line:
+    """`line_of` a file."""
+    return line_of(name, read_csv(path), x, y)
+
+
+def line_of(name: str, rows: list[dict[str, str]], x: str, y: str) -> Line:
     """Column y over column x; a blank cell was not logged and is left out."""
-    rows = [row for row in read_csv(path) if row.get(y)]
-    return Line(name.removeprefix("reward_"), [(float(row[x]), float(row[y])) for row in rows])
+    points = [(float(row[x]), float(row[y])) for row in rows if row.get(y)]
+    return Line(name.removeprefix("reward_"), points)

@@ -17,7 +17,7 @@ from components.metrics.citypersons import SUBSETS
 from components.metrics.detection import ImageCounts
 from components.report import tables, tasks
 from components.report.captions import CAPTIONS, MEANT, unread
-from components.report.curves import csv_line, read_csv
+from components.report.curves import csv_line, line_of, read_csv
 from components.report.gallery import KINDS, Images, Picture, card, chosen, looked_well
 from components.report.plots import Line, chart
 from components.report.training_groups import groups_section
@@ -51,9 +51,31 @@ def images_to_test(inputs: Inputs) -> list[Row]:
     return [whole_row(rows[places[0]]) for places in image_groups(rows)]
 
 
-def pictures_of(model: str, inputs: Inputs, samples: list[Row]) -> list[Picture]:
-    """Every test image with what `model` said of it, worst first. Raises DataError where the scores are of others."""
-    images = {row["sample_id"]: row for row in read_rows(inputs.scores / model / "per_image.parquet", PER_IMAGE)}
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluated:
+    """The test images, and by model what was said of them, worst first, and how much of it is right."""
+
+    samples: list[Row]
+    pictures: dict[str, list[Picture]]
+    counts: dict[str, list[ImageCounts]]
+
+
+def read_evaluated(inputs: Inputs) -> Evaluated:
+    """Each table is read once. Raises DataError where the scores are of other images."""
+    evaluated = Evaluated(images_to_test(inputs), {}, {})
+    for model in MODELS:
+        rows = list(read_rows(inputs.scores / model / "per_image.parquet", PER_IMAGE))
+        evaluated.pictures[model] = pictures_of(model, inputs, evaluated.samples, rows)
+        evaluated.counts[model] = [
+            ImageCounts(row["matched_count"], row["predicted_count"], row["truth_count"], row["matched_iou_sum"])
+            for row in rows
+        ]
+    return evaluated
+
+
+def pictures_of(model: str, inputs: Inputs, samples: list[Row], rows: list[Row]) -> list[Picture]:
+    """Every test image with what `model` said of it, worst first; rows: of per_image.parquet."""
+    images = {row["sample_id"]: row for row in rows}
     found: dict[str, list[Row]] = {}
     for row in read_rows(inputs.scores / model / "detections.parquet", DETECTIONS):
         found.setdefault(row["sample_id"], []).append(row)
@@ -113,15 +135,17 @@ def _picture(sample: Row, image: Row, found: list[Row], labelled: bool, said: Ro
     )
 
 
-def evaluation_page(inputs: Inputs, params: dict[str, Any], gallery_images: int, made: str = "") -> str:
+def evaluation_page(
+    inputs: Inputs, evaluated: Evaluated, params: dict[str, Any], gallery_images: int, made: str = ""
+) -> str:
     """The whole page as HTML; it loads nothing from anywhere. made: at which commit, a sentence for its head."""
     metrics = {model: _read_json(inputs.scores / model / "metrics.json") for model in MODELS}
     style, script = (
         resources.files("components.report").joinpath(f"page.{kind}").read_text() for kind in ("css", "js")
     )
     shown = Images(IMAGE_BUDGET_BYTES)
-    samples = images_to_test(inputs)
-    gallery = _gallery(inputs, samples, gallery_images, shown)
+    samples = evaluated.samples
+    gallery = _gallery(evaluated.pictures, gallery_images, shown)
     groups = groups_section(inputs.training / "grpo" / "rollouts.parquet", inputs.prompts / "grpo.parquet", shown)
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
@@ -130,7 +154,7 @@ def evaluation_page(inputs: Inputs, params: dict[str, Any], gallery_images: int,
 <p>Profile <b>{html.escape(params["profile"])}</b>: {metrics[MODELS[-1]]["images"]} held-out images, answered greedily
 by the policy before training, after the supervised cold start, and after GRPO. {tasks.how_measured(metrics)}
 {_scale(params)}</p><p class="note">{html.escape(made)}</p></header>
-<section><h2>Numbers</h2>{tasks.numbers(metrics)}{tables.gains(_counts(inputs), metrics[MODELS[-1]])}</section>
+<section><h2>Numbers</h2>{tasks.numbers(metrics)}{tables.gains(evaluated.counts, metrics[MODELS[-1]])}</section>
 {_of_detection(inputs, metrics, params, samples)}{tasks.parts(inputs.scores, metrics)}
 <section><h2>Training</h2>{_warnings(inputs)}<div class="charts">{_training_charts(inputs)}</div>
 <p class="note">Long curves: pale as logged, strong their running mean.</p></section>
@@ -177,16 +201,6 @@ def subset_people(samples: list[Row]) -> dict[str, int]:
 def _roles(params: dict[str, Any]) -> dict[str, str]:
     words = {"eval": "out of domain: not trained on", "train": "trained on", "both": "in domain: trained on"}
     return {name: words[dataset["role"]] for name, dataset in params["datasets"].items()}
-
-
-def _counts(inputs: Inputs) -> dict[str, list[ImageCounts]]:
-    return {
-        model: [
-            ImageCounts(row["matched_count"], row["predicted_count"], row["truth_count"], row["matched_iou_sum"])
-            for row in read_rows(inputs.scores / model / "per_image.parquet", PER_IMAGE)
-        ]
-        for model in MODELS
-    }
 
 
 def _read_json(path: Path) -> Any:
@@ -250,19 +264,19 @@ TRAINING = (
 
 
 def _training_charts(inputs: Inputs) -> str:
+    curves = {stage: read_csv(inputs.training / stage / "curves.csv") for stage in ("sft", "grpo")}
     charts = [
-        chart(title, [csv_line(name, inputs.training / stage / "curves.csv", "step", name)], "step", limits, True)
+        chart(title, [line_of(name, curves[stage], "step", name)], "step", limits, True)
         for stage, title, name, limits in TRAINING
     ]
-    charts.insert(2, _reward_chart(inputs.training / "grpo" / "curves.csv"))
+    charts.insert(2, _reward_chart(curves["grpo"]))
     return "".join(charts)
 
 
-def _reward_chart(path: Path) -> str:
+def _reward_chart(rows: list[dict[str, str]]) -> str:
     """Every reward that the run logged, whatever their names; each lies in [0, 1]."""
-    rows = read_csv(path)
     names = [name for name in rows[0] if name.startswith("reward_") and name != "reward_total"] if rows else []
-    return chart("Rewards", [csv_line(name, path, "step", name) for name in names], "step", SHARE, True)
+    return chart("Rewards", [line_of(name, rows, "step", name) for name in names], "step", SHARE, True)
 
 
 def _warnings(inputs: Inputs) -> str:
@@ -274,12 +288,12 @@ def _warnings(inputs: Inputs) -> str:
     return "".join(f"<p class='warning'>{html.escape(text)}</p>" for text in found)
 
 
-def _gallery(inputs: Inputs, samples: list[Row], count: int, shown: Images) -> str:
+def _gallery(said: dict[str, list[Picture]], count: int, shown: Images) -> str:
     keys = "".join(f"<span class='key box-{kind}'>{kind}</span>" for kind in ("truth", "answer", "look", "ignore"))
     buttons, panels = "", ""
     for model in reversed(MODELS):
         first = model == MODELS[-1]
-        pictures = pictures_of(model, inputs, samples)
+        pictures = said[model]
         cards = list(_cards(chosen(pictures, count), shown))
         buttons += _button("model", model, model, pressed=first)
         panels += (

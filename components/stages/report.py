@@ -15,7 +15,7 @@ from components.params.reading import load_entries, load_raw, load_section
 from components.params.register import RegisterParams
 from components.params.report import ReportParams
 from components.params.rewards import RewardsParams
-from components.report.evaluation import MODELS, Inputs, evaluation_page, images_to_test, pictures_of
+from components.report.evaluation import MODELS, Inputs, evaluation_page, read_evaluated
 from components.report.gallery import SHEET_COLUMNS, contact_sheet
 from components.stages.running import run_stage
 from components.store.atomic import atomic_folder
@@ -27,10 +27,10 @@ SHEET_ROWS = 3
 def run(inputs: Inputs, out: Path, values: dict[str, Any], params: ReportParams, made: str = "") -> None:
     """Writes report.html and contact_sheet.png: the same inputs and commit give the same bytes."""
     with atomic_folder(out) as folder:
-        page = evaluation_page(inputs, values, params.gallery_images, made)
+        evaluated = read_evaluated(inputs)
+        page = evaluation_page(inputs, evaluated, values, params.gallery_images, made)
         (folder / "report.html").write_text(page)
-        pictures = pictures_of(MODELS[-1], inputs, images_to_test(inputs))
-        pictures.sort(key=lambda picture: picture.sample_id)
+        pictures = sorted(evaluated.pictures[MODELS[-1]], key=lambda picture: picture.sample_id)
         (folder / "contact_sheet.png").write_bytes(contact_sheet(pictures[: SHEET_COLUMNS * SHEET_ROWS]))
     log.info("wrote %s (%.1f MB)", out / "report.html", (out / "report.html").stat().st_size / 1e6)
 

@@ -19,7 +19,7 @@ from components.params.score import ScoreParams
 from components.params.whole import load_params
 from components.policy.images import load_prompts
 from components.prompting import build as prompts_stage
-from components.prompting.questions import prompt_text
+from components.prompting.questions import prompt_text, read_template
 from components.report.evaluation import Inputs
 from components.scoring import score
 from components.stages import report as report_stage
@@ -86,9 +86,12 @@ def test_more_refused_training_samples_than_the_limit_are_an_error(prepared: Pat
 
 
 def test_an_unknown_field_of_the_template_is_named(tmp_path: Path) -> None:
-    (tmp_path / "t.txt").write_text("Find {people}")
+    path = tmp_path / "t.txt"
+    path.write_text("Find {people}")
     with pytest.raises(ParamsError, match=r"unknown field 'people'; want {labels}, {label}, {phrase}, {format}"):
-        prompt_text(tmp_path / "t.txt", ["person"])
+        prompt_text(read_template(path), path, ["person"])
+    with pytest.raises(ParamsError, match=r"prompts.template: .*gone.txt is not there"):
+        read_template(tmp_path / "gone.txt")
 
 
 def test_the_gold_answers_score_one(prepared: Path, tmp_path: Path) -> None:
