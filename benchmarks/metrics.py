@@ -17,10 +17,10 @@ import numpy as np
 from benchmarks.measuring import REPEATS, Cell, Form, Table, medians, run_script
 from components.core.boxes import as_boxes
 from components.core.scene import Truth
-from components.metrics import PROTOCOLS, tie_shuffles
 from components.metrics.coco import coco_results, coco_truth
 from components.metrics.detection import Matcher, by_crowd_size, by_height, by_visible
 from components.metrics.evaluation_set import Detections, EvaluationSet, evaluation_set
+from components.metrics.protocols import PROTOCOLS, tie_shuffles
 
 PEOPLE = 25
 SIZES: dict[Form, tuple[int, int]] = {"full": (5000, 20), "quick": (1000, 4), "smoke": (20, 1)}

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from components.core.words import Task
+from components.core.tasks import USUAL, has_own_tables
 from components.errors import LookoutError
 
 app = typer.Typer()
@@ -53,7 +53,7 @@ class Protocol(StrEnum):
 def score(
     truth: Annotated[Path, typer.Option(help="COCO instances; of another task a question a line, or its prompts")],
     predictions: Annotated[Path, typer.Option(help="COCO results, their order decides ties; or an answer a line")],
-    task: Annotated[Task, typer.Option(help="what was asked")] = "detect",
+    task: Annotated[str, typer.Option(help="what was asked", metavar=TASK_CHOICE, callback=_known_task)] = USUAL,
     protocol: Annotated[Protocol, typer.Option(help="one table of detect, or all")] = Protocol.all,
     as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
     lenient: Annotated[bool, typer.Option("--lenient", help="detect: drop and count what cannot be used")] = False,
@@ -63,7 +63,7 @@ def score(
     """Score anybody's results: a detector's (COCO, CrowdHuman, CityPersons), or answers of ground, count, read."""
     import json
 
-    if task == "detect":
+    if has_own_tables(task):
         from components.scoring.files.detections import score_files, table
 
         scores = score_files(truth, predictions, protocol.value, lenient, shuffles, min_score)

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from components.core.boxes import Boxes
 from components.core.points import Points
-from components.core.words import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +77,6 @@ class Sample:
 
     sample_id: str
     scene_id: str
-    task: Task
+    task: str
     prompt: str
     image_path: str

@@ -1,12 +1,10 @@
-"""The closed lists of names that params, prompts and answers share."""
+"""The closed lists of names that params, prompts and answers share; those of tasks stand in core.tasks."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 Split = Literal["train", "val", "test"]
-Task = Literal["detect", "ground", "count", "read"]
-GrammarName = Literal["boxes", "box", "points", "number", "text"]
 Thinking = Literal["look", "think", "none"]
 """What stands before the answer: thoughts and a second look, thoughts alone, or nothing."""
 ModelFrame = Literal["resized", "relative_1000"]

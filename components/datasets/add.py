@@ -13,6 +13,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import SingleQuotedScalarString
 
+from components.core.tasks import TASKS, USUAL
 from components.datasets.labels import classes_for, words_of
 from components.datasets.layouts import LAYOUTS, find_annotations, left_out
 from components.errors import LookoutError, ParamsError, SourceError
@@ -193,7 +194,7 @@ def _entry(root: Path, wish: Wish, labels: list[str]) -> tuple[dict[str, Any], l
         "role": role,
         "licence": wish.licence,
     }
-    if layout.task != "detect":
+    if layout.task != USUAL:
         entry |= _of_task(layout.task)
     if layout.labels:
         entry["labels"] = labels = list(layout.labels)
@@ -207,7 +208,7 @@ def _entry(root: Path, wish: Wish, labels: list[str]) -> tuple[dict[str, Any], l
     if kind == "coco" and _first_image_lies(root, entry | {"images": "."}) and not _first_image_lies(root, entry):
         entry["images"] = "."  # LVIS and Objects365 name their images with the folder
     classes, said = dict(wish.classes or layout.classes), list[str]()
-    if layout.task == "detect":
+    if TASKS[layout.task].finds_all:
         words, notes = words_of(root, check_entry(entry))
         classes, said = classes_for(words, notes, wish.classes, layout.classes, labels, kind)
     if classes:
@@ -218,12 +219,11 @@ def _entry(root: Path, wish: Wish, labels: list[str]) -> tuple[dict[str, Any], l
 
 def _of_task(task: str) -> dict[str, Any]:
     """What an entry says of its task: a profile's own template is made for another one."""
-    from components.core.grammars import TASK_GRAMMARS
-    from components.prompting.questions import TEMPLATES
+    from components.prompting.questions import TASK_QUESTIONS
 
-    grammar, *others = TASK_GRAMMARS[task]
+    grammar, *others = TASKS[task].grammars
     answer = {"answer": grammar} if others else {}
-    return {"task": task} | answer | {"template": TEMPLATES[grammar].as_posix()}
+    return {"task": task} | answer | {"template": TASK_QUESTIONS[task].templates[grammar].as_posix()}
 
 
 def _first_image_lies(root: Path, entry: dict[str, Any]) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from components.core.tasks import USUAL
 from components.errors import SourceError
 from components.sources.coco import stream
 from components.sources.refcoco import INSTANCES, LEAKS, LEAKS_RULE, split_names
@@ -24,7 +25,7 @@ class Layout:
     classes: dict[str, str] = field(default_factory=dict)
     labels: tuple[str, ...] | None = None
     note: str = ""
-    task: str = "detect"
+    task: str = USUAL
     val: tuple[str, ...] = ()
     """Taken where one of them is there."""
     tested_on_val: bool = False

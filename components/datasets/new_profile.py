@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from components.core.tasks import TASKS
 from components.errors import DataError, LookoutError, ParamsError
 from components.graph.compose import CONF, composed, profiles
 from components.params.base import BaseParams
@@ -132,7 +133,7 @@ def _people(params: Params, names: Sequence[str]) -> tuple[list[tuple[int, int]]
         for scene in _scenes(name, dataset.role):
             size = (scene.row["width_px"], scene.row["height_px"])
             sizes.add(size)
-            if dataset.task == "detect":
+            if TASKS[dataset.task].finds_all:
                 truth = truth_of(scene.boxes, *size, settled)
                 heights += [(size, float(box[3] - box[1])) for box in truth.boxes]
     if not sizes:

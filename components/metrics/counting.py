@@ -9,7 +9,7 @@ import numpy as np
 from components.core.grammars import AnyParsed
 from components.core.grammars.answers import CountAnswer
 from components.core.scene import AnyTruth, CountTruth
-from components.metrics.task import TaskNumbers, of_one
+from components.metrics.task import Table, TaskNumbers, of_one
 
 
 def counting_numbers(answers: Sequence[AnyParsed], truths: Sequence[AnyTruth]) -> TaskNumbers:
@@ -33,7 +33,7 @@ def counting_numbers(answers: Sequence[AnyParsed], truths: Sequence[AnyTruth]) -
     return TaskNumbers(dict(table), [of_one(bool(right)) for right in exact])
 
 
-def by_true_count(answers: Sequence[AnyParsed], truths: Sequence[AnyTruth]) -> list[dict[str, float | int]]:
+def by_true_count(answers: Sequence[AnyParsed], truths: Sequence[AnyTruth]) -> Table:
     """count, samples, exact, mean_said of the samples with each true count; what cannot be read says 0."""
     groups: dict[int, list[tuple[float, bool]]] = {}
     for answer, truth in zip(answers, truths, strict=True):

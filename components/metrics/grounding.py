@@ -11,7 +11,7 @@ from components.core.completion import Answer
 from components.core.grammars import AnyParsed
 from components.core.points import centres
 from components.core.scene import AnyTruth, Truth
-from components.metrics.task import TaskNumbers, of_one
+from components.metrics.task import Table, TaskNumbers, of_one
 
 THRESHOLDS = {"accuracy_30": 0.3, "accuracy_50": 0.5, "accuracy_75": 0.75, "accuracy_95": 0.95}
 LEVELS = np.round(np.arange(0.05, 1.0, 0.05), 2)
@@ -31,7 +31,7 @@ def grounding_numbers(answers: Sequence[AnyParsed], truths: Sequence[AnyTruth]) 
     return TaskNumbers(dict(table), [of_one(bool(value >= 0.5), float(value)) for value in overlap])
 
 
-def accuracy_by_iou(answers: Sequence[AnyParsed], truths: Sequence[AnyTruth]) -> list[dict[str, float | int]]:
+def accuracy_by_iou(answers: Sequence[AnyParsed], truths: Sequence[AnyTruth]) -> Table:
     """iou, accuracy: the share of sentences whose box overlaps the true one by so much or more."""
     pairs = zip(answers, truths, strict=True)
     overlap = np.array([_overlap(answer, truth)[0] for answer, truth in pairs if isinstance(truth, Truth)])

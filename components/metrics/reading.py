@@ -14,7 +14,7 @@ from components.core.scene import AnyTruth, TextTruth
 from components.core.text import edit_distance, plain
 from components.metrics.detection import ImageCounts
 from components.metrics.page_words import bleu_4, has_chinese, jieba_words, meteor_exact_stem
-from components.metrics.task import TaskNumbers
+from components.metrics.task import Table, TaskNumbers
 
 NAMES = ("edit_distance", "exact", "precision", "recall", "f1")
 OF_EXTRA = ("bleu_4", "meteor_exact_stem")
@@ -57,7 +57,7 @@ def reading_numbers(answers: Sequence[AnyParsed], truths: Sequence[AnyTruth]) ->
     return TaskNumbers(table, [_counts(page) for page in pages], _notes(chinese, len(pages), extra))
 
 
-def by_true_length(answers: Sequence[AnyParsed], truths: Sequence[AnyTruth]) -> list[dict[str, float | int]]:
+def by_true_length(answers: Sequence[AnyParsed], truths: Sequence[AnyTruth]) -> Table:
     """characters_from, pages, edit_distance, exact of the pages by the length of their text.
 
     Up to 8 characters each length stands alone, then every power of two begins a group.
@@ -68,7 +68,7 @@ def by_true_length(answers: Sequence[AnyParsed], truths: Sequence[AnyTruth]) -> 
             page = _page(plain(answer.text) if isinstance(answer, TextAnswer) else None, plain(truth.text), False)
             length = len(page.true)
             groups.setdefault(length if length <= 8 else 2 ** (length.bit_length() - 1), []).append(page)
-    rows: list[dict[str, float | int]] = []
+    rows: Table = []
     for least, pages in sorted(groups.items()):
         distance, exact, *_ = np.array([_numbers(page, False) for page in pages], dtype=float).mean(axis=0).tolist()
         rows.append({"characters_from": least, "pages": len(pages), "edit_distance": distance, "exact": exact})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from components.core.class_words import counted
+from components.core.tasks import has_own_tables
 from components.metrics.task import headline_of
 from components.model_registry.statement import Lineage
 from components.store.left_out import left_out_lines
@@ -71,7 +72,9 @@ def _rows(metrics: dict[str, Any]) -> list[tuple[str, str]]:
     """Name and path of each number: detection's where there are any, and those of every other task."""
     rows = list(ROWS) if "detection" in metrics else [ROWS[0]]
     for task, one in metrics.get("tasks", {}).items():
-        rows += [(f"{task}: {name}", f"tasks.{task}.numbers.{name}") for name in one["numbers"] if task != "detect"]
+        rows += [
+            (f"{task}: {name}", f"tasks.{task}.numbers.{name}") for name in one["numbers"] if not has_own_tables(task)
+        ]
     return rows
 
 

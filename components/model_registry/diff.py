@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from components.core.tasks import has_own_tables
 from components.machine.git import git
 from components.metrics.detection import ImageCounts, f1_gain_interval
 from components.model_registry.recall import warning
@@ -93,7 +94,7 @@ def _paths(*lineages: Lineage) -> list[str]:
     paths = list(METRICS) if any("detection" in metrics for metrics in found) else []
     for metrics in found:
         for task, one in metrics.get("tasks", {}).items():
-            paths += [f"tasks.{task}.numbers.{name}" for name in one["numbers"] if task != "detect"]
+            paths += [f"tasks.{task}.numbers.{name}" for name in one["numbers"] if not has_own_tables(task)]
     return list(dict.fromkeys(paths))
 
 

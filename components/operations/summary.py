@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from components.core.tasks import has_own_tables
 from components.errors import DataError
 from components.machine.home import mlflow_uri
 from components.machine.terminal import plain
@@ -70,7 +71,7 @@ def scores(model: str) -> dict[str, str]:
         values |= {"precision": found["precision"], "recall": found["recall"], "F1 at .5": found["f1"]}
         values |= {"COCO AP": coco["AP"], "COCO AP50": coco["AP50"]}
     for task, one in metrics["tasks"].items():
-        if task != "detect":
+        if not has_own_tables(task):
             values |= {f"{task}: {name.replace('_', ' ')}": value for name, value in one["numbers"].items()}
     return {name: "–" if value is None else f"{value:.3f}" for name, value in values.items()}
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from components.core.words import GrammarName, Split, Task
+from components.core.tasks import USUAL, grammar_name, task_name
+from components.core.words import Split
 from components.params.model import LONGEST_VALUE, StrictModel
 from components.params.names import Name, PathText, texts_of
 from components.params.reading import checked
+
+TaskName = Annotated[str, AfterValidator(task_name)]
+GrammarName = Annotated[str, AfterValidator(grammar_name)]
 
 
 class FetchParams(StrictModel):
@@ -50,7 +54,7 @@ class DatasetParams(StrictModel):
     """One dataset: `datasets.<name>`."""
 
     format: str
-    task: Task = "detect"
+    task: TaskName = USUAL
     """What is asked about its images; it chooses prompt, grammar, rewards and metrics."""
     answer: GrammarName | None = None
     """How to answer, where it is not the task's usual way: count by points or by number."""

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, get_args
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
 
-from components.core.words import Task
+from components.core.tasks import TASKS, table_names, table_or_task_name
 from components.params.model import StageParams
 
-Protocol = Literal["detection", "coco", "coco_500", "crowdhuman", "citypersons"]
 HEADLINE = "headline"
 
 
 def _metric(name: str) -> str:
     """Whether a version has such a number is known when one is promoted."""
     table, _, number = name.partition(".")
-    if name == HEADLINE or (table in get_args(Task) and number == HEADLINE):
+    if name == HEADLINE or (table in TASKS and number == HEADLINE):
         return name
-    if table in get_args(Protocol) and number:
+    if table in table_names() and number:
         return name
     raise ValueError(
-        f"want {HEADLINE}, a task's ({', '.join(f'{task}.{HEADLINE}' for task in get_args(Task))}), or a number of "
-        f"{', '.join(get_args(Protocol))} by its name in metrics.json, like coco.AP"
+        f"want {HEADLINE}, a task's ({', '.join(f'{task}.{HEADLINE}' for task in TASKS)}), or a number of "
+        f"{', '.join(table_names())} by its name in metrics.json, like coco.AP"
     )
 
 
@@ -42,7 +41,7 @@ class PromoteParams(StageParams):
     """One-sided: the gain must lie above 0 with so much confidence."""
     max_regression: float = Field(ge=0)
     """On no dataset may the metric become worse by more."""
-    required_protocols: list[Protocol | Task]
+    required_protocols: list[Annotated[str, AfterValidator(table_or_task_name)]]
     """Tables and tasks that must have a number."""
     allow_noncommercial: bool
     """Whether data under a non-commercial licence may stand behind a champion."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from components.core.tasks import reward_names
 from components.params.model import StageParams, StrictModel
 
 
@@ -41,11 +42,6 @@ class PerceptionR1Params(StrictModel):
         return self
 
 
-RewardName = Literal[
-    "reasoning", "looking", "precision_recall", "perception_r1", "grounding", "counting", "counting_number", "ocr"
-]
-
-
 class RewardsParams(StageParams):
     section: ClassVar[str] = "rewards"
     weights: dict[str, float]
@@ -60,7 +56,7 @@ class RewardsParams(StageParams):
 
     @model_validator(mode="after")
     def _some_weight(self) -> RewardsParams:
-        unknown = set(self.weights) - set(get_args(RewardName))
+        unknown = set(self.weights) - set(reward_names())
         if unknown:
             raise ValueError(f"rewards.weights has unknown rewards {sorted(unknown)}")
         if not self.weights or min(self.weights.values()) < 0 or sum(self.weights.values()) <= 0:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from components.core.grammars import GRAMMARS
 from components.errors import ParamsError
 
 BINS = 20
@@ -40,7 +41,7 @@ def check_numbers(samples: Iterable[dict[str, Any]], most_number: int) -> None:
     for row in samples:
         resized = row["frame"] == "resized"
         side = max(row["model_width_px"], row["model_height_px"]) if resized else 1000
-        if row["answer_as"] in ("boxes", "box", "points") and side > most_number:
+        if GRAMMARS[row["answer_as"]].has_coordinates and side > most_number:
             frame = f"{row['model_width_px']} x {row['model_height_px']} px" if resized else "thousandths"
             raise ParamsError(
                 f"base.build.max_number is {most_number}, and {row['sample_id']} has coordinates up to {side} "

@@ -20,7 +20,7 @@ from components.params.prompts import PromptParams
 from components.prompting.budget import check_numbers, person_heights, pixels_factor, token_budget
 from components.prompting.choice import chosen
 from components.prompting.leakage import HeldOut, check_leaks
-from components.prompting.questions import ASKS_FOR, grammar_of, template_of
+from components.prompting.questions import TASK_QUESTIONS, grammar_of, template_of
 from components.prompting.samples import Asker, ScenePart
 from components.store.atomic import write_json
 from components.store.samples import read_sample
@@ -102,8 +102,8 @@ def _samples(name: str, asker: Asker, held_out: HeldOut) -> tuple[dict[str, list
             leaks[rule] += 1
     if images and not any(samples.values()):
         raise DataError(
-            f"datasets.{name}: its task {dataset.task} asks for {ASKS_FOR[dataset.task]}, which none of its {images} "
-            f"images has; is {dataset.format} the right format for that task?"
+            f"datasets.{name}: its task {dataset.task} asks for {TASK_QUESTIONS[dataset.task].made_from}, which none "
+            f"of its {images} images has; is {dataset.format} the right format for that task?"
         )
     return samples, leaks
 

@@ -11,9 +11,10 @@ import numpy as np
 
 from components.core.boxes import areas, as_boxes, clip
 from components.core.envelope import wrapped
-from components.core.grammars import GRAMMARS, TASK_GRAMMARS
+from components.core.grammars import GRAMMARS
 from components.core.points import as_points, centres
 from components.core.scene import AnyTruth, CountTruth, TextTruth, Truth
+from components.core.tasks import TASKS
 from components.core.words import Thinking
 from components.errors import ParamsError
 from components.params.datasets import DatasetParams
@@ -79,24 +80,30 @@ def _read(scene: Row, boxes: list[Row], asks: list[Row], dataset: DatasetParams)
     return [Question(TextTruth(ask["text"]), ask["phrase"], ask["ask_index"]) for ask in found]
 
 
-QUESTIONS: dict[str, Ask] = {"detect": _detect, "ground": _ground, "count": _count, "read": _read}
+@dataclass(frozen=True, slots=True)
+class TaskQuestions:
+    """How a task asks: `made_from` says what of a dataset its questions are made from, in words.
 
-ASKS_FOR = {"detect": "boxes", "ground": "sentences with a box each", "count": "counts", "read": "texts"}
-"""What a task's questions are made from."""
+    `templates`: grammar -> the prompt, where neither the dataset nor prompts.template names one.
+    """
 
-TEMPLATES: dict[str, Path] = {
-    "boxes": Path("conf/prompts/detect.txt"),
-    "box": Path("conf/prompts/ground.txt"),
-    "points": Path("conf/prompts/count.txt"),
-    "number": Path("conf/prompts/count_number.txt"),
-    "text": Path("conf/prompts/read.txt"),
+    ask: Ask
+    made_from: str
+    templates: dict[str, Path]
+
+
+_COUNT = {"points": Path("conf/prompts/count.txt"), "number": Path("conf/prompts/count_number.txt")}
+TASK_QUESTIONS: dict[str, TaskQuestions] = {
+    "detect": TaskQuestions(_detect, "boxes", {"boxes": Path("conf/prompts/detect.txt")}),
+    "ground": TaskQuestions(_ground, "sentences with a box each", {"box": Path("conf/prompts/ground.txt")}),
+    "count": TaskQuestions(_count, "counts", _COUNT),
+    "read": TaskQuestions(_read, "texts", {"text": Path("conf/prompts/read.txt")}),
 }
-"""The prompt of each kind of answer, where neither the dataset nor prompts.template names one."""
 
 
 def grammar_of(name: str, dataset: DatasetParams) -> str:
     """How this dataset's questions are to be answered. Raises ParamsError where its task is not answered so."""
-    possible = TASK_GRAMMARS[dataset.task]
+    possible = TASKS[dataset.task].grammars
     grammar = dataset.answer or possible[0]
     if grammar not in possible:
         raise ParamsError(
@@ -108,7 +115,7 @@ def grammar_of(name: str, dataset: DatasetParams) -> str:
 def template_of(dataset: DatasetParams, template: str | None, grammar: str) -> Path:
     """The dataset's own template, the profile's, or the usual one of such answers."""
     chosen = dataset.template or template
-    return Path(chosen) if chosen else TEMPLATES[grammar]
+    return Path(chosen) if chosen else TASK_QUESTIONS[dataset.task].templates[grammar]
 
 
 def read_template(path: Path) -> str:

@@ -16,7 +16,7 @@ from components.core.tiles import split_truth, tile_grid
 from components.errors import ParamsError
 from components.params.datasets import DatasetParams, TilingParams
 from components.params.prompts import PromptParams
-from components.prompting.questions import QUESTIONS, TEMPLATES, prompt_text, read_template, template_of
+from components.prompting.questions import TASK_QUESTIONS, prompt_text, read_template, template_of
 from components.store.samples import truth_columns
 
 Row = dict[str, Any]
@@ -44,7 +44,8 @@ class Asker:
     def samples(self, scene: ScenePart) -> Iterator[Row]:
         """One sample a question; of the whole image, or one a tile where the dataset is tiled."""
         form = self._form
-        for question in QUESTIONS[self.dataset.task](scene.row, scene.boxes, scene.asks, self.dataset):
+        questions = TASK_QUESTIONS[self.dataset.task].ask(scene.row, scene.boxes, scene.asks, self.dataset)
+        for question in questions:
             self._check_says(form, question.phrase, scene.row["source"])
             message = {"prompt": _message("user", self._prompt(question.phrase))}
             message |= {"phrase": question.phrase, "prompt_form": form}
@@ -78,7 +79,8 @@ class Asker:
         if phrase not in (None, self._labels[0]) and "{phrase}" not in form:
             raise ParamsError(
                 f"{self._path}: has no {{phrase}}, so it cannot ask about {phrase!r:.60}; want "
-                f"{TEMPLATES[self.grammar]}, or another that has it, as datasets.{name}.template"
+                f"{TASK_QUESTIONS[self.dataset.task].templates[self.grammar]}, or another that has it, as "
+                f"datasets.{name}.template"
             )
 
     def _tiled(self, one: Row, scene: Row, whole: Truth, tiling: TilingParams) -> Iterator[Row]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from components.core.class_words import IGNORE, OTHER
 from components.core.frames import smart_resize
+from components.core.tasks import TASKS
 from components.params.datasets import DatasetParams
 from components.params.validate import ValidateParams
 from components.quality.asked import check_asked, check_tiles, noun_of
@@ -79,7 +80,7 @@ def validate_dataset(
     asks = load_asks(interim, scenes, boxes)
     check_tiles(name, scenes, dataset.tiling)
     notes = read_table(interim / "notes.parquet", NOTES).to_pylist()
-    if dataset.task in ("detect", "count") and not len(asks):
+    if TASKS[dataset.task].asks_of_boxes and not len(asks):
         check_asked(name, scenes, boxes, dataset, labels, notes)
     if not len(boxes) and asks["count"].notna().any():
         scenes["people"] = scenes["scene_id"].map(asks.groupby("scene_id")["count"].sum()).fillna(0).astype(int)

@@ -1,4 +1,4 @@
-"""What stands under a picture, by task: the answer beside the truth, as that task deserves."""
+"""What stands under a picture: the answer beside the truth, as its task deserves (report.tasks has the table)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from components.core.text import plain
 Row = dict[str, Any]
 Caption = Callable[[Row, Row, int], str]
 """(prompts' row, per_image's row, boxes said) -> HTML: what was said, and what it should have been."""
+Meant = Callable[[Row], str]
+"""prompts' row -> HTML: what a question is about, where the answer cannot be read."""
 MOST_CHARS = 600
 NEAR = 4
 """Agreement shorter than this between two differences is shown as part of them: single letters tell nothing."""
@@ -24,13 +26,15 @@ def counted(number: int, one: str, many: str) -> str:
     return f"{number} {one if number == 1 else many}"
 
 
-def _detect(sample: Row, image: Row, boxes: int) -> str:
+def boxes_caption(sample: Row, image: Row, boxes: int) -> str:
+    """How many boxes were said of how many, and their F1."""
     total = image["predicted_count"] + image["truth_count"]
     f1 = 2 * image["matched_count"] / total if total else 1.0
-    return f"{counted(boxes, 'box', 'boxes')} for {_things(sample)}, F1 {f1:.2f}"
+    return f"{counted(boxes, 'box', 'boxes')} for {things_meant(sample)}, F1 {f1:.2f}"
 
 
-def _things(sample: Row) -> str:
+def things_meant(sample: Row) -> str:
+    """How many people or things are to be found."""
     words = ("person", "people") if set(sample["truth_labels"]) <= {"person"} else ("thing", "things")
     return counted(len(sample["truth_boxes"]), *words)
 
@@ -47,25 +51,30 @@ def unread(reason: str, said: Row | None) -> str:
     )
 
 
-def _count(sample: Row, image: Row, boxes: int) -> str:
+def count_caption(sample: Row, image: Row, boxes: int) -> str:
+    """The count that was said beside the true one."""
     del boxes
-    return f"says {image['answer_count']}, {_number_meant(sample)}"
+    return f"says {image['answer_count']}, {number_meant(sample)}"
 
 
-def _number_meant(sample: Row) -> str:
+def number_meant(sample: Row) -> str:
+    """The true count, and of what."""
     return f"{sample['truth_count']} in truth ({html.escape(sample['phrase'] or 'things')})"
 
 
-def _ground(sample: Row, image: Row, boxes: int) -> str:
+def sentence_caption(sample: Row, image: Row, boxes: int) -> str:
+    """The sentence, and how far the box overlaps the one that is meant."""
     del boxes
-    return f"{_sentence(sample)}, IoU {image['matched_iou_sum']:.2f}"
+    return f"{sentence_meant(sample)}, IoU {image['matched_iou_sum']:.2f}"
 
 
-def _sentence(sample: Row) -> str:
+def sentence_meant(sample: Row) -> str:
+    """The sentence."""
     return f"“{html.escape(sample['phrase'] or '')}”"
 
 
-def _read(sample: Row, image: Row, boxes: int) -> str:
+def text_caption(sample: Row, image: Row, boxes: int) -> str:
+    """How many edits away the text is, and where."""
     del boxes
     said, true = plain(image["answer_text"] or ""), plain(sample["truth_text"])
     distance = Levenshtein.distance(said, true)
@@ -73,15 +82,9 @@ def _read(sample: Row, image: Row, boxes: int) -> str:
     return f"{edits}<br><span class='diff'>{diff(said, true)}</span>"
 
 
-def _text_meant(sample: Row) -> str:
+def text_meant(sample: Row) -> str:
+    """The text, as what is missing."""
     return f"<span class='diff'>{diff('', plain(sample['truth_text']))}</span>"
-
-
-CAPTIONS: dict[str, Caption] = {"detect": _detect, "count": _count, "ground": _ground, "read": _read}
-MEANT: dict[str, Callable[[Row], str]] = {
-    "detect": _things, "count": _number_meant, "ground": _sentence, "read": _text_meant,
-}  # fmt: skip
-"""task -> HTML: what a question is about, where the answer cannot be read."""
 
 
 def diff(said: str, true: str) -> str:

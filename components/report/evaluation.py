@@ -12,14 +12,14 @@ from typing import Any
 from urllib.parse import quote
 
 from components.core.class_words import counted
+from components.core.tasks import TASKS
 from components.errors import DataError
-from components.metrics.citypersons import SUBSETS
 from components.metrics.detection import ImageCounts
 from components.report import tables, tasks
-from components.report.captions import CAPTIONS, MEANT, unread
-from components.report.curves import csv_line, line_of, read_csv
+from components.report.captions import unread
+from components.report.curves import line_of, read_csv
 from components.report.gallery import KINDS, Images, Picture, card, chosen, looked_well
-from components.report.plots import Line, chart
+from components.report.plots import SHARE, chart
 from components.report.training_groups import groups_section
 from components.store.digest import file_sha256
 from components.store.left_out import left_out_lines
@@ -99,7 +99,7 @@ def pictures_of(model: str, inputs: Inputs, samples: list[Row], rows: list[Row])
 
 def kinds_of(samples: Iterable[Row]) -> set[str]:
     """The labels of what detection is to find in these samples."""
-    return {label for sample in samples if sample["task"] == "detect" for label in sample["truth_labels"]}
+    return {label for sample in samples if TASKS[sample["task"]].finds_all for label in sample["truth_labels"]}
 
 
 def _picture(sample: Row, image: Row, found: list[Row], labelled: bool, said: Row | None) -> Picture:
@@ -112,14 +112,15 @@ def _picture(sample: Row, image: Row, found: list[Row], labelled: bool, said: Ro
         "looked-well": looked_well(image["look_boxes"], image["disagreement"], *size),
     }
     task, failure = sample["task"], image["failure"]
-    labelled = labelled and task == "detect"
-    unreadable = f"{unread(failure, said)}<br>{MEANT[task](sample)}" if failure else None
+    labelled = labelled and TASKS[task].finds_all
+    page = tasks.TASK_PAGES[task]
+    unreadable = f"{unread(failure, said)}<br>{page.meant(sample)}" if failure else None
     return Picture(
         sample_id=sample["sample_id"],
         path=Path(sample["image_path"]),
         width_px=size[0],
         height_px=size[1],
-        caption=unreadable or CAPTIONS[task](sample, image, len(found)),
+        caption=unreadable or page.caption(sample, image, len(found)),
         truth_points=sample["truth_points"] or [],
         answer_points=image["answer_points"] or [],
         truth=sample["truth_boxes"],
@@ -155,7 +156,7 @@ def evaluation_page(
 by the policy before training, after the supervised cold start, and after GRPO. {tasks.how_measured(metrics)}
 {_scale(params)}</p><p class="note">{html.escape(made)}</p></header>
 <section><h2>Numbers</h2>{tasks.numbers(metrics)}{tables.gains(evaluated.counts, metrics[MODELS[-1]])}</section>
-{_of_detection(inputs, metrics, params, samples)}{tasks.parts(inputs.scores, metrics)}
+{tasks.parts(inputs.scores, metrics, params, evaluated.samples)}
 <section><h2>Training</h2>{_warnings(inputs)}<div class="charts">{_training_charts(inputs)}</div>
 <p class="note">Long curves: pale as logged, strong their running mean.</p></section>
 <section id="images"><h2>Images, worst first</h2>{gallery}</section>
@@ -164,43 +165,6 @@ by the policy before training, after the supervised cold start, and after GRPO. 
 </main><script type="application/json" id="pictures">{json.dumps(shown.uris)}</script>
 <script>{script}</script></body></html>
 """
-
-
-def _of_detection(inputs: Inputs, metrics: dict[str, Any], params: dict[str, Any], samples: list[Row]) -> str:
-    """The sections that only boxes with confidences have."""
-    if "detection" not in metrics[MODELS[-1]]:
-        return ""
-    return f"""<section><h2>Crowds</h2>{tables.crowd(metrics, subset_people(samples))}</section>
-<section><h2>By dataset</h2>{tables.datasets(metrics, _roles(params))}</section>
-<section><h2>Where it is right</h2><div class="charts">{_score_charts(inputs)}</div></section>
-<section><h2>How sure it may be</h2>{tables.confidences(metrics[MODELS[-1]])}
-<div class="charts">{_reliability_charts(inputs)}</div></section>
-"""
-
-
-def subset_people(samples: list[Row]) -> dict[str, int]:
-    """How many people each of CityPersons' subsets has to find among the samples of detection."""
-    people = [
-        (box[3] - box[1], seen)
-        for sample in samples
-        if sample["task"] == "detect"
-        for box, seen in zip(
-            sample["truth_boxes"], sample["truth_visible_frac"] or [1.0] * len(sample["truth_boxes"]), strict=True
-        )  # of a tiled image it is not known
-    ]
-    return {
-        name: sum(
-            low <= height <= high and least <= seen <= most
-            for (low, high), (least, most) in [(subset.heights, subset.visible)]
-            for height, seen in people
-        )
-        for name, subset in SUBSETS.items()
-    }
-
-
-def _roles(params: dict[str, Any]) -> dict[str, str]:
-    words = {"eval": "out of domain: not trained on", "train": "trained on", "both": "in domain: trained on"}
-    return {name: words[dataset["role"]] for name, dataset in params["datasets"].items()}
 
 
 def _read_json(path: Path) -> Any:
@@ -220,37 +184,6 @@ def _scale(params: dict[str, Any]) -> str:
     return f"The policy ({size}) was built from nothing: this proves the machinery, not the paper's numbers."
 
 
-def _score_charts(inputs: Inputs) -> str:
-    wanted = (
-        ("F1 by IoU threshold", "f1_by_iou", "iou", "f1", "IoU"),
-        ("Precision over recall at IoU .5", "pr_curve", "recall", "precision", "recall"),
-        ("F1 by people in the image", "by_crowd_size", "from", "f1", "people, from"),
-        ("F1 by height", "by_height", "from", "f1", "px, from"),
-        ("Recall by how much of a person is seen", "by_visible", "from", "recall", "visible share, from"),
-    )
-    return "".join(
-        chart(
-            title, [csv_line(model, inputs.scores / model / "plots" / f"{name}.csv", x, y) for model in MODELS],
-            label, SHARE, dots=x == "from", empty=UNDEFINED,
-        )
-        for title, name, x, y, label in wanted
-    )  # fmt: skip
-
-
-def _reliability_charts(inputs: Inputs) -> str:
-    rows = read_csv(inputs.scores / MODELS[-1] / "plots" / "reliability.csv")
-    names = list(dict.fromkeys(row["of"] for row in rows))
-    lines = [
-        Line(name, [(float(row["confidence"]), float(row["precision"])) for row in rows if row["of"] == name])
-        for name in names
-    ]
-    told = Line("as it says", [(0.0, 0.0), (1.0, 1.0)])
-    figure = chart(f"Share of right boxes by confidence, {MODELS[-1]}", [told, *lines], "confidence", SHARE, dots=True)
-    return figure if lines else ""
-
-
-SHARE = (0.0, 1.0)
-UNDEFINED = "no point to draw: every group lacks either people or boxes, so the number is undefined"
 TRAINING = (
     ("sft", "SFT loss", "loss", None),
     ("sft", "SFT token accuracy", "mean_token_accuracy", SHARE),

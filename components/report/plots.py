@@ -12,6 +12,7 @@ LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 26
 # curves of fewer points are calm enough as they are
 SMOOTHED_FROM = 60
 Point = tuple[float, float]
+SHARE = (0.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)

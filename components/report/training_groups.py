@@ -11,8 +11,8 @@ from typing import Any
 from components.core.completion import Answer, ParseFailure
 from components.core.grammars import AnyParsed
 from components.core.grammars.answers import CountAnswer, TextAnswer
-from components.report.captions import MEANT
 from components.report.gallery import Images, Picture, drawing
+from components.report.tasks import TASK_PAGES
 from components.store.samples import read_sample
 from components.store.schemas.prompts import PROMPTS
 from components.store.schemas.rollouts import ROLLOUTS
@@ -59,10 +59,11 @@ def _card(group: list[Row], sample: Row, shown: Images) -> str:
     )  # fmt: skip
     totals = [row["total"] for row in group]
     spoken = f"training group at step {group[0]['step']}: {len(answers)} readable answers of {len(group)}"
+    meant = TASK_PAGES[sample["task"]].meant(sample)
     layers = (("truth", picture.truth), ("look faint", look), ("answer faint", boxes))
     return (
         f"<article class='card'>{drawing(picture, key, spoken, layers)}<p><b>step {group[0]['step']}: rewards "
-        f"{min(totals):.2f} to {max(totals):.2f}</b></p><p>{MEANT[sample['task']](sample)}</p>{_said(answers)}"
+        f"{min(totals):.2f} to {max(totals):.2f}</b></p><p>{meant}</p>{_said(answers)}"
         f"<p class='note'>{len(answers)} of {len(group)} answers readable; "
         f"{html.escape(sample['sample_id'])}</p></article>"
     )

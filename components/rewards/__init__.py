@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from components.core.words import Thinking
 from components.rewards import counting, grounding, looking, ocr, perception_r1, precision_recall, reasoning
+from components.rewards.collapse import Sign, dead, paid_for_form
 from components.rewards.reward import Reward
 
 
@@ -34,15 +35,14 @@ class RewardParams(Protocol):
     def perception_r1(self) -> perception_r1.PerceptionR1Settings: ...
 
 
-ANY = frozenset({"boxes", "box", "points", "number", "text"})
-
-
 @dataclass(frozen=True, slots=True)
 class RewardFactory:
-    """params -> reward; `grammars`: the answers that it can judge (keys of core.grammars.GRAMMARS)."""
+    """params -> reward; `grammars`: the answers that it can judge (keys of core.grammars.GRAMMARS), None: all."""
 
     make: Callable[[RewardParams], Reward]
-    grammars: frozenset[str]
+    grammars: frozenset[str] | None
+    collapse: Sign = dead
+    """How a policy that games this reward, or that has died under it, shows in its mean."""
     accuracy: bool = True
     """Whether it says how right an answer is, not only how it is written or where it looks."""
     needs_look: bool = False
@@ -57,13 +57,18 @@ def _of(*grammars: str) -> frozenset[str]:
 
 
 REWARDS: dict[str, RewardFactory] = {
-    "reasoning": RewardFactory(reasoning.make, ANY, accuracy=False),
+    "reasoning": RewardFactory(reasoning.make, None, paid_for_form("format", 0.9), accuracy=False),
     "looking": RewardFactory(
-        lambda params: looking.make(params.looking), _of("boxes"), accuracy=False, needs_look=True
+        lambda params: looking.make(params.looking),
+        _of("boxes"),
+        paid_for_form("look", 0.5),
+        accuracy=False,
+        needs_look=True,
     ),
     "looking_instances": RewardFactory(
         lambda params: looking.make_instances(params.looking, params.precision_recall),
         _of("boxes"),
+        paid_for_form("look", 0.5),
         accuracy=False,
         needs_look=True,
     ),
@@ -89,16 +94,21 @@ def make_rewards(params: RewardParams) -> dict[str, tuple[float, Reward]]:
 def judges(name: str, grammar: str, thinking: Thinking) -> bool:
     """Whether the reward of this name in rewards.weights scores answers of this grammar and amount of thinking."""
     factory = REWARDS[name]
-    return grammar in factory.grammars and (thinking == "look" or not factory.needs_look)
+    judged = factory.grammars is None or grammar in factory.grammars
+    return judged and (thinking == "look" or not factory.needs_look)
 
 
 def without_accuracy(weights: Mapping[str, float], grammars: Iterable[str]) -> list[str]:
     """The grammars whose answers no weighted reward holds against the truth: nothing would teach them."""
-    paid = {
-        grammar for name, weight in weights.items() if weight > 0 and REWARDS[name].accuracy
-        for grammar in REWARDS[name].grammars
-    }  # fmt: skip
-    return [grammar for grammar in dict.fromkeys(grammars) if grammar not in paid]
+    paying = [name for name, weight in weights.items() if weight > 0 and REWARDS[name].accuracy]
+    return [grammar for grammar in dict.fromkeys(grammars) if not any(judges(name, grammar, "look") for name in paying)]
+
+
+def collapse_signs(first: Mapping[str, float], last: Mapping[str, float]) -> list[str]:
+    """What each reward of a run says of its own collapse: first, last: name -> mean in the first and last steps."""
+    accurate = [name for name in last if REWARDS[name].accuracy]
+    said = [REWARDS[name].collapse(name, first, last, accurate) for name in last]
+    return [sign for sign in said if sign is not None]
 
 
 def weighted_total(scores: Mapping[str, NDArray[np.float32]], weights: Mapping[str, float]) -> NDArray[np.float32]:

@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.core.boxes import Boxes, as_boxes
+from components.core.boxes import as_boxes
 from components.core.completion import Answer, Parsed, ParseFailure, read_items, span_confidence
 from components.core.coverage import disagreement_map
 from components.core.grammars import AnyParsed
 from components.core.scene import Truth
+from components.core.tasks import TASKS
 from components.core.tiles import merge
 from components.errors import DataError
 from components.metrics.confidence import consensus, rank
-from components.metrics.evaluation_set import Detections, Floats
+from components.metrics.task import Found, Judged
 from components.params.score import ScoreParams
 from components.store.samples import image_groups, read_sample, truth_of_sample, view_of_sample, whole_row
 
@@ -28,16 +29,13 @@ DISAGREEMENT_GRID = 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Found:
-    """Boxes (N, 4) in original pixels with their labels, and (N,) scores by the confidence's name; NaN = not known."""
+class Said:
+    """One sample with what was said of it: the greedy line, its answer, and K sampled texts or none."""
 
-    boxes: Boxes
-    labels: tuple[str, ...]
-    scores: dict[str, Floats]
-
-    def by(self, confidence: str) -> Detections:
-        """Ranked by one of the confidences."""
-        return Detections(self.boxes, self.labels, self.scores[confidence])
+    sample: Row
+    line: Row
+    answer: AnyParsed
+    sampled: list[str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,10 +43,7 @@ class ImageAnswer:
     """One image with all that was said of it: by one sample, or by its tiles."""
 
     row: Row
-    truth: Truth
-    found: Found
-    rescued: Found
-    """`found`, and what an unreadable answer held of whole boxes."""
+    judged: Judged
     failure: str | None
     look: list[list[float]]
     think: str | None
@@ -56,42 +51,53 @@ class ImageAnswer:
     """(grid, grid) where the sampled answers disagree; None without samples, or for a tiled image."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Said:
-    """One sample's greedy line and sampled lines, parsed."""
-
-    answer: Parsed
-    line: Row
-    others: list[Parsed]
-
-
-def image_answers(
-    samples: list[Row],
-    lines: list[Row],
-    answers: Sequence[AnyParsed],
-    sampled: list[list[str]],
-    params: ScoreParams,
-) -> list[ImageAnswer]:
-    """samples: prompts' rows; lines: their completions in the same order, which read_sample reads as `answers`;
-    sampled: K texts of each, or empty lists.
-    """
-    lookout = params.convention == "lookout"
-    said = [
-        _Said(
-            _as_boxes(answer, sample) if lookout else read_items(line["text"], view_of_sample(sample)),
-            line,
-            [_read(text, sample, lookout) for text in texts],
-        )
-        for sample, line, answer, texts in zip(samples, lines, answers, sampled, strict=True)
-    ]
-    return [
-        _image_answer([samples[place] for place in places], [said[place] for place in places], params)
-        for places in image_groups(samples)
-    ]
+def image_answers(said: Sequence[Said], params: ScoreParams, ranked: bool) -> list[ImageAnswer]:
+    """One a sample in their order, or one an image of tiles. ranked: boxes with their confidences are looked at."""
+    if not ranked:
+        return [_sure_image(one, params) for one in said]
+    groups = image_groups([one.sample for one in said])
+    return [_ranked_image([said[place] for place in places], params) for places in groups]
 
 
-def _read(text: str, sample: Row, lookout: bool) -> Parsed:
-    return _as_boxes(read_sample(text, sample), sample) if lookout else read_items(text, view_of_sample(sample))
+def _sure_image(one: Said, params: ScoreParams) -> ImageAnswer:
+    """An answer without confidences: it is sure of what it says."""
+    boxes, labels = (one.answer.boxes, one.answer.labels) if isinstance(one.answer, Answer) else (as_boxes([]), ())
+    found = Found(boxes, labels, {params.confidence: np.ones(len(boxes))})
+    judged = Judged(one.sample["source"], truth_of_sample(one.sample), one.answer, found, found)
+    return _image_answer(one.sample, [one], [one.answer], judged, None)
+
+
+def _ranked_image(said: list[Said], params: ScoreParams) -> ImageAnswer:
+    tiles = [one.sample for one in said]
+    row = whole_row(tiles[0])
+    truth = _boxes_of(row)
+    answers = [_as_boxes(_by_convention(one, params), one.sample) for one in said]
+    others = [[_as_boxes(_read(text, one.sample, params), one.sample) for text in one.sampled] for one in said]
+    parts = list(zip(answers, said, others, strict=True))
+    found = _merged([_found(*part, params, salvage=False) for part in parts], tiles)
+    failed = any(isinstance(answer, ParseFailure) for answer in answers)
+    rescued = _merged([_found(*part, params, salvage=True) for part in parts], tiles) if failed else found
+    judged = Judged(row["source"], truth, answers[0], found, rescued)
+    whole = row is tiles[0] and others[0]
+    disagreement = disagreement_map(others[0], truth, DISAGREEMENT_GRID) if whole else None
+    return _image_answer(row, said, answers, judged, disagreement)
+
+
+def _image_answer(
+    row: Row, said: list[Said], answers: Sequence[AnyParsed], judged: Judged, disagreement: NDArray[np.float16] | None
+) -> ImageAnswer:
+    failures = [answer.reason for answer in answers if isinstance(answer, ParseFailure)]
+    thoughts = [answer.think for answer in answers if not isinstance(answer, ParseFailure) and answer.think]
+    look = [box for one, answer in zip(said, answers, strict=True) for box in _look(answer, one.sample)]
+    return ImageAnswer(row, judged, failures[0] if failures else None, look, " | ".join(thoughts) or None, disagreement)
+
+
+def _by_convention(said: Said, params: ScoreParams) -> AnyParsed:
+    return said.answer if params.convention == "lookout" else _read(said.line["text"], said.sample, params)
+
+
+def _read(text: str, sample: Row, params: ScoreParams) -> AnyParsed:
+    return read_sample(text, sample) if params.convention == "lookout" else read_items(text, view_of_sample(sample))
 
 
 def _as_boxes(answer: AnyParsed, sample: Row) -> Parsed:
@@ -100,31 +106,10 @@ def _as_boxes(answer: AnyParsed, sample: Row) -> Parsed:
     return answer
 
 
-def _image_answer(tiles: list[Row], said: list[_Said], params: ScoreParams) -> ImageAnswer:
-    row = whole_row(tiles[0])
-    truth = _boxes_of(row)
-    answers = [one.answer for one in said]
-    failures = [answer.reason for answer in answers if isinstance(answer, ParseFailure)]
-    parts = [_found(one, params, salvage=False) for one in said]
-    found = _merged(parts, tiles)
-    salvaged = [
-        _found(one, params, salvage=True) if isinstance(one.answer, ParseFailure) else part
-        for one, part in zip(said, parts, strict=True)
-    ]
-    rescued = _merged(salvaged, tiles) if failures else found
-    thoughts = [answer.think for answer in answers if isinstance(answer, Answer) and answer.think]
-    look = [box for tile, answer in zip(tiles, answers, strict=True) for box in _look(answer, tile)]
-    whole = row is tiles[0] and said[0].others
-    return ImageAnswer(
-        row, truth, found, rescued, failures[0] if failures else None, look, " | ".join(thoughts) or None,
-        disagreement_map(said[0].others, truth, DISAGREEMENT_GRID) if whole else None,
-    )  # fmt: skip
-
-
 def image_truths(samples: list[Row]) -> dict[str, Truth]:
     """The truth of each image that is asked for boxes, by the name that it has in what score writes."""
-    rows = [whole_row(samples[places[0]]) for places in image_groups(samples) if samples[places[0]]["task"] == "detect"]
-    return {row["sample_id"]: _boxes_of(row) for row in rows}
+    rows = [whole_row(samples[places[0]]) for places in image_groups(samples)]
+    return {row["sample_id"]: _boxes_of(row) for row in rows if TASKS[row["task"]].finds_all}
 
 
 def _boxes_of(row: Row) -> Truth:
@@ -134,8 +119,7 @@ def _boxes_of(row: Row) -> Truth:
     return truth
 
 
-def _found(said: _Said, params: ScoreParams, salvage: bool) -> Found:
-    answer = said.answer
+def _found(answer: Parsed, said: Said, others: Sequence[Parsed], params: ScoreParams, salvage: bool) -> Found:
     if isinstance(answer, Answer):
         boxes, labels, spans = answer.boxes, answer.labels, answer.spans
     elif salvage:
@@ -148,9 +132,9 @@ def _found(said: _Said, params: ScoreParams, salvage: bool) -> Found:
         "rank": rank(len(boxes)),
         "logprob": np.array([span_confidence(span, tokens) for span in spans], dtype=float),  # None becomes NaN
     }
-    if said.others:
-        others = [(o.boxes, o.labels) if isinstance(o, Answer) else (as_boxes([]), ()) for o in said.others]
-        scores["consensus"] = consensus(boxes, labels, others, params.min_iou)
+    if others:
+        held = [(o.boxes, o.labels) if isinstance(o, Answer) else (as_boxes([]), ()) for o in others]
+        scores["consensus"] = consensus(boxes, labels, held, params.min_iou)
     return Found(boxes, labels, scores)
 
 
@@ -165,8 +149,8 @@ def _merged(found: list[Found], tiles: list[Row]) -> Found:
     return Found(boxes, tuple(labels[i] for i in origin), scores)
 
 
-def _look(answer: Parsed, tile: Row) -> list[list[float]]:
-    if not isinstance(answer, Answer):
+def _look(answer: AnyParsed, tile: Row) -> list[list[float]]:
+    if isinstance(answer, ParseFailure):
         return []
     x, y = tile["tile"][:2] if tile["tile"] is not None else (0, 0)
     return (answer.look + np.array([x, y, x, y], dtype=np.float32)).tolist()

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from components.core.grammars import AnyParsed
+from components.core.grammars.answers import CountAnswer, TextAnswer
 from components.metrics.detection import ImageCounts
-from components.scoring.answers import ImageAnswer
 from components.scoring.tasks import TaskScores
 from components.store.schemas.scores import DETECTIONS, PER_IMAGE
 from components.store.tables import write_table
 
 Row = dict[str, Any]
-OF_TASKS = ("answer_count", "answer_points", "answer_text")
 
 
 @dataclass(slots=True)
@@ -25,45 +24,29 @@ class ScoreRows:
     boxes: list[Row] = field(default_factory=list)
     counts: list[ImageCounts] = field(default_factory=list)
 
-    def add_images(self, images: Sequence[ImageAnswer], counts: Sequence[ImageCounts], confidence: str) -> None:
-        """Detection: a row an image, its boxes ranked by the confidence."""
-        for image, count in zip(images, counts, strict=True):
-            place = _place(image.row)
-            found = zip(image.found.boxes, image.found.labels, image.found.scores[confidence], strict=True)
+    def add(self, scores: TaskScores, confidence: str) -> None:
+        """One task's images: a row each, and a row each of their boxes under the confidence."""
+        for image, count in zip(scores.images, scores.counts, strict=True):
+            place = {key: image.row[key] for key in ("sample_id", "scene_id", "source")}
+            found, answer = image.judged.found, image.judged.answer
             self.boxes += [
                 place | {"order": order, "label": label, "score": float(score)} | _corners(box)
-                for order, (box, label, score) in enumerate(found)
+                for order, (box, label, score) in enumerate(
+                    zip(found.boxes, found.labels, found.scores[confidence], strict=True)
+                )
             ]
-            said: Row = {
+            self.counts.append(count)
+            self.per_image.append(place | _of_task(answer) | {
+                "task": image.row["task"],
                 "failure": image.failure,
                 "look_boxes": image.look,
                 "think": image.think,
                 "disagreement": None if image.disagreement is None else image.disagreement.tobytes(),
-            }
-            self._add(place | {"task": image.row["task"]} | said | dict.fromkeys(OF_TASKS), count)
-
-    def add_task(self, samples: Sequence[Row], scores: TaskScores) -> None:
-        """Any other task: a row a sample."""
-        for sample, said, count in zip(samples, scores.rows, scores.counts, strict=True):
-            place = _place(sample)
-            self.boxes += [
-                place | {"order": order, "label": "", "score": 1.0} | _corners(box)
-                for order, box in enumerate(said["boxes"])
-            ]
-            columns = {name: value for name, value in said.items() if name != "boxes"}
-            self._add(place | {"task": sample["task"], "disagreement": None} | columns, count)
-
-    def _add(self, row: Row, count: ImageCounts) -> None:
-        self.counts.append(count)
-        self.per_image.append(
-            row
-            | {
                 "truth_count": count.truth,
                 "predicted_count": count.predicted,
                 "matched_count": count.matched,
                 "matched_iou_sum": count.iou_sum,
-            }
-        )
+            })  # fmt: skip
 
     def write(self, out: Path) -> None:
         """Both tables into the folder."""
@@ -71,8 +54,14 @@ class ScoreRows:
         write_table(out / "per_image.parquet", PER_IMAGE, self.per_image)
 
 
-def _place(row: Row) -> Row:
-    return {key: row[key] for key in ("sample_id", "scene_id", "source")}
+def _of_task(answer: AnyParsed) -> Row:
+    """What was said that is no box: a count, its points, a text."""
+    points = answer.points if isinstance(answer, CountAnswer) else None
+    return {
+        "answer_count": answer.count if isinstance(answer, CountAnswer) else None,
+        "answer_points": None if points is None else points.tolist(),
+        "answer_text": answer.text if isinstance(answer, TextAnswer) else None,
+    }
 
 
 def _corners(box: Any) -> dict[str, float]:

@@ -10,15 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from components.core.completion import ParseFailure
-from components.core.grammars import AnyParsed
 from components.core.reasons import around
 from components.errors import DataError
-from components.metrics import TASK_METRICS
+from components.metrics.task import Table
 from components.params.score import ScoreParams
-from components.scoring.answers import image_answers, read_completions, read_samples
-from components.scoring.numbers import numbers_of
+from components.scoring.answers import Said, read_completions, read_samples
 from components.scoring.rows import ScoreRows
-from components.scoring.tasks import failure_counts, headline, score_task
+from components.scoring.tasks import headline, score_task
 from components.store.atomic import atomic_file, write_json
 from components.store.samples import read_sample, whole_row
 from components.store.schemas.prompts import PROMPTS
@@ -36,48 +34,44 @@ def run(model: str, prompts: Path, predictions: Path, out: Path, params: ScorePa
     if [line["sample_id"] for line in lines] != names:
         raise DataError(f"{predictions} does not answer the samples of {prompts} in their order; run predict again")
     sampled = read_samples(predictions / "samples.jsonl", names)
-    answers = [read_sample(line["text"], sample) for line, sample in zip(lines, samples, strict=True)]
-    rows, plots, summaries = ScoreRows(), dict[str, list[Row]](), dict[str, Row]()
+    said = [
+        Said(sample, line, read_sample(line["text"], sample), texts)
+        for sample, line, texts in zip(samples, lines, sampled, strict=True)
+    ]
+    rows, plots, summaries = ScoreRows(), dict[str, Table](), dict[str, Row]()
     metrics: Row = {"model": model, "schema": "metrics/3"}
-    for task, places in _by_task(samples).items():
-        asked, said = [samples[i] for i in places], [answers[i] for i in places]
-        if task in TASK_METRICS:
-            scores = score_task(task, asked, said, params)
-            rows.add_task(asked, scores)
-            summaries[task], found = scores.summary, scores.plots
-        else:
-            images = image_answers(asked, [lines[i] for i in places], said, [sampled[i] for i in places], params)
-            numbers = numbers_of(images, failure_counts(said), len(said), params)
-            rows.add_images(images, numbers.counts, params.confidence)
-            metrics |= numbers.metrics
-            summaries[task], found = numbers.summary, numbers.plots
-        plots |= found
+    for task, part in _by_task(said).items():
+        scores = score_task(task, part, params)
+        rows.add(scores, params.confidence)
+        summaries[task] = scores.summary
+        metrics |= scores.beside
+        plots |= scores.plots
     metrics |= _overall(summaries, rows, params) | {"prediction": _prediction(predictions)}
     rows.write(out)
     (out / "plots").mkdir(parents=True, exist_ok=True)  # DVC wants it, also of a task that has no curve
     for name, table in plots.items():
         _write_csv(out / "plots" / f"{name}.csv", table)
-    write_json(out / "unreadable.json", _unreadable(samples, lines, answers))
+    write_json(out / "unreadable.json", _unreadable(said))
     write_json(out / "metrics.json", metrics)
     return metrics
 
 
-def _by_task(samples: list[Row]) -> dict[str, list[int]]:
-    """Places of each task's samples, in the order of the tasks' first sample."""
-    places: dict[str, list[int]] = {}
-    for place, sample in enumerate(samples):
-        places.setdefault(sample["task"], []).append(place)
-    return places
+def _by_task(said: list[Said]) -> dict[str, list[Said]]:
+    """Each task's samples, in the order of the tasks' first sample."""
+    parts: dict[str, list[Said]] = {}
+    for one in said:
+        parts.setdefault(one.sample["task"], []).append(one)
+    return parts
 
 
-def _unreadable(samples: list[Row], lines: list[Row], answers: list[AnyParsed]) -> Row:
+def _unreadable(said: list[Said]) -> Row:
     """Sample, or image of tiles -> reason, place and text of an answer that cannot be read; of tiles the first."""
     found: Row = {}
-    for sample, line, answer in zip(samples, lines, answers, strict=True):
-        if isinstance(answer, ParseFailure):
-            before, after = around(line["text"], answer.offset)
-            said = {"reason": answer.reason, "offset": answer.offset, "before": before, "after": after}
-            found.setdefault(whole_row(sample)["sample_id"], said)
+    for one in said:
+        if isinstance(one.answer, ParseFailure):
+            before, after = around(one.line["text"], one.answer.offset)
+            why = {"reason": one.answer.reason, "offset": one.answer.offset, "before": before, "after": after}
+            found.setdefault(whole_row(one.sample)["sample_id"], why)
     return found
 
 

@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from components.core.tasks import has_own_tables
+from components.report.tasks import TASK_PAGES
+
 Metrics = Mapping[str, Any]
 
 
@@ -35,11 +38,6 @@ def _at(*keys: str) -> Callable[[Metrics], float | None]:
     return value
 
 
-def _of(task: str, **titles: str) -> tuple[Column, ...]:
-    """Columns of the task's own numbers: key=title each."""
-    return tuple(Column(title, _at("tasks", task, "numbers", key)) for key, title in titles.items())
-
-
 def tokens_per_answer(metrics: Metrics) -> float | None:
     """Mean length of the generated answers, greedy and sampled, in tokens; None where predict left no summary."""
     said = metrics["prediction"]
@@ -49,33 +47,15 @@ def tokens_per_answer(metrics: Metrics) -> float | None:
 FORM = (Column("format rate", _at("format_rate")), Column("tokens an answer", tokens_per_answer))
 """How it was answered, and what that costs. Detection lacks it: its tokens are mostly those of sampled answers."""
 
-TASK_COLUMNS: dict[str, TaskColumns] = {
-    "detect": TaskColumns(
-        "images",
-        (
-            Column("precision", _at("detection", "precision")),
-            Column("recall", _at("detection", "recall")),
-            Column("AP50", _at("coco", "AP50")),
-            Column("count error", _at("detection", "count_mae")),
-        ),
-    ),
-    "ground": TaskColumns("samples", (*_of("ground", mean_iou="mean IoU"), *FORM)),
-    "count": TaskColumns("samples", (*_of("count", within_1="within 1", mae="mean error"), *FORM)),
-    "read": TaskColumns(
-        "samples", (*_of("read", edit_distance="edit distance", exact="exact", f1="F1, mean over pages"), *FORM)
-    ),
-}
-"""By the task that all of a study's samples have. A number that is the headline itself is not said twice.
-
-A task that is not here has its headline and FORM.
-"""
-
 
 def columns_of(metrics: Metrics) -> TaskColumns:
     """The columns of a metrics.json: its one task's, or each task's headline where several were scored together."""
     tasks = metrics.get("tasks", {"detect": None})  # one written before there were tasks is detection's
     if len(tasks) == 1:
-        return TASK_COLUMNS.get(next(iter(tasks)), TaskColumns("samples", FORM))
+        (task,) = tasks
+        page = TASK_PAGES.get(task)
+        columns = [Column(title, _at(*path.split("."))) for title, path in page.columns.items()] if page else []
+        return TaskColumns("images", (*columns,)) if has_own_tables(task) else TaskColumns("samples", (*columns, *FORM))
     headlines = (
         Column(one["headline"]["name"], _at("tasks", task, "headline", "value")) for task, one in tasks.items()
     )

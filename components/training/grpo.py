@@ -17,6 +17,7 @@ from components.params.trainer import TrainerParams
 from components.policy.decoding import text_of
 from components.policy.images import load_prompts
 from components.policy.processor import load_processor
+from components.rewards import collapse_signs
 from components.store.schemas.rollouts import ROLLOUTS
 from components.store.tables import write_table
 from components.training.group_rewards import COLUMNS as REWARD_COLUMNS
@@ -144,6 +145,7 @@ def train_grpo(
         "grpo", start, prompts, out, reports, params, extra, columns, make_trainer,
         finish=lambda report, run: write_table(report / "rollouts.parquet", ROLLOUTS, keeper(run).rows()),
         save_at_multiples_of=params.num_iterations,  # a batch of rollouts that is half used would be lost
+        signs=collapse_signs,
     )  # fmt: skip
 
 

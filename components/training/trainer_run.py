@@ -33,10 +33,15 @@ from components.training.publishing import Weights, publish, rehearse, weights_o
 from components.training.stopping import StopWhenAsked
 
 log = logging.getLogger("lookout.training")
+REWARD, TOTAL = "reward_", "reward_total"
+"""Columns of the curves: one a reward, and their weighted sum."""
 TrainerFactory = Callable[[Any, Any, dict[str, Any]], Any]
 """(model, processor, the shared arguments) -> a TRL trainer."""
 Finish = Callable[[Path, Path], None]
 """(the folder of reports, the folder of resume points) -> more reports."""
+Means = dict[str, float]
+Signs = Callable[[Means, Means], list[str]]
+"""(name of a reward -> its mean in the first tenth of the curves, in the last tenth) -> signs of collapse."""
 
 
 def train_policy(
@@ -51,11 +56,13 @@ def train_policy(
     make_trainer: TrainerFactory,
     finish: Finish | None = None,
     save_at_multiples_of: int = 1,
+    signs: Signs | None = None,
 ) -> None:
     """Trains from `start` to `out`, from the last whole checkpoint of this exact run where there is one.
 
     `extra` is what decides the run beside params; `columns` maps the curves' columns to the trainer's log keys.
-    `finish` adds to the folder of reports. A run of which all steps are done (or none is wanted) is published only.
+    `finish` adds to the folder of reports; `signs` tells a collapse by the rewards' means. A run of which all steps are
+    done (or none is wanted) is published only.
     """
     if not sys.stderr.isatty():
         disable_progress_bar()  # each loading and saving would be lines of a log
@@ -73,7 +80,8 @@ def train_policy(
         trainer: Any = None
         if state.global_step < params.max_steps:
             stop = StopWhenAsked(stage, save_at_multiples_of)
-            trainer = _trained(stage, start, folder, checkpoint, params, columns, make_trainer, stop)
+            said = ProgressCallback(stage, columns, signs)
+            trainer = _trained(stage, start, folder, checkpoint, params, said, make_trainer, stop)
             weights, state = whole_weights(trainer), trainer.state
         elif checkpoint is not None and first:
             log.info("%s: all %d steps are done already (%s): published only", stage, params.max_steps, checkpoint.name)
@@ -89,7 +97,7 @@ def train_policy(
                 "fingerprint": fingerprint,
                 "starting_weights_sha256": weights_sha256(start),
                 "weights_sha256": weights_sha256(out),
-                "warnings": collapse_warnings(curves),
+                "warnings": collapse_warnings(curves, signs),
                 "run": {"started": started, "ended": _now(), "torch": torch.__version__},
             }
             with atomic_folder(reports) as report:
@@ -113,7 +121,7 @@ def _trained(
     folder: Path,
     checkpoint: Path | None,
     params: TrainerParams,
-    columns: dict[str, str],
+    said: TrainerCallback,
     make_trainer: TrainerFactory,
     stop: StopWhenAsked,
 ) -> Any:
@@ -131,7 +139,7 @@ def _trained(
     if whole:
         trainer._load_from_checkpoint = _loaded_already  # or it names every key that does not match
     trainer.remove_callback(PrinterCallback)  # it prints every number of every step
-    trainer.add_callback(ProgressCallback(stage, columns))
+    trainer.add_callback(said)
     trainer.add_callback(stop)
     log.info("%s: %s", stage, f"resumes from {checkpoint.name}" if checkpoint else "starts")
     with stop.listening():
@@ -192,17 +200,23 @@ def _write_csv(path: Path, columns: list[str], rows: list[dict[str, Any]]) -> No
         writer.writerows(rows)
 
 
-def collapse_warnings(curves: Sequence[dict[str, Any]]) -> list[str]:
-    """Signs that a policy games its rewards or has died, read off the last tenth of its curves."""
-    last = curves[-max(1, len(curves) // 10) :]
-    warnings: list[str] = []
-    if _mean(last, "reward_reasoning", 0) > 0.9 and _mean(last, "reward_precision_recall", 1) < 0.05:
-        warnings.append("the format reward is high while the accuracy reward is near zero")
+def collapse_warnings(curves: Sequence[dict[str, Any]], signs: Signs | None = None) -> list[str]:
+    """Signs that a policy games its rewards or has died, read off the first and the last tenth of its curves."""
+    tenth = max(1, len(curves) // 10)
+    last = curves[-tenth:]
+    warnings = signs(_reward_means(curves[:tenth]), _reward_means(last)) if signs else []
     if _mean(last, "clipped_ratio", 0) > 0.5:
         warnings.append("more than half of the completions hit the length limit")
     if _mean(last, "entropy", 1) < 0.005:
         warnings.append("the policy's entropy is near zero: its completions no longer differ")
     return warnings
+
+
+def _reward_means(rows: Sequence[dict[str, Any]]) -> Means:
+    """Mean of each reward that scored something, by its name."""
+    names = [column for column in rows[0] if column.startswith(REWARD) and column != TOTAL] if rows else []
+    means = {name.removeprefix(REWARD): _mean(rows, name, math.nan) for name in names}
+    return {name: mean for name, mean in means.items() if not math.isnan(mean)}
 
 
 def _mean(rows: Sequence[dict[str, Any]], column: str, default: float) -> float:
@@ -213,8 +227,9 @@ def _mean(rows: Sequence[dict[str, Any]], column: str, default: float) -> float:
 class ProgressCallback(TrainerCallback):
     """A line in the log every twentieth of the run: step, loss or reward, time left; a sign of collapse at once."""
 
-    def __init__(self, stage: str, columns: dict[str, str]) -> None:
-        self._stage, self._columns, self._begun, self._first = stage, columns, 0.0, 0
+    def __init__(self, stage: str, columns: dict[str, str], signs: Signs | None = None) -> None:
+        self._stage, self._columns, self._signs = stage, columns, signs
+        self._begun, self._first = 0.0, 0
         self._said: set[str] = set()
 
     def on_train_begin(
@@ -240,7 +255,7 @@ class ProgressCallback(TrainerCallback):
         shown = {name: logs[name] for name in ("loss", "reward", "mean_token_accuracy") if name in logs}
         numbers = ", ".join(f"{name} {float(value):.4f}" for name, value in shown.items())
         log.info("%s step %d of %d: %s, %.0f s left", self._stage, state.global_step, state.max_steps, numbers, left)
-        warnings = collapse_warnings(_curves(state.log_history, self._columns))
+        warnings = collapse_warnings(_curves(state.log_history, self._columns), self._signs)
         for warning in [one for one in warnings if one not in self._said]:
             log.warning("%s step %d: %s", self._stage, state.global_step, warning)
         self._said |= set(warnings)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import typing
 
 import numpy as np
 import pytest
@@ -14,11 +13,12 @@ from components.core.boxes import as_boxes
 from components.core.completion import Answer, ParseFailure, parse, read_items
 from components.core.envelope import BLOCKS, MAX_CHARS
 from components.core.frames import ImageView
-from components.core.grammars import GRAMMARS, TASK_GRAMMARS, read_completion
+from components.core.grammars import GRAMMARS, read_completion
 from components.core.grammars.answers import CountAnswer, TextAnswer
 from components.core.points import as_points
 from components.core.scene import AnyTruth, CountTruth, TextTruth, Truth
-from components.core.words import Task, Thinking
+from components.core.tasks import TASKS
+from components.core.words import Thinking
 from tests.support.strategies import HEIGHT, WIDTH, boxes, truth_of
 
 VIEW = ImageView(100, 80)
@@ -176,8 +176,7 @@ def test_an_answer_wants_the_blocks_that_the_setting_names_and_no_others(thinkin
 
 
 def test_every_task_has_a_grammar_and_every_grammar_a_task() -> None:
-    assert set(TASK_GRAMMARS) == set(typing.get_args(Task))
-    assert {name for names in TASK_GRAMMARS.values() for name in names} == set(GRAMMARS)
+    assert {name for task in TASKS.values() for name in task.grammars} == set(GRAMMARS)
 
 
 def gold(grammar: str, truth: AnyTruth, view: ImageView, thinking: Thinking) -> str:

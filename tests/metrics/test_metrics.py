@@ -10,7 +10,6 @@ import pytest
 
 from components.core.boxes import as_boxes
 from components.core.scene import Truth
-from components.metrics import all_metrics, tie_shuffles
 from components.metrics.citypersons import SUBSETS, citypersons_metrics
 from components.metrics.coco import MAX_DETS, coco_metrics, coco_results, coco_truth, evaluate, precision_recall_curve
 from components.metrics.crowdhuman import crowdhuman_metrics
@@ -30,6 +29,7 @@ from components.metrics.detection import (
 )
 from components.metrics.evaluation_set import Detections, EvaluationSet, evaluation_set
 from components.metrics.pairs import match_best
+from components.metrics.protocols import all_metrics, tie_shuffles
 from tests.support import reference_metrics as reference
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from components.core.boxes import as_boxes
 from components.core.scene import Truth
-from components.metrics import all_metrics
 from components.metrics.detection import Matcher, drawings, image_counts
 from components.metrics.evaluation_set import Detections, EvaluationSet, evaluation_set
+from components.metrics.protocols import all_metrics
 from components.metrics.resampling import LESS_IS_BETTER, POOLED, of_boxes, of_counts
 
 IMAGES = 12

@@ -6,14 +6,15 @@ import pytest
 
 from components.core.boxes import as_boxes
 from components.core.completion import ParseFailure
-from components.core.grammars import GRAMMARS, TASK_GRAMMARS
 from components.core.grammars.answers import CountAnswer, TextAnswer
 from components.core.scene import CountTruth, TextTruth, Truth
 from components.metrics import TASK_METRICS
-from components.metrics.counting import by_true_count
+from components.metrics.counting import by_true_count, counting_numbers
 from components.metrics.detection import pooled
-from components.metrics.grounding import accuracy_by_iou
-from components.metrics.reading import by_true_length
+from components.metrics.grounding import accuracy_by_iou, grounding_numbers
+from components.metrics.reading import by_true_length, reading_numbers
+from components.metrics.task import Found, Judged, Of
+from tests.support.scored import SCORE
 from tests.support.strategies import answer_of
 
 NONE = as_boxes([])
@@ -30,7 +31,7 @@ def true(number: int) -> CountTruth:
 
 def test_counting_by_hand() -> None:
     answers, truths = [count(3), count(4), count(9), FAILED, FAILED], [true(3), true(3), true(5), true(2), true(0)]
-    numbers = TASK_METRICS["count"].compute(answers, truths)
+    numbers = counting_numbers(answers, truths)
     assert numbers.table["exact"] == pytest.approx(0.2)
     assert numbers.table["within_1"] == pytest.approx(0.4)
     assert numbers.table["mae"] == pytest.approx((0 + 1 + 4 + 2 + 0) / 5)
@@ -44,7 +45,7 @@ def test_counting_by_hand() -> None:
 def test_grounding_by_hand() -> None:
     truth = Truth(as_boxes([[0, 0, 10, 10]]), ("x",), NONE, 64, 64)
     answers = [answer_of(as_boxes([box])) for box in ([0, 0, 10, 10], [0, 0, 10, 6], [0, 0, 10, 4], [20, 20, 30, 30])]
-    numbers = TASK_METRICS["ground"].compute([*answers, FAILED], [truth] * 5)
+    numbers = grounding_numbers([*answers, FAILED], [truth] * 5)
     assert numbers.table == pytest.approx(
         {"accuracy_30": 0.6, "accuracy_50": 0.4, "accuracy_75": 0.2, "accuracy_95": 0.2, "mean_iou": 0.4, "centre": 0.6}
     )
@@ -57,7 +58,7 @@ def test_grounding_by_hand() -> None:
 def test_reading_by_hand() -> None:
     said = [TextAnswer("", NONE, text) for text in ("the cat sat", "the the dog", "", "")]
     truths = [TextTruth("the  cat\nsat"), TextTruth("the cat"), TextTruth("x"), TextTruth(" ")]
-    numbers = TASK_METRICS["read"].compute([*said, FAILED], [*truths, TextTruth("y")])
+    numbers = reading_numbers([*said, FAILED], [*truths, TextTruth("y")])
     # page 2: {the, dog} against {the, cat}; "the the dog" -> "the cat" takes 7 edits of 11 characters
     distance = 7 / 11
     assert numbers.table["edit_distance"] == pytest.approx((0 + distance + 1 + 0 + 1) / 5)
@@ -80,13 +81,19 @@ def test_reading_by_length_by_hand() -> None:
 
 
 def test_precision_is_the_share_of_what_was_said() -> None:
-    numbers = TASK_METRICS["read"].compute([TextAnswer("", NONE, "one")], [TextTruth("one two three four")])
+    numbers = reading_numbers([TextAnswer("", NONE, "one")], [TextTruth("one two three four")])
     assert (numbers.table["precision"], numbers.table["recall"]) == (1.0, 0.25)
 
 
-def test_every_task_but_detection_has_a_metric_and_nothing_is_undefined_without_samples() -> None:
-    assert set(TASK_METRICS) == set(TASK_GRAMMARS) - {"detect"}
-    for metric in TASK_METRICS.values():
-        numbers = metric.compute([], [])
-        assert set(numbers.table.values()) == {None}
-    assert all(grammar in GRAMMARS for names in TASK_GRAMMARS.values() for grammar in names)
+@pytest.mark.parametrize("numbers", [counting_numbers, grounding_numbers, reading_numbers])
+def test_without_samples_every_number_is_undefined(numbers: Of) -> None:
+    assert set(numbers([], []).table.values()) == {None}
+
+
+def test_the_table_of_each_dataset_is_of_its_own_samples() -> None:
+    boxes = Found(NONE, (), {})
+    judged = [Judged(source, true(3), count(said), boxes, boxes) for source, said in (("a", 3), ("b", 4), ("a", 5))]
+    numbers = TASK_METRICS["count"].measure(judged, SCORE)
+    assert numbers.datasets is not None
+    assert {source: table["exact"] for source, table in numbers.datasets.items()} == {"a": 0.5, "b": 0.0}
+    assert numbers.plots["by_true_count"] == by_true_count([count(3), count(4), count(5)], [true(3)] * 3)

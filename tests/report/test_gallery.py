@@ -14,7 +14,7 @@ from PIL import Image
 from components.core.envelope import FailureReason
 from components.core.reasons import WORDS, around
 from components.report.captions import unread
-from components.report.evaluation import subset_people
+from components.report.detection import subset_people
 from components.report.gallery import Images, Picture, card, chosen, heat_uri, looked_well
 from components.report.plots import Line, chart
 from components.report.tables import crowd

@@ -5,21 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from components.core.boxes import as_boxes
 from components.core.grammars.answers import TextAnswer
 from components.core.scene import TextTruth
+from components.metrics import TASK_METRICS
+from components.metrics.reading import reading_numbers
 from components.params.report import ReportParams
 from components.params.whole import load_params
 from components.prompting import build as prompts_stage
-from components.report.captions import CAPTIONS, diff
+from components.report.captions import diff
 from components.report.evaluation import Inputs
 from components.report.gallery import Images
-from components.report.tasks import MEASURED, TITLES, numbers
+from components.report.tasks import TASK_PAGES, numbers
 from components.report.training_groups import groups_section
 from components.scoring import score
-from components.scoring.tasks import summarize
+from components.scoring.tasks import task_summary
 from components.stages import report as report_stage
 from components.store.schemas.prompts import PROMPTS
 from components.store.schemas.rollouts import ROLLOUTS
@@ -77,22 +77,15 @@ def test_single_letters_between_two_differences_belong_to_them() -> None:
 
 
 def test_a_sentence_stands_under_its_image() -> None:
-    caption = CAPTIONS["ground"]({"phrase": "the <red> one"}, {"matched_iou_sum": 0.625}, 1)
+    caption = TASK_PAGES["ground"].caption({"phrase": "the <red> one"}, {"matched_iou_sum": 0.625}, 1)
     assert caption == "“the &lt;red&gt; one”, IoU 0.62"
 
 
 def test_what_must_be_known_of_a_table_stands_under_it() -> None:
-    none = as_boxes([])
-    summary, _ = summarize("read", [TextAnswer("", none, "a <b>")], [TextTruth("a b")], SCORE)
+    answers = [TextAnswer("", as_boxes([]), "a <b>")]
+    summary = task_summary(TASK_METRICS["read"], reading_numbers(answers, [TextTruth("a b")]), answers, SCORE)
     page = numbers({"grpo": {"tasks": {"read": summary | {"notes": ["words end at <white> space"]}}}})
     assert "bootstrap over them. Words end at &lt;white&gt; space.</p>" in page
-
-
-@pytest.mark.parametrize("table", [CAPTIONS, TITLES, MEASURED])
-def test_every_task_can_be_shown(table: dict[str, Any]) -> None:
-    from components.core.grammars import TASK_GRAMMARS
-
-    assert set(table) == set(TASK_GRAMMARS)
 
 
 def groups_of(task: str, texts: list[str], prepared: Path, tmp_path: Path) -> str:

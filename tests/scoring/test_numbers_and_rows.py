@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from components.scoring.numbers import numbers_of
 
 from components.core.boxes import as_boxes
 from components.core.scene import Truth
@@ -15,7 +16,6 @@ from components.errors import DataError
 from components.metrics.detection import ImageCounts
 from components.params.score import ScoreParams
 from components.scoring.answers import Found, ImageAnswer
-from components.scoring.numbers import numbers_of
 from components.scoring.rows import ScoreRows
 from components.store.schemas.scores import DETECTIONS, PER_IMAGE
 from components.store.tables import read_table

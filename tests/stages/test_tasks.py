@@ -10,12 +10,18 @@ from typing import Any
 import pytest
 
 from components.core.completion import ParseFailure
+from components.core.grammars import GRAMMARS
+from components.core.tasks import TASKS, reward_names
 from components.errors import DataError, ParamsError, QualityError
+from components.metrics import TASK_METRICS
 from components.params.datasets import DatasetParams
 from components.params.prompts import PromptParams
 from components.params.rewards import RewardsParams
 from components.params.whole import Params, load_params
 from components.prompting import build as prompts_stage
+from components.prompting.questions import TASK_QUESTIONS
+from components.report.tasks import TASK_PAGES
+from components.rewards import REWARDS, without_accuracy
 from components.scoring import score
 from components.sources import ingest
 from components.store.samples import READING_COLUMNS, read_sample
@@ -155,16 +161,14 @@ def test_a_dataset_without_what_its_task_asks_for_is_one_sentence(
         asked(params, tmp_path, {}, crowd={"task": task})
 
 
-def test_the_names_of_tasks_and_grammars_that_params_know_are_those_of_the_tables() -> None:
-    from typing import get_args
-
-    from components.core.grammars import GRAMMARS, TASK_GRAMMARS
-    from components.core.words import GrammarName, Task
-    from components.prompting.questions import QUESTIONS, TEMPLATES
-
-    assert set(get_args(Task)) == set(TASK_GRAMMARS) == set(QUESTIONS)
-    assert set(get_args(GrammarName)) == set(GRAMMARS) == set(TEMPLATES)
-    assert DatasetParams.model_fields["task"].default == "detect"
+def test_every_task_has_an_entry_in_each_layer() -> None:
+    assert set(TASKS) == set(TASK_QUESTIONS) == set(TASK_METRICS) == set(TASK_PAGES)
+    assert set(reward_names()) | {"looking_instances"} == set(REWARDS)
+    for name, task in TASKS.items():
+        assert set(TASK_QUESTIONS[name].templates) == set(task.grammars) <= set(GRAMMARS)
+        assert without_accuracy(dict.fromkeys(task.rewards, 1.0), task.grammars) == []
+        assert bool(task.tables) == TASK_METRICS[name].ranked
+    assert DatasetParams.model_fields["task"].default in TASKS
 
 
 def test_sentences_are_asked_scored_and_their_gold_boxes_found(prepared: Path, tmp_path: Path, monkeypatch) -> None:

@@ -26,6 +26,7 @@ from components.params.vllm import VllmParams
 from components.policy.answering import answer_tokens
 from components.policy.images import load_prompts, open_image
 from components.policy.launch import deepspeed_config, run_training
+from components.rewards import collapse_signs
 from components.training.checkpoints import resume_point
 from components.training.disk import refuse_full_disk
 from components.training.group_rewards import GroupRewards, whole_groups
@@ -306,9 +307,9 @@ def test_vllm_is_guarded() -> None:
 
 def test_collapse_is_said() -> None:
     row = {"reward_reasoning": 1.0, "reward_precision_recall": 0.01, "clipped_ratio": 0.9, "entropy": 0.0}
-    assert len(collapse_warnings([row] * 20)) == 3
+    assert len(collapse_warnings([row] * 20, collapse_signs)) == 3
     healthy = {"reward_reasoning": 1.0, "reward_precision_recall": 0.5, "clipped_ratio": 0.0, "entropy": 0.8}
-    assert collapse_warnings([healthy] * 20) == []
+    assert collapse_warnings([healthy] * 20, collapse_signs) == []
     assert collapse_warnings([{"loss": 1.0}]) == []
 
 
@@ -332,7 +333,9 @@ def test_the_kept_rollouts_carry_their_map() -> None:
 def test_collapse_is_said_once_while_the_training_runs(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     from transformers import TrainerControl, TrainerState, TrainingArguments
 
-    said = ProgressCallback("grpo", {"reward_reasoning": "format", "reward_precision_recall": "accuracy"})
+    said = ProgressCallback(
+        "grpo", {"reward_reasoning": "format", "reward_precision_recall": "accuracy"}, collapse_signs
+    )
     state, control = TrainerState(is_world_process_zero=True, max_steps=20), TrainerControl()
     arguments = TrainingArguments(output_dir=str(tmp_path), logging_steps=1, report_to=[])
     said.on_train_begin(arguments, state, control)

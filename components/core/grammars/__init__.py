@@ -21,10 +21,10 @@ from components.core.scene import AnyTruth, CountTruth, TextTruth, Truth
 from components.core.words import Thinking
 
 AnyParsed = Parsed | CountAnswer | TextAnswer
-Read = Callable[[str, Span, ImageView, str, Boxes], AnyParsed]
+Read = Callable[[str, ImageView, Thinking], AnyParsed]
+"""(completion, view, thinking) -> answer, or the reason why it cannot be read."""
+ReadBlock = Callable[[str, Span, ImageView, str, Boxes], AnyParsed]
 """(completion, range of its answer block, view, thoughts, look boxes) -> answer. Raises Bad."""
-
-
 Gold = Callable[[Any, ImageView, float, Thinking], str | None]
 """(truth, view, look_iou, thinking) -> the completion that answers perfectly; None where the truth does not say."""
 
@@ -33,38 +33,43 @@ Gold = Callable[[Any, ImageView, float, Thinking], str | None]
 class Grammar:
     """One way to answer. `truth` is what such an answer is held against, `shape` how a prompt describes it."""
 
-    read: Read | None
-    """None: the whole completion is completion.parse's business, which salvages."""
+    read: Read
     gold: Gold
     truth: type[AnyTruth]
     shape: str
+    json_types: tuple[type, ...]
+    """What such an answer is where it comes as JSON, without a completion around it."""
+    has_coordinates: bool = False
+    one_box: bool = False
+    """Whether the truth is exactly one box."""
+
+
+def of_block(read: ReadBlock, any_text: bool = False) -> Read:
+    """Reads the answer block alone; the envelope around it is that of all tasks.
+
+    any_text: the answer is whatever is written in an image, tags too.
+    """
+
+    def whole(completion: str, view: ImageView, thinking: Thinking) -> AnyParsed:
+        try:
+            found = blocks(completion, thinking, any_text)
+            look = to_image(look_numbers(completion, found), view, found["answer"][0])
+            return read(completion, found["answer"], view, think_text(completion, found), look)
+        except Bad as bad:
+            return ParseFailure(bad.reason, bad.offset)
+
+    return whole
 
 
 GRAMMARS: dict[str, Grammar] = {
-    "boxes": Grammar(None, gold_completion, Truth, SHAPE),
-    "box": Grammar(box.read, box.gold, Truth, box.SHAPE),
-    "points": Grammar(points.read, points.gold, CountTruth, points.SHAPE),
-    "number": Grammar(number.read, number.gold, CountTruth, number.SHAPE),
-    "text": Grammar(text.read, text.gold, TextTruth, text.SHAPE),
+    "boxes": Grammar(parse, gold_completion, Truth, SHAPE, (list,), has_coordinates=True),
+    "box": Grammar(of_block(box.read), box.gold, Truth, box.SHAPE, (list, dict), has_coordinates=True, one_box=True),
+    "points": Grammar(of_block(points.read), points.gold, CountTruth, points.SHAPE, (list,), has_coordinates=True),
+    "number": Grammar(of_block(number.read), number.gold, CountTruth, number.SHAPE, (int,)),
+    "text": Grammar(of_block(text.read, any_text=True), text.gold, TextTruth, text.SHAPE, (str,)),
 }
-
-TASK_GRAMMARS: dict[str, tuple[str, ...]] = {
-    "detect": ("boxes",),
-    "ground": ("box",),
-    "count": ("points", "number"),
-    "read": ("text",),
-}
-"""The grammars that a task may be answered in; the first is its usual one."""
 
 
 def read_completion(grammar: str, completion: str, view: ImageView, thinking: Thinking) -> AnyParsed:
     """The completion as an answer, or the reason why it cannot be read."""
-    read = GRAMMARS[grammar].read
-    if read is None:
-        return parse(completion, view, thinking)
-    try:
-        found = blocks(completion, thinking, any_text=GRAMMARS[grammar].truth is TextTruth)
-        look = to_image(look_numbers(completion, found), view, found["answer"][0])
-        return read(completion, found["answer"], view, think_text(completion, found), look)
-    except Bad as bad:
-        return ParseFailure(bad.reason, bad.offset)
+    return GRAMMARS[grammar].read(completion, view, thinking)

@@ -14,11 +14,14 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from components.core.completion import ParseFailure
 from components.core.envelope import SURROGATE
-from components.core.grammars import TASK_GRAMMARS
+from components.core.grammars import GRAMMARS
 from components.core.grammars.number import LARGEST
 from components.core.grammars.points import MOST_ITEMS
-from components.core.words import Frame, GrammarName, Task, Thinking
+from components.core.scene import CountTruth, TextTruth, Truth
+from components.core.tasks import TASKS, USUAL
+from components.core.words import Frame, Thinking
 from components.errors import DataError
+from components.params.datasets import GrammarName, TaskName
 from components.params.model import StrictModel
 from components.params.reading import first_sentence
 from components.params.rewards import RewardsParams
@@ -31,12 +34,8 @@ Side = Annotated[int, Field(ge=1, le=1_000_000)]
 Coordinate = Annotated[float, Field(ge=-1e7, le=1e7, allow_inf_nan=False)]
 Corners = Annotated[list[Coordinate], Field(min_length=4, max_length=4)]
 Place = Annotated[list[Coordinate], Field(min_length=2, max_length=2)]
-WANTED = {
-    "detect": {"truth"},
-    "ground": {"truth"},
-    "count": {"truth_points", "truth_count"},
-    "read": {"truth_text"},
-}
+WANTED = {Truth: {"truth"}, CountTruth: {"truth_points", "truth_count"}, TextTruth: {"truth_text"}}
+"""kind of truth -> the keys that say it, any of them."""
 TRUTHS = tuple(sorted(set().union(*WANTED.values())))
 
 
@@ -56,7 +55,7 @@ class TruthLine(StrictModel):
 
     width: Side
     height: Side
-    task: Task = "detect"
+    task: TaskName = USUAL
     answer: GrammarName | None = None
     """The grammar of the answer, where it is not the task's usual one."""
     thinking: Thinking | None = None
@@ -86,24 +85,25 @@ class TruthLine(StrictModel):
 
     def _has_truth(self) -> None:
         given = {name for name in TRUTHS if getattr(self, name) is not None}
-        wanted = WANTED[self.task]
+        usual = GRAMMARS[TASKS[self.task].grammars[0]]
+        wanted = WANTED[usual.truth]
         if not given & wanted or given - wanted:
             raise ValueError(f"the task {self.task} wants {' or '.join(sorted(wanted))}, got {sorted(given) or 'none'}")
-        if self.task == "ground" and len(self.truth or []) != 1:
-            raise ValueError(f"the task ground wants one truth box, got {len(self.truth or [])}")
+        if usual.one_box and len(self.truth or []) != 1:
+            raise ValueError(f"the task {self.task} wants one truth box, got {len(self.truth or [])}")
         if self.truth_points is not None and self.truth_count not in (None, len(self.truth_points)):
             raise ValueError(f"truth_count is {self.truth_count}, but there are {len(self.truth_points)} truth_points")
-        if self.grammar not in TASK_GRAMMARS[self.task]:
-            raise ValueError(f"the task {self.task} is answered as {' or '.join(TASK_GRAMMARS[self.task])}, "
-                             f"not {self.grammar}")  # fmt: skip
+        possible = TASKS[self.task].grammars
+        if self.grammar not in possible:
+            raise ValueError(f"the task {self.task} is answered as {' or '.join(possible)}, not {self.grammar}")
 
     @property
     def grammar(self) -> str:
-        return self.answer or TASK_GRAMMARS[self.task][0]
+        return self.answer or TASKS[self.task].grammars[0]
 
     @property
     def blocks(self) -> Thinking:
-        return self.thinking or ("look" if self.task == "detect" else "none")
+        return self.thinking or TASKS[self.task].thinking
 
     def sample(self) -> dict[str, Any]:
         """The line as a row of prompts has it."""

@@ -14,8 +14,8 @@ import numpy as np
 
 from components.core.flags import WANTED, flag_of
 from components.errors import DataError
-from components.metrics import PROTOCOLS, tie_shuffles
 from components.metrics.evaluation_set import Annotated, EvaluationSet, Floats, Predicted, corners
+from components.metrics.protocols import PROTOCOLS, tie_shuffles
 from components.metrics.thresholds import best_threshold
 from components.sources.source import is_identity, shown, typed
 

@@ -14,35 +14,37 @@ from typing import Any, Self, TypeVar
 
 from pydantic import ValidationError, model_validator
 
+from components.core.boxes import as_boxes
 from components.core.completion import ParseFailure
 from components.core.envelope import wrapped
-from components.core.grammars import GRAMMARS, TASK_GRAMMARS, AnyParsed, read_completion
+from components.core.grammars import GRAMMARS, AnyParsed, read_completion
 from components.core.grammars.text import said
+from components.core.scene import Truth
+from components.core.tasks import TASKS, has_own_tables
 from components.errors import DataError
 from components.metrics import TASK_METRICS
+from components.metrics.task import Found, Judged
 from components.params.model import StrictModel
 from components.params.reading import first_sentence
 from components.params.score import ScoreParams
 from components.scoring.files.completions import Side, TruthLine, read_text
-from components.scoring.tasks import summarize
+from components.scoring.tasks import task_summary
 from components.store.samples import truth_of_sample, view_of_sample
 from components.store.schemas.prompts import PROMPTS
 from components.store.tables import read_rows
 
 Row = dict[str, Any]
 Identity = str | int
-JSON_TYPES: dict[str, tuple[type, ...]] = {
-    "boxes": (list,), "box": (list, dict), "points": (list,), "number": (int,), "text": (str,),
-}  # fmt: skip
-"""grammar -> what its answer is in JSON."""
 SETTINGS = ScoreParams(
     min_iou=0.5, confidence="constant", convention="lookout", tie_shuffles=0, bootstrap_samples=1000, seed=0
 )
 """Of these the tasks here read the bootstrap's two; all else is of detection."""
+NO_BOXES = Found(as_boxes([]), (), {})
+"""No task here looks at confidences."""
 
 
 class AskedLine(TruthLine):
-    """One question and its truth. Only grounding looks at the image's size."""
+    """One question and its truth. Only boxes look at the image's size."""
 
     id: Identity
     width: Side = 1
@@ -50,8 +52,9 @@ class AskedLine(TruthLine):
 
     @model_validator(mode="after")
     def _has_size(self) -> Self:
-        if self.task == "ground" and not {"width", "height"} <= self.model_fields_set:
-            raise ValueError("the task ground wants width and height of the image in pixels")
+        of_boxes = GRAMMARS[self.grammar].truth is Truth
+        if of_boxes and not {"width", "height"} <= self.model_fields_set:
+            raise ValueError(f"the task {self.task} wants width and height of the image in pixels")
         return self
 
 
@@ -85,7 +88,10 @@ def score_answers(task: str, truth: Path, predictions: Path) -> Row:
     questions = read_questions(task, truth)
     answers = _read_answers(task, questions, predictions, truth)
     truths = [truth_of_sample(question.sample) for question in questions.values()]
-    return {"task": task} | summarize(task, answers, truths, SETTINGS)[0]
+    judged = [Judged("", truth, answer, NO_BOXES, NO_BOXES) for truth, answer in zip(truths, answers, strict=True)]
+    metric = TASK_METRICS[task]
+    numbers = metric.measure(judged, SETTINGS)
+    return {"task": task} | task_summary(metric, numbers, answers, SETTINGS) | {"notes": list(numbers.notes)}
 
 
 def table(scores: Row) -> str:
@@ -116,7 +122,7 @@ def read_questions(task: str, path: Path) -> dict[Identity, Question]:
                 raise DataError(f"{place} is of the task {line.task}, want {task}; is it another --task?")
             if line.id in questions:
                 raise DataError(f"{place} repeats the id {line.id!r}; want one line of truth a question")
-            questions[line.id] = Question(line.sample(), (line.answer,) if line.answer else TASK_GRAMMARS[task])
+            questions[line.id] = Question(line.sample(), (line.answer,) if line.answer else TASKS[task].grammars)
     if not questions:
         raise DataError(f"{path} asks nothing of the task {task}; is it another --task?")
     return questions
@@ -182,7 +188,9 @@ def _plain_value(answer: Any, grammars: Sequence[str]) -> Any:
 
 def _fitting(value: Any, grammars: Sequence[str]) -> tuple[str, ...]:
     """The grammars whose answers are such JSON; true is no number, though it is an int to Python."""
-    return tuple(name for name in grammars if isinstance(value, JSON_TYPES[name]) and not isinstance(value, bool))
+    return tuple(
+        name for name in grammars if isinstance(value, GRAMMARS[name].json_types) and not isinstance(value, bool)
+    )
 
 
 def _enveloped(value: Any) -> str:
@@ -191,8 +199,8 @@ def _enveloped(value: Any) -> str:
 
 def _cause(task: str, question: Question, value: Any) -> str:
     """The likely reason why a value is no answer of the task."""
-    for other in (*TASK_METRICS, "detect"):
-        fitting = _fitting(value, TASK_GRAMMARS[other]) if other != task else ()
+    for other in sorted(TASKS, key=has_own_tables):
+        fitting = _fitting(value, TASKS[other].grammars) if other != task else ()
         found = _first_readable(question, fitting, _enveloped(value), "none") if fitting else None
         if found is not None and (not isinstance(found, ParseFailure) or found.reason == "bad_box"):
             return f"; it is an answer of the task {other}: is it another --task?"

@@ -1,16 +1,14 @@
-"""Every number about one model's answers: the headline, each confidence, each dataset, and the curves."""
+"""Detection's numbers: boxes pooled, by the protocols, under each confidence, of each dataset, and the curves."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from components.core.scene import Truth
 from components.errors import DataError
-from components.metrics import PROTOCOLS, tie_shuffles
 from components.metrics.coco import coco_metrics, coco_tables, evaluate, precision_recall_curve
 from components.metrics.confidence import calibration_error, reliability
 from components.metrics.crowdhuman import CrowdView, crowdhuman_metrics
@@ -28,12 +26,9 @@ from components.metrics.detection import (
     pooled,
 )
 from components.metrics.evaluation_set import EvaluationSet, Floats, evaluation_set
-from components.params.score import ScoreParams
-from components.scoring.answers import ImageAnswer
-from components.scoring.tasks import task_summary
+from components.metrics.protocols import PROTOCOLS, tie_shuffles
+from components.metrics.task import Judged, ScoreSettings, Table, TaskNumbers
 
-Table = list[dict[str, Any]]
-HEADLINE = "F1 at .5"
 RANKED = ("coco_AP", "coco_AP50", "crowdhuman_AP", "crowdhuman_MR", "calibration_error")
 """What depends on how boxes are ranked; all None under a confidence that is not known of every box."""
 CONVENTIONS = {
@@ -44,21 +39,8 @@ CONVENTIONS = {
 }
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Numbers:
-    """metrics: what metrics.json holds of detection; summary: its entry among the tasks, as any task has one.
-
-    counts: one an image, in order; plots: file name -> rows.
-    """
-
-    metrics: dict[str, Any]
-    summary: dict[str, Any]
-    counts: list[ImageCounts]
-    plots: dict[str, Table]
-
-
-def numbers_of(images: list[ImageAnswer], failures: Counter[str], samples: int, params: ScoreParams) -> Numbers:
-    """failures: reason -> how many of the `samples` answers. Raises DataError where the confidence is not there."""
+def ranked_numbers(images: Sequence[Judged], params: ScoreSettings) -> TaskNumbers:
+    """One of `images` is all that was said of an image. Raises DataError where the confidence is not there."""
     unknown = _unknown(images)
     ranked = [name for name, boxes in unknown.items() if not boxes]
     if params.confidence not in unknown:
@@ -98,31 +80,30 @@ def numbers_of(images: list[ImageAnswer], failures: Counter[str], samples: int, 
     constant = data.with_scores(np.ones(len(data.found.order)))
     metrics["tie_shuffles"] = tie_shuffles(constant, params.tie_shuffles) | {"seeds": params.tie_shuffles}
     metrics["datasets"] = {
-        source: _dataset([image for image in images if image.row["source"] == source], params)
-        for source in dict.fromkeys(image.row["source"] for image in images)
+        source: _dataset([image for image in images if image.source == source], params)
+        for source in dict.fromkeys(image.source for image in images)
     }
-    brief = {name: metrics["detection"][name] for name in ("precision", "recall", "f1")}
-    summary = task_summary(HEADLINE, brief, counts, failures, samples, params)
-    return Numbers(metrics, summary, counts, _plots(precision_recall_curve(evaluated), by_iou, images, matched, ranked))
+    plots = _plots(precision_recall_curve(evaluated), by_iou, images, matched, ranked)
+    return TaskNumbers(pooled(counts), counts, plots=plots, beside=metrics)
 
 
-def _unknown(images: Sequence[ImageAnswer]) -> dict[str, int]:
+def _unknown(images: Sequence[Judged]) -> dict[str, int]:
     """How many boxes each confidence says nothing about, those of rescued answers too."""
     names = images[0].found.scores if images else {}
     return {name: sum(int(np.isnan(image.rescued.scores[name]).sum()) for image in images) for name in names}
 
 
-def _set(images: Sequence[ImageAnswer], confidence: str, rescued: bool = False) -> EvaluationSet:
+def _set(images: Sequence[Judged], confidence: str, rescued: bool = False) -> EvaluationSet:
     found = [(image.rescued if rescued else image.found).by(confidence) for image in images]
-    return evaluation_set(found, [image.truth for image in images])
+    return evaluation_set(found, [image.truth for image in images if isinstance(image.truth, Truth)])
 
 
-def _scores(images: Sequence[ImageAnswer], confidence: str) -> Any:
+def _scores(images: Sequence[Judged], confidence: str) -> Any:
     return np.concatenate([image.found.scores[confidence] for image in images])
 
 
 def _ranked(
-    data: EvaluationSet, crowd: CrowdView, images: list[ImageAnswer], matched: Matched, name: str
+    data: EvaluationSet, crowd: CrowdView, images: Sequence[Judged], matched: Matched, name: str
 ) -> dict[str, float | None]:
     """What depends on the ranking, under one confidence; how well it says how sure one may be."""
     scores = _scores(images, name)
@@ -131,7 +112,7 @@ def _ranked(
     return dict(zip(RANKED, (coco["AP"], coco["AP50"], people["AP"], people["MR"], calibration), strict=True))
 
 
-def _dataset(images: list[ImageAnswer], params: ScoreParams) -> dict[str, Any]:
+def _dataset(images: Sequence[Judged], params: ScoreSettings) -> dict[str, Any]:
     data = _set(images, params.confidence)
     matcher = Matcher(data)
     counts = image_counts(matcher.at(params.min_iou))
@@ -144,7 +125,7 @@ def _dataset(images: list[ImageAnswer], params: ScoreParams) -> dict[str, Any]:
     }
 
 
-def _interval(counts: Sequence[ImageCounts], params: ScoreParams) -> list[float] | None:
+def _interval(counts: Sequence[ImageCounts], params: ScoreSettings) -> list[float] | None:
     interval = f1_interval(counts, params.bootstrap_samples, params.seed)
     return list(interval) if interval else None
 
@@ -152,7 +133,7 @@ def _interval(counts: Sequence[ImageCounts], params: ScoreParams) -> list[float]
 def _plots(
     curve: Floats,
     by_iou: Mapping[float, float | None],
-    images: list[ImageAnswer],
+    images: Sequence[Judged],
     matched: Matched,
     ranked: Sequence[str],
 ) -> dict[str, Table]:
