@@ -21,7 +21,7 @@ from components.core.words import Thinking
 from components.errors import ParamsError
 from components.metrics import TASK_METRICS
 from components.metrics.task import TaskMetric, TaskNumbers, of_answers, of_one
-from components.params.reading import check_entry
+from components.params.datasets import check_entry
 from components.params.rewards import RewardsParams
 from components.params.whole import load_params
 from components.prompting.questions import TASK_QUESTIONS, Question, TaskQuestions
