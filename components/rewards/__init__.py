@@ -105,10 +105,14 @@ def without_accuracy(weights: Mapping[str, float], grammars: Iterable[str]) -> l
 
 
 def collapse_signs(first: Mapping[str, float], last: Mapping[str, float]) -> list[str]:
-    """What each reward of a run says of its own collapse: first, last: name -> mean in the first and last steps."""
+    """What each reward of a run says of its own collapse; that one has died is not said again where form is paid.
+
+    first, last: name -> mean in the first and the last steps.
+    """
     accurate = [name for name in last if REWARDS[name].accuracy]
-    said = [REWARDS[name].collapse(name, first, last, accurate) for name in last]
-    return [sign for sign in said if sign is not None]
+    said = {name: REWARDS[name].collapse(name, first, last, accurate) for name in last}
+    gamed = [sign for name, sign in said.items() if sign is not None and name not in accurate]
+    return gamed or [sign for sign in said.values() if sign is not None]
 
 
 def weighted_total(scores: Mapping[str, NDArray[np.float32]], weights: Mapping[str, float]) -> NDArray[np.float32]:
