@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from components.core.tasks import USUAL, has_own_tables
+from components.core.tasks import TASKS, USUAL, has_own_tables
 from components.errors import LookoutError
 
 app = typer.Typer()
@@ -47,6 +47,15 @@ class Protocol(StrEnum):
     crowdhuman = "crowdhuman"
     citypersons = "citypersons"
     detection = "detection"
+
+
+TASK_CHOICE = f"<{'|'.join(TASKS)}>"
+
+
+def _known_task(name: str) -> str:
+    if name not in TASKS:
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join(map(repr, TASKS))}.")
+    return name
 
 
 @verb()
