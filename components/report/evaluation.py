@@ -145,13 +145,12 @@ def evaluation_page(
         resources.files("components.report").joinpath(f"page.{kind}").read_text() for kind in ("css", "js")
     )
     shown = Images(IMAGE_BUDGET_BYTES)
-    samples = evaluated.samples
     gallery = _gallery(evaluated.pictures, gallery_images, shown)
     groups = groups_section(inputs.training / "grpo" / "rollouts.parquet", inputs.prompts / "grpo.parquet", shown)
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <title>Lookout: evaluation</title><style>{style}</style></head><body><main>
-<header><h1>{tasks.title(metrics, kinds_of(samples))}</h1>
+<header><h1>{tasks.title(metrics, kinds_of(evaluated.samples))}</h1>
 <p>Profile <b>{html.escape(params["profile"])}</b>: {metrics[MODELS[-1]]["images"]} held-out images, answered greedily
 by the policy before training, after the supervised cold start, and after GRPO. {tasks.how_measured(metrics)}
 {_scale(params)}</p><p class="note">{html.escape(made)}</p></header>
