@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -11,6 +10,8 @@ from prefect.artifacts import create_image_artifact, create_markdown_artifact, c
 from prefect.events import emit_event
 from prefect.states import Completed, State
 
+from components.core.number_text import interval_text
+from components.core.words import MODELS
 from components.errors import DataError
 from components.machine.home import lookout_home
 from components.metrics.task import headline_of
@@ -18,6 +19,7 @@ from components.operations.summary import scores
 from components.operations.up import mlflow_page, page_link
 from components.quality.drift import drift_of
 from components.report.gallery import png_uri
+from components.store.json_file import read_json
 
 REPORTS = Path("reports")
 WORST = 10
@@ -30,7 +32,7 @@ def show_validation(dataset: str, stopped: bool = False) -> dict[str, Any] | Non
     that was cleaned) is said there and stops nothing.
     """
     folder = lookout_home() / "validation" if stopped else Path("data/validated")
-    content = json.loads((folder / dataset / "validation.json").read_text())
+    content = read_json(folder / dataset / "validation.json")
     findings = sorted((check for check in content["checks"] if not check["success"]),
                       key=lambda one: (one["severity"] != "critical", -(one["unexpected_count"] or 0)))  # fmt: skip
     lines = [f"# Validation of {dataset}: {'passed' if content['success'] else 'stopped'}", ""]
@@ -69,11 +71,10 @@ def _drift(dataset: str) -> tuple[dict[str, Any] | None, str]:
 def show_scores() -> None:
     """The artifacts scores (base, SFT, GRPO, with F1's interval) and contact-sheet (test images with boxes)."""
     rows: list[dict[str, str]] = []
-    for model in ("base", "sft", "grpo"):
-        metrics = json.loads((REPORTS / "scores" / model / "metrics.json").read_text())
+    for model in MODELS:
+        metrics = read_json(REPORTS / "scores" / model / "metrics.json")
         best = headline_of(metrics)
-        spread = f"{best.interval[0]:.3f} to {best.interval[1]:.3f}" if best.interval else "–"
-        rows.append({"model": model} | scores(model) | {f"{best.name}, 95 %": spread})
+        rows.append({"model": model} | scores(model) | {f"{best.name}, 95 %": interval_text(best.interval)})
     create_table_artifact(rows, key="scores")
     sheet = (REPORTS / "evaluation" / "contact_sheet.png").read_bytes()
     create_image_artifact(png_uri(sheet), key="contact-sheet", description="truth green, answer orange, look blue")
@@ -105,7 +106,7 @@ def show_links(datasets: list[str]) -> None:
     """The artifact links: report, Data Docs, MLflow's run and version, lineage; they outlive a worktree."""
     from components.model_registry.registry import connect
 
-    registration = json.loads((REPORTS / "registration.json").read_text())
+    registration = read_json(REPORTS / "registration.json")
     run = connect().get_run(registration["run_id"])
     root = run.info.artifact_uri
     files = ["reports/evaluation/report.html", *(f"reports/validation/{name}/index.html" for name in datasets),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -28,6 +27,7 @@ from components.model_registry.lineage import LOCK_FILE, dvc_files
 from components.model_registry.state_commit import git_tag
 from components.params.reading import PARAMS_FILE, check_name
 from components.params.whole import load_params
+from components.store.json_file import read_json
 
 LIMIT = "lookout-training"
 LEASE_S, LOOK_S = 60, 5
@@ -75,7 +75,7 @@ def _keep(branch: str, registration: Path) -> None:
     if not registration.exists():
         logger.warning("nothing was registered, so there is nothing to keep on %s", branch)
         return
-    made = json.loads(registration.read_text())
+    made = read_json(registration)
     tag = git_tag(made["name"], made["version"], made["key"])
     if git("branch", branch, tag) is None:
         logger.warning("the branch %s is there already; %s holds the result", branch, tag)

@@ -5,7 +5,6 @@ A bare `dvc repro` afterwards finds nothing to do: both run the same stages on t
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -20,6 +19,7 @@ from components.machine.code_state import warn_uncommitted
 from components.machine.git import git
 from components.operations.up import check_prefect
 from components.params.whole import load_params
+from components.store.json_file import read_json
 from flows.artifacts import REPORTS, done, show_links, show_scores, show_validation, tell
 from flows.place import only_training, place
 from flows.promotion import Promote, decide
@@ -72,7 +72,7 @@ def retrain(
             return done(said)
         show_scores()
         show_links(list(params.datasets))
-        registration = json.loads((REPORTS / "registration.json").read_text())
+        registration = read_json(REPORTS / "registration.json")
         return done(decide(registration["model_uri"], promote))
 
 

@@ -5,6 +5,14 @@ from __future__ import annotations
 from typing import Literal
 
 Split = Literal["train", "val", "test"]
+Role = Literal["train", "eval", "both"]
+SPLITS_OF: dict[Role, tuple[Split, ...]] = {
+    "train": ("train",), "eval": ("val", "test"), "both": ("train", "val", "test"),
+}  # fmt: skip
+"""role -> the splits of a dataset that are read."""
+MODELS = ("base", "sft", "grpo")
+"""The models of a run; each begins as the one before it."""
+TRAINED = MODELS[1:]
 Thinking = Literal["look", "think", "none"]
 """What stands before the answer: thoughts and a second look, thoughts alone, or nothing."""
 ModelFrame = Literal["resized", "relative_1000"]

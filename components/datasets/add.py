@@ -13,7 +13,9 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import SingleQuotedScalarString
 
+from components.core.dotted import leaves
 from components.core.tasks import TASKS, USUAL
+from components.core.words import SPLITS_OF, Role
 from components.datasets.labels import classes_for, words_of
 from components.datasets.layouts import LAYOUTS, find_annotations, left_out
 from components.errors import LookoutError, ParamsError, SourceError
@@ -41,7 +43,7 @@ class Wish:
     """What the user says of a dataset that its files do not."""
 
     kind: str
-    role: str
+    role: Role
     licence: str
     chosen: Chosen = field(default_factory=dict)
     """Annotations by split, where the usual ones do not fit."""
@@ -117,7 +119,7 @@ def _refuse_a_profiles_own(name: str) -> None:
 
 def _is_same(path: Path, name: str, entry: dict[str, Any]) -> bool:
     """Whether the entry that is there says the same. Raises ParamsError that names each difference."""
-    before, after = _leaves(_yaml().load(path.read_text()).get(name) or {}), _leaves(entry)
+    before, after = _texts(_yaml().load(path.read_text()).get(name) or {}), _texts(entry)
     changes = [
         f"{key}: {before.get(key, 'nothing')} -> {after.get(key, 'nothing')}"
         for key in dict.fromkeys([*before, *after])
@@ -131,13 +133,9 @@ def _is_same(path: Path, name: str, entry: dict[str, Any]) -> bool:
     return True
 
 
-def _leaves(value: Any, prefix: str = "") -> dict[str, str]:
-    """A mapping's values by their dotted keys, as text."""
-    if not isinstance(value, dict):
-        return {prefix: str(list(value) if isinstance(value, list) else value)}
-    return {
-        key: leaf for name, one in value.items() for key, leaf in _leaves(one, f"{prefix}.{name}".strip(".")).items()
-    }
+def _texts(entry: dict[str, Any]) -> dict[str, str]:
+    """An entry's values by their dotted keys, as text."""
+    return {key: str(list(value) if isinstance(value, list) else value) for key, value in leaves(entry).items()}
 
 
 @contextmanager
@@ -183,8 +181,7 @@ def _entry(root: Path, wish: Wish, labels: list[str]) -> tuple[dict[str, Any], l
             f"the folder {root} is not there; give the folder that the download was unpacked to, or the URL of one "
             "(an archive is no folder: unpack it first)"
         )
-    wanted = {"train": ("train",), "eval": ("val", "test"), "both": ("train", "val", "test")}[role]
-    searched = tuple(split for split in wanted if split not in wish.chosen)
+    searched = tuple(split for split in SPLITS_OF[role] if split not in wish.chosen)
     annotations = find_annotations(kind, root, searched) | dict(wish.chosen)
     layout = LAYOUTS[kind]
     entry: dict[str, Any] = {

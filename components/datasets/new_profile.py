@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from components.core.tasks import TASKS
+from components.core.words import SPLITS_OF, Role
 from components.errors import DataError, LookoutError, ParamsError
 from components.graph.compose import CONF, composed, profiles
 from components.params.base import BaseParams
@@ -141,13 +142,13 @@ def _people(params: Params, names: Sequence[str]) -> tuple[list[tuple[int, int]]
     return sorted(sizes), heights
 
 
-def _scenes(name: str, role: str) -> list[Any]:
-    from components.prompting.build import ROLES, VALIDATED, scenes_of
+def _scenes(name: str, role: Role) -> list[Any]:
+    from components.prompting.build import VALIDATED, scenes_of
 
     if not (VALIDATED / name / "quarantine.parquet").exists():
         raise DataError(f"{name} is not validated yet, so nothing is known of its images; "
                         f"run: lookout validate --dataset {name}")  # fmt: skip
-    return list(scenes_of(name, ROLES[role]))
+    return list(scenes_of(name, SPLITS_OF[role]))
 
 
 def _least_height(base: BaseParams) -> float:

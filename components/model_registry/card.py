@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from components.core.class_words import counted
+from components.core.dotted import value_at
+from components.core.number_text import interval_text, number_text
 from components.core.tasks import has_own_tables
 from components.metrics.task import headline_of
 from components.model_registry.statement import Lineage
@@ -32,12 +34,11 @@ def model_card(lineage: Lineage) -> str:
     left_out = "".join(f"- {line}.\n" for line in left_out_lines(lineage["prompt_summary"]))
     models = list(lineage["metrics"])
     numbers = "".join(
-        f"| {name} | {' | '.join(_number(lineage['metrics'][model], path) for model in models)} |\n"
+        f"| {name} | {' | '.join(number_text(value_at(lineage['metrics'][model], path)) for model in models)} |\n"
         for name, path in _rows(grpo)
     )
     best = headline_of(grpo)
-    spread = f" (95 % over images {best.interval[0]:.3f} to {best.interval[1]:.3f})" if best.interval else ""
-    value = "–" if best.value is None else f"{best.value:.3f}"
+    spread = f" (95 % over images {interval_text(best.interval)})" if best.interval else ""
     confidence = (
         f"AP and miss rates rank boxes by the confidence `{grpo['confidence']}`.\n\n" if "confidence" in grpo else ""
     )
@@ -49,7 +50,7 @@ def model_card(lineage: Lineage) -> str:
 
 {warning}Trained with GRPO on {"one reward" if len(lineage["rewards"]["weights"]) == 1 else "the rewards"} \
 {", ".join(f"{name} ({weight:g})" for name, weight in lineage["rewards"]["weights"].items())}, \
-from the base {base["kind"]} `{base["name"]}`. {best.name} {value}{spread} on {grpo["images"]} \
+from the base {base["kind"]} `{base["name"]}`. {best.name} {number_text(best.value)}{spread} on {grpo["images"]} \
 held-out images.
 
 | dataset | role | images | asked for | licence |
@@ -76,10 +77,3 @@ def _rows(metrics: dict[str, Any]) -> list[tuple[str, str]]:
             (f"{task}: {name}", f"tasks.{task}.numbers.{name}") for name in one["numbers"] if not has_own_tables(task)
         ]
     return rows
-
-
-def _number(metrics: dict[str, Any], path: str) -> str:
-    value: Any = metrics
-    for key in path.split("."):
-        value = value[key]
-    return "–" if value is None else f"{value:.3f}"

@@ -6,7 +6,6 @@ A statement and its copy can be rewritten together; these cannot be in the same 
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,9 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from components.core.dotted import value_at
+from components.core.words import TRAINED
+from components.errors import DataError
 from components.machine.git import git
 from components.model_registry.lineage import DECIDES, lineage_key
 from components.model_registry.packaging import PACKAGE, SERVING, as_package
@@ -25,6 +27,7 @@ from components.model_registry.statement import Lineage
 from components.model_registry.subjects import ARTIFACTS, POLICY, RUN_FILES, SCORES, digests
 from components.store.atomic import canonical_json
 from components.store.digest import dvc_digest
+from components.store.json_file import read_json
 
 LOADER = "mlflow.pyfunc.loaders.code_model"
 TRUNCATED = 500
@@ -128,11 +131,11 @@ def _params(lineage: Lineage, lock: Any) -> Finding:
     for stage, body in lock["stages"].items():
         for key, recorded in body.get("params", {}).get("params.yaml", {}).items():
             count += 1
-            if _at(values, key) != recorded:
+            if value_at(values, key) != recorded:
                 wrong.append(f"{stage}: {key} differs")
     said = {"rewards": lineage["rewards"]} | {f"datasets.{name}": one for name, one in lineage["data"].items()}
     for key, one in said.items():
-        there = _at(values, key)
+        there = value_at(values, key)
         own = {name: one[name] for name in ("format", "root", "licence", "role") if name in one} or one
         if not _agrees(there, own):
             wrong.append(f"{key} is another in the statement")
@@ -159,15 +162,21 @@ def _scores(lineage: Lineage, lock: Any, reports: Path) -> Finding:
         if found != md5:
             wrong.append(f"{path} is {found}, dvc.lock says {md5}")
     for model, metrics in lineage["metrics"].items():
-        place = reports / model / "metrics.json"
-        if not place.exists() or json.loads(place.read_text()) != metrics:
+        if _read_or_none(reports / model / "metrics.json") != metrics:
             wrong.append(f"the statement's metrics of {model} are not those of its report")
     return _compared("scores are dvc.lock's", wrong, f"{len(wanted)} files and folders")
 
 
+def _read_or_none(path: Path) -> Any:
+    try:
+        return read_json(path)
+    except DataError:
+        return None
+
+
 def _trainings(lineage: Lineage) -> Finding:
     """Each training began from the weights before it, and the last one ended in those registered."""
-    sft, grpo = (lineage["training"][stage] for stage in ("sft", "grpo"))
+    sft, grpo = (lineage["training"][stage] for stage in TRAINED)
     base = {name: digest for name, digest in lineage["base"]["sha256"].items() if name.endswith(".safetensors")}
     steps = {
         "sft did not start from the base": (sft.get("starting_weights_sha256"), _digest(base)),
@@ -197,13 +206,6 @@ def _record(version: Any, lineage: Lineage) -> Finding:
         if not math.isclose(stored, value, rel_tol=1e-9) and not (math.isnan(stored) and math.isnan(value)):
             wrong.append(f"metric {name}")
     return _compared("registry recorded the same", [f"{one} differs" for one in wrong], f"run {version.run_id}")
-
-
-def _at(values: Any, key: str) -> Any:
-    if isinstance(values, dict) and key in values:
-        return values[key]
-    head, _, rest = key.partition(".")
-    return _at(values.get(head), rest) if rest and isinstance(values, dict) else None
 
 
 def _yaml(text: str) -> Any:

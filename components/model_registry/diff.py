@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from components.core.dotted import value_at
+from components.core.number_text import number_text
 from components.core.tasks import has_own_tables
 from components.machine.git import git
-from components.metrics.detection import ImageCounts, f1_gain_interval
+from components.metrics.detection import f1_gain_interval
 from components.model_registry.recall import warning
 from components.model_registry.registry import artifact, connect, find_version, statement_of, uri_of
 from components.model_registry.statement import Lineage, from_statement
-from components.store.schemas.scores import PER_IMAGE
-from components.store.tables import read_table
+from components.store.counts import read_counts
 
 BOOTSTRAP, SEED = 2000, 0
 METRICS = ("detection.f1", "detection.precision", "detection.recall", "crowdhuman.JI", "crowdhuman.MR", "coco.AP50")
@@ -29,7 +30,7 @@ def diff(before: str, after: str) -> dict[str, Any]:
     sections["libraries"] = changes(a["environment"]["libraries"], b["environment"]["libraries"])
     found: dict[str, Any] = {name: section for name, section in sections.items() if section}
     found["code"] = _code(a, b)
-    found["metrics"] = {path: [_at(a, path), _at(b, path)] for path in _paths(a, b)}
+    found["metrics"] = {path: [value_at(one["metrics"]["grpo"], path) for one in (a, b)] for path in _paths(a, b)}
     found["recalled"] = {uri_of(version): said for version in versions if (said := warning(version))}
     return {"before": uri_of(versions[0]), "after": uri_of(versions[1])} | found | {"f1_gain": f1_gain(*versions)}
 
@@ -44,7 +45,7 @@ def lines(found: dict[str, Any]) -> list[str]:
     told.append(f"code: {commits[0]}" + ("" if commits[0] == commits[1] else f" -> {commits[1]}"))
     told += [f"  {line}" for line in between or ()] + (["  (not in this clone)"] if between is None else [])
     for path, (a, b) in found["metrics"].items():
-        told.append(f"{path}: {_number(a)} -> {_number(b)}")
+        told.append(f"{path}: {number_text(a, 4)} -> {number_text(b, 4)}")
     gain = found["f1_gain"]
     if gain is None:
         told.append("the test images differ: no interval")
@@ -52,10 +53,6 @@ def lines(found: dict[str, Any]) -> list[str]:
         low, high = gain["interval"]
         told.append(f"gain in F1, paired over {gain['images']} images, 95 %: {low:+.4f} to {high:+.4f}")
     return told
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4f}"
 
 
 def changes(before: Any, after: Any, prefix: str = "") -> dict[str, list[Any]]:
@@ -70,15 +67,10 @@ def changes(before: Any, after: Any, prefix: str = "") -> dict[str, list[Any]]:
 
 def f1_gain(before: Any, after: Any) -> dict[str, Any] | None:
     """F1 of two versions on the same test images with the paired interval; None where the images differ."""
-    tables = [read_table(artifact(v, "reports/scores/grpo/per_image.parquet"), PER_IMAGE) for v in (before, after)]
-    if tables[0].column("sample_id") != tables[1].column("sample_id"):
+    counts = [read_counts(artifact(v, "reports/scores/grpo/per_image.parquet")) for v in (before, after)]
+    if list(counts[0]) != list(counts[1]):
         return None
-    columns = ("matched_count", "predicted_count", "truth_count", "matched_iou_sum")
-    counts = [
-        [ImageCounts(*row) for row in zip(*(table.column(name).to_pylist() for name in columns), strict=True)]
-        for table in tables
-    ]
-    interval = f1_gain_interval([counts[0]], [counts[1]], BOOTSTRAP, SEED)
+    interval = f1_gain_interval([list(counts[0].values())], [list(counts[1].values())], BOOTSTRAP, SEED)
     return {"images": len(counts[0]), "interval": list(interval) if interval else None}
 
 
@@ -96,10 +88,3 @@ def _paths(*lineages: Lineage) -> list[str]:
         for task, one in metrics.get("tasks", {}).items():
             paths += [f"tasks.{task}.numbers.{name}" for name in one["numbers"] if not has_own_tables(task)]
     return list(dict.fromkeys(paths))
-
-
-def _at(lineage: Lineage, path: str) -> Any:
-    value: Any = lineage["metrics"]["grpo"]
-    for key in path.split("."):
-        value = value.get(key) if isinstance(value, dict) else None
-    return value

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import os
 import platform
 import shutil
@@ -16,6 +15,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from components.core.extras import OCR_LIBRARIES, has_ocr_extra
+from components.core.words import MODELS, TRAINED
 from components.errors import RegistryError
 from components.graph.dvc_lock import LOCK_FILE, read_lock_file
 from components.graph.stages import stage_names
@@ -27,6 +27,7 @@ from components.params.reading import PARAMS_FILE
 from components.params.whole import Params, load_params
 from components.store.atomic import canonical_json
 from components.store.digest import dvc_folder_digest, file_sha256
+from components.store.json_file import read_json
 
 CONSTRAINTS = Path("constraints.txt")
 MODEL = Path("models/grpo")
@@ -47,7 +48,7 @@ def collect_lineage(reports: Path = Path("reports"), data: Path = Path("data")) 
         "weights": {path.name: file_sha256(path) for path in sorted(MODEL.glob("*.safetensors"))},
         "prompts": {path: digest for path, digest in _outs(lock, "prompts").items() if path.endswith(".parquet")},
         "rewards": values["rewards"],
-        "base": json.loads(Path("models/base/lookout_base.json").read_text()),
+        "base": read_json(Path("models/base/lookout_base.json")),
         "params": {name: values[name] for name in ("datasets", "prompts", "base", "sft", "grpo")},
     }
     files = {path.name: file_sha256(path) for path in sorted(MODEL.iterdir()) if path.is_file()}
@@ -57,15 +58,10 @@ def collect_lineage(reports: Path = Path("reports"), data: Path = Path("data")) 
         **decides,
         "code": git_state(),
         "data": {name: _dataset(name, params, lock, data) for name in params.datasets},
-        "prompt_summary": json.loads((data / "prompts" / "summary.json").read_text()),
-        "training": {
-            stage: json.loads((reports / "training" / stage / "summary.json").read_text()) for stage in ("sft", "grpo")
-        },
+        "prompt_summary": read_json(data / "prompts" / "summary.json"),
+        "training": {stage: read_json(reports / "training" / stage / "summary.json") for stage in TRAINED},
         "seeds": {name: values[name]["seed"] for name in ("sft", "grpo", "prompts", "score")},
-        "metrics": {
-            model: json.loads((reports / "scores" / model / "metrics.json").read_text())
-            for model in ("base", "sft", "grpo")
-        },
+        "metrics": {model: read_json(reports / "scores" / model / "metrics.json") for model in MODELS},
         "environment": {
             "python": platform.python_version(),
             "system": f"{platform.system()} {platform.machine()}",
@@ -76,7 +72,7 @@ def collect_lineage(reports: Path = Path("reports"), data: Path = Path("data")) 
         "files": files,
         "subjects": {f"{POLICY_FILES}{name}": digest for name, digest in files.items()},
         "commands": {name: stage["cmd"] for name, stage in lock["stages"].items() if name != "register"},
-        "processes": {stage: values[stage]["launch"]["processes"] for stage in ("sft", "grpo")},
+        "processes": {stage: values[stage]["launch"]["processes"] for stage in TRAINED},
         "images_sha256": hashlib.sha256("\n".join(image_digests(data)).encode()).hexdigest(),
         "state": {PARAMS_FILE.name: PARAMS_FILE.read_text(), LOCK_FILE.name: lock_text(lock)} | dvc_files(),
     }
@@ -117,7 +113,7 @@ def image_names(data: Path = Path("data")) -> list[tuple[str, str]]:
     import pyarrow.parquet as pq
 
     found: set[tuple[str, str]] = set()
-    for name in ("sft", "grpo"):
+    for name in TRAINED:
         table = pq.read_table(data / "prompts" / f"{name}.parquet", columns=["image_sha256", "image_path"])
         found |= set(zip(*(column.to_pylist() for column in table.columns), strict=True))
     return sorted(found)
@@ -160,7 +156,7 @@ def check_weights(lock: dict[str, Any]) -> None:
 
 def _dataset(name: str, params: Params, lock: dict[str, Any], data: Path) -> dict[str, Any]:
     dataset = params.datasets[name]
-    validation = json.loads((data / "validated" / name / "validation.json").read_text())
+    validation = read_json(data / "validated" / name / "validation.json")
     deps = {dep["path"]: dep.get("md5") for dep in lock["stages"].get(f"ingest@{name}", {}).get("deps", [])}
     return {
         "format": dataset.format,

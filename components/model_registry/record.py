@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+from components.core.dotted import leaves
 from components.metrics.task import headline_of
 from components.model_registry.registry import KEY_TAG
 from components.model_registry.statement import Lineage
@@ -39,7 +40,7 @@ def version_tags(lineage: Lineage) -> dict[str, str]:
 
 def run_params(lineage: Lineage) -> dict[str, Any]:
     """The run's parameters by their dotted names."""
-    flat = _flat(lineage["params"] | {"rewards": lineage["rewards"]})
+    flat = leaves(lineage["params"] | {"rewards": lineage["rewards"]})
     return {NOT_A_KEY.sub("_", name): value for name, value in flat.items()}
 
 
@@ -48,7 +49,7 @@ def run_metrics(lineage: Lineage) -> dict[str, float]:
     return _headlines(lineage["metrics"]) | {
         f"{model}.{NOT_A_KEY.sub('_', name)}": float(value)
         for model, metrics in lineage["metrics"].items()
-        for name, value in _flat(metrics).items()
+        for name, value in leaves(metrics).items()
         if isinstance(value, int | float) and not isinstance(value, bool)
     }
 
@@ -63,11 +64,3 @@ def _headlines(metrics: dict[str, Any]) -> dict[str, float]:
                   f"headline/{model} precision": one.get("detection", {}).get("precision"),
                   f"headline/{model} COCO AP": one.get("coco", {}).get("AP")}  # fmt: skip
     return {name: float(value) for name, value in found.items() if value is not None}
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested params as dotted names."""
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
-    return flat

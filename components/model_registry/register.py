@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from components.core.words import TRAINED
 from components.errors import RegistryError
 from components.machine.git import git
 from components.machine.terminal import plain
@@ -188,7 +189,7 @@ def _log_numbers(client: Any, run_id: str, lineage: Lineage) -> None:
     from mlflow.entities import Metric
 
     points = [Metric(name, value, 0, 0) for name, value in run_metrics(lineage).items()]
-    for stage in ("sft", "grpo"):
+    for stage in TRAINED:
         with Path("reports/training", stage, "curves.csv").open() as file:
             for row in csv.DictReader(file):
                 step = int(row.pop("step"))

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from components.core.class_words import counted
+from components.core.words import TRAINED
 from components.machine.terminal import plain
 from components.metrics.task import headline_of
 from components.model_registry.recall import warning
@@ -66,7 +67,7 @@ def lineage_tree(lineage: Lineage) -> Any:
     for name, value in lineage["rewards"].items():
         add(rewards, f"{name}: {json.dumps(value)}")
     training = add(tree, "training")
-    for stage in ("sft", "grpo"):
+    for stage in TRAINED:
         params = lineage["params"][stage]
         add(
             training,

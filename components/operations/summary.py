@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+from components.core.number_text import number_text
 from components.core.tasks import has_own_tables
+from components.core.words import MODELS
 from components.errors import DataError
 from components.machine.home import mlflow_uri
 from components.machine.terminal import plain
 from components.params.whole import load_params
+from components.store.json_file import read_json
 
 REPORTS = Path("reports")
 
@@ -21,12 +23,12 @@ def print_summary() -> None:
     from rich.table import Table
 
     console = Console(soft_wrap=True, highlight=False, markup=False)
-    rows = {model: scores(model) for model in ("base", "sft", "grpo")}
+    rows = {model: scores(model) for model in MODELS}
     table = Table("", *rows["grpo"])
     for model, row in rows.items():
         table.add_row(model, *row.values())
     console.print(table)
-    registration = json.loads(_read(REPORTS / "registration.json"))
+    registration = _read(REPORTS / "registration.json")
     for line in versions(registration):
         console.print(line)
     console.print(f"report       {REPORTS / 'evaluation' / 'report.html'}")
@@ -64,7 +66,7 @@ def versions(registration: dict[str, Any]) -> list[str]:
 
 def scores(model: str) -> dict[str, str]:
     """The row of one model as text, by its columns: what its tasks are judged by."""
-    metrics = json.loads(_read(REPORTS / "scores" / model / "metrics.json"))
+    metrics = _read(REPORTS / "scores" / model / "metrics.json")
     values: dict[str, float | None] = {"format rate": metrics["format_rate"]}
     if "detection" in metrics:
         found, coco = metrics["detection"], metrics["coco"]
@@ -73,10 +75,10 @@ def scores(model: str) -> dict[str, str]:
     for task, one in metrics["tasks"].items():
         if not has_own_tables(task):
             values |= {f"{task}: {name.replace('_', ' ')}": value for name, value in one["numbers"].items()}
-    return {name: "–" if value is None else f"{value:.3f}" for name, value in values.items()}
+    return {name: number_text(value) for name, value in values.items()}
 
 
-def _read(path: Path) -> str:
+def _read(path: Path) -> Any:
     if not path.exists():
         raise DataError(f"{path} is not there: the pipeline has not run to its end; `make demo` or `dvc repro` does")
-    return path.read_text()
+    return read_json(path)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from components.core.tasks import USUAL, grammar_name, task_name
-from components.core.words import Split
+from components.core.words import Role, Split
 from components.params.model import LONGEST_VALUE, StrictModel
 from components.params.names import Name, PathText, texts_of
 from components.params.reading import checked
@@ -64,7 +64,7 @@ class DatasetParams(StrictModel):
     images: PathText | dict[Split, PathText] | None = None
     """Folder of the images, where it is not the format's usual one."""
     rows_without_class: bool = False
-    role: Literal["train", "eval", "both"]
+    role: Role
     """train: its train split trains; eval: its val and test splits are evaluated on; both."""
     licence: str
     box: Literal["full", "visible", "head"] = "full"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from components.policy.folder import greedy_config, load_model, save_policy
 from components.policy.processor import load_processor, save_processor
 from components.store.atomic import write_json
 from components.store.digest import file_sha256
+from components.store.json_file import parse_json
 
 log = logging.getLogger("lookout.base")
 GENERATION, OLD_BOUNDS = "generation_config.json", "preprocessor_config.json"
@@ -95,10 +95,9 @@ def _copied(source: Path, folder: Path, params: PretrainedParams) -> Any:
 def _generation_config(source: Path) -> Any:
     """The checkpoint's own one, for the lineage; None where it has none. Raises ModelError where it is no JSON."""
     path = source / GENERATION
-    try:
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-    except ValueError as error:
-        raise ModelError(f"{path} is not valid JSON ({error}); is the download whole?") from None
+    if not path.exists():
+        return None
+    return parse_json(path.read_bytes(), str(path), "is the download whole?", "valid JSON", ModelError)
 
 
 def _checkpoint_folder(base: BaseParams, params: PretrainedParams) -> Path:

@@ -5,7 +5,6 @@ A model of another type is refused before anything is made of it: it would fail 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from components.core.words import ModelFrame
 from components.errors import ModelError
 from components.store.digest import file_sha256
+from components.store.json_file import parse_json, read_json
 
 ORIGIN = "lookout_base.json"
 """In models/base: where it came from, the digest of each file, and how it says coordinates."""
@@ -53,13 +53,14 @@ def read_config(folder: Path) -> dict[str, Any]:
     """config.json as plain values. Raises ModelError where there is none that can be read."""
     path = folder / "config.json"
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
     except FileNotFoundError:
         raise ModelError(
             f"{folder} is not a model folder (no config.json); dvc repro makes it, or check the path"
         ) from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise ModelError(f"{path} cannot be read ({error}); is the download whole?") from None
+    config = parse_json(content, str(path), "is the download whole?", fails=ModelError)
     if not isinstance(config, dict):
         raise ModelError(f"{path} holds {type(config).__name__}, want a mapping with model_type")
     return config
@@ -82,7 +83,7 @@ def file_digests(folder: Path) -> dict[str, str]:
 def check_frame(base: Path, frame: str) -> None:
     """Raises ModelError where prompts.frame is not how the base in this folder says coordinates."""
     path = base / ORIGIN
-    speaks = json.loads(path.read_text()).get("frame") if path.exists() else None
+    speaks = read_json(path).get("frame") if path.exists() else None
     if speaks is not None and speaks != frame:
         raise ModelError(
             f"prompts.frame is {frame}, but the base ({family_of(base).name}) says coordinates as {speaks}: set "

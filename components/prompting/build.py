@@ -7,11 +7,12 @@ import logging
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from components.core.completion import ParseFailure
+from components.core.words import SPLITS_OF
 from components.errors import DataError
 from components.machine.progress import progress
 from components.params.base import BaseParams
@@ -38,7 +39,6 @@ TOO_LONG = "gold answer too long"
 NO_POINTS = "a count without points cannot teach to point (answer: number in its entry can do without)"
 CONTROL = re.compile(r"<\|\w+\|>")
 """What a text from outside must not hold: the tokenizer would read it as an image, or as the end."""
-ROLES = {"train": {"train"}, "eval": {"val", "test"}, "both": {"train", "val", "test"}}
 
 
 def run(
@@ -93,7 +93,7 @@ def _samples(name: str, asker: Asker, held_out: HeldOut) -> tuple[dict[str, list
     """
     samples: dict[str, list[Row]] = {"train": [], "val": [], "test": []}
     leaks, images, dataset = Counter[str](), 0, asker.dataset
-    for scene in scenes_of(name, ROLES[dataset.role]):
+    for scene in scenes_of(name, SPLITS_OF[dataset.role]):
         rule = held_out.rule(scene.row) if scene.row["split"] == "train" else None
         if rule is None:
             images += 1
@@ -230,7 +230,7 @@ def _more_pixels(summary: Row, base: BaseParams | None) -> str:
     return f"base.{kind}.max_pixels {math.ceil(now * factor)} (now {now}); `lookout new-profile` sets what goes with it"
 
 
-def scenes_of(name: str, wanted: set[str]) -> Iterator[ScenePart]:
+def scenes_of(name: str, wanted: Collection[str]) -> Iterator[ScenePart]:
     """Every image that validation let through, with its boxes and questions."""
     folder = INTERIM / name
     refused = set(read_table(VALIDATED / name / "quarantine.parquet", QUARANTINE)["scene_id"].to_pylist())
@@ -246,7 +246,7 @@ def scenes_of(name: str, wanted: set[str]) -> Iterator[ScenePart]:
 
 def _held_out(datasets: dict[str, DatasetParams]) -> HeldOut:
     """Every image that this run evaluates on."""
-    evaluated = {name: ROLES[dataset.role] - {"train"} for name, dataset in datasets.items()}
+    evaluated = {name: set(SPLITS_OF[dataset.role]) - {"train"} for name, dataset in datasets.items()}
     scenes = {
         name: [row for row in read_rows(INTERIM / name / "scenes.parquet", SCENES) if row["split"] in splits]
         for name, splits in evaluated.items()

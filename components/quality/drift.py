@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from components.machine.git import git
 from components.quality.distributions import population_stability
 from components.quality.pictures import histogram
 from components.store.atomic import atomic_file, write_json
+from components.store.json_file import parse_json, read_json
 
 SHIFT = 0.25
 VALIDATED, REPORTS = Path("data/validated"), Path("reports/drift")
@@ -89,13 +89,14 @@ def drift_since(name: str, revision: str, validated: Path, out: Path, threshold:
     if not path.exists():
         raise DataError(f"{path} is not there: dvc repro validate@{name} writes it")
     try:
-        before = json.loads(dvc.api.read(path.as_posix(), rev=revision))
+        kept = dvc.api.read(path.as_posix(), rev=revision)
     except (DvcException, SCMError, OSError) as error:
         raise DataError(
             f"{revision} holds no {path} ({' '.join(str(error).split())[:120]}); was its dvc.lock committed, and is it "
             "in the cache (dvc fetch)?"
         ) from None
-    after = json.loads(path.read_text())
+    before = parse_json(kept, f"{path} of {revision}", "dvc fetch brings it back where DVC's cache is damaged")
+    after = read_json(path)
     found = drift(before, after, threshold) | {"revision": revision}
     write_json(out, found)
     with atomic_file(out.with_suffix(".html")) as partial:

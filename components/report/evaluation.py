@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from components.core.class_words import counted
 from components.core.tasks import TASKS
+from components.core.words import MODELS, TRAINED
 from components.errors import DataError
 from components.metrics.detection import ImageCounts
 from components.report import tables, tasks
@@ -21,14 +22,15 @@ from components.report.curves import line_of, read_csv
 from components.report.gallery import KINDS, Images, Picture, card, chosen, looked_well
 from components.report.plots import SHARE, chart
 from components.report.training_groups import groups_section
+from components.store.counts import row_counts
 from components.store.digest import file_sha256
+from components.store.json_file import read_json
 from components.store.left_out import left_out_lines
 from components.store.samples import image_groups, whole_row
 from components.store.schemas.prompts import PROMPTS
 from components.store.schemas.scores import DETECTIONS, PER_IMAGE
 from components.store.tables import read_rows
 
-MODELS = ("base", "sft", "grpo")
 IMAGE_BUDGET_BYTES = 20_000_000
 """A page of at most 25 MB, whatever the number of images."""
 Row = dict[str, Any]
@@ -66,10 +68,7 @@ def read_evaluated(inputs: Inputs) -> Evaluated:
     for model in MODELS:
         rows = list(read_rows(inputs.scores / model / "per_image.parquet", PER_IMAGE))
         evaluated.pictures[model] = pictures_of(model, inputs, evaluated.samples, rows)
-        evaluated.counts[model] = [
-            ImageCounts(row["matched_count"], row["predicted_count"], row["truth_count"], row["matched_iou_sum"])
-            for row in rows
-        ]
+        evaluated.counts[model] = [row_counts(row) for row in rows]
     return evaluated
 
 
@@ -86,7 +85,7 @@ def pictures_of(model: str, inputs: Inputs, samples: list[Row], rows: list[Row])
             f"{inputs.prompts / 'test.parquet'}, {missing[0]} first; run score again"
         )
     many = len(kinds_of(samples)) > 1
-    texts = _read_json(inputs.scores / model / "unreadable.json")
+    texts = read_json(inputs.scores / model / "unreadable.json")
     pictures = [
         _picture(
             sample, images[sample["sample_id"]], found.get(sample["sample_id"], []), many,
@@ -140,7 +139,7 @@ def evaluation_page(
     inputs: Inputs, evaluated: Evaluated, params: dict[str, Any], gallery_images: int, made: str = ""
 ) -> str:
     """The whole page as HTML; it loads nothing from anywhere. made: at which commit, a sentence for its head."""
-    metrics = {model: _read_json(inputs.scores / model / "metrics.json") for model in MODELS}
+    metrics = {model: read_json(inputs.scores / model / "metrics.json") for model in MODELS}
     style, script = (
         resources.files("components.report").joinpath(f"page.{kind}").read_text() for kind in ("css", "js")
     )
@@ -166,15 +165,6 @@ by the policy before training, after the supervised cold start, and after GRPO. 
 """
 
 
-def _read_json(path: Path) -> Any:
-    if not path.exists():
-        raise DataError(f"{path} is not there: the stage that writes it has not run (dvc repro runs it)")
-    try:
-        return json.loads(path.read_text())
-    except ValueError as error:
-        raise DataError(f"{path} is not JSON ({error}); run dvc repro to write it again") from error
-
-
 def _scale(params: dict[str, Any]) -> str:
     build = params["base"]["build"]
     if build is None:
@@ -196,7 +186,7 @@ TRAINING = (
 
 
 def _training_charts(inputs: Inputs) -> str:
-    curves = {stage: read_csv(inputs.training / stage / "curves.csv") for stage in ("sft", "grpo")}
+    curves = {stage: read_csv(inputs.training / stage / "curves.csv") for stage in TRAINED}
     charts = [
         chart(title, [line_of(name, curves[stage], "step", name)], "step", limits, True)
         for stage, title, name, limits in TRAINING
@@ -214,8 +204,8 @@ def _reward_chart(rows: list[dict[str, str]]) -> str:
 def _warnings(inputs: Inputs) -> str:
     found = [
         f"{stage}: {warning}"
-        for stage in ("sft", "grpo")
-        for warning in _read_json(inputs.training / stage / "summary.json")["warnings"]
+        for stage in TRAINED
+        for warning in read_json(inputs.training / stage / "summary.json")["warnings"]
     ]
     return "".join(f"<p class='warning'>{html.escape(text)}</p>" for text in found)
 
@@ -260,7 +250,7 @@ def _origins(inputs: Inputs, params: dict[str, Any]) -> str:
     rewards = html.escape(json.dumps(params["rewards"], indent=2, sort_keys=True))
     rows: list[list[str]] = []
     for path in sorted(inputs.validated.glob("*/validation.json")):
-        content = _read_json(path)
+        content = read_json(path)
         counts, name = content["counts"], content["dataset"]
         failed = sum(not check["success"] for check in content["checks"])
         link = f"<a href='../validation/{quote(name)}/index.html'>{html.escape(name)}</a>"
@@ -273,7 +263,7 @@ def _origins(inputs: Inputs, params: dict[str, Any]) -> str:
     )
     left_out = "".join(
         f'<p class="warning">{html.escape(line)}.</p>'
-        for line in left_out_lines(_read_json(inputs.prompts / "summary.json"))
+        for line in left_out_lines(read_json(inputs.prompts / "summary.json"))
     )
     return f"""{tables.table("Datasets", heads, rows)}{left_out}<p class="note">Prompts, by SHA-256: {prompts}.
 <code>lookout trace</code> names every digest behind a registered version.</p>

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+from components.core.dotted import value_at
+from components.core.number_text import MISSING, interval_text
 from components.metrics.detection import ImageCounts, f1_gain_interval, pooled
 
 Metrics = dict[str, Any]
@@ -93,7 +95,7 @@ def gains(counts: dict[str, list[ImageCounts]], metrics: Metrics) -> str:
         values = pooled(counts[before])["f1"], pooled(counts[after])["f1"]
         interval = f1_gain_interval([counts[before]], [counts[after]], BOOTSTRAP, SEED)
         if values[0] is None or values[1] is None or interval is None:
-            rows.append([f"{after} over {before}", "–", "–", "cannot be said"])
+            rows.append([f"{after} over {before}", MISSING, MISSING, "cannot be said"])
             continue
         verdict = "better" if interval[0] > 0 else "worse" if interval[1] < 0 else "no difference shown"
         spread = f"{interval[0]:+.3f} to {interval[1]:+.3f}"
@@ -135,9 +137,9 @@ def confidences(metrics: Metrics) -> str:
     found = metrics["confidences"]
     rows = [[name, *(_cell(found[name], path) for _, path in RANKED)] for name in CONFIDENCES if name in found]
     spread = metrics["tie_shuffles"]
-    shuffled = [f"{spread[key]['mean']:.3f} ± {spread[key]['sd']:.3f}" if key in spread else "–"
+    shuffled = [f"{spread[key]['mean']:.3f} ± {spread[key]['sd']:.3f}" if key in spread else MISSING
                 for key in ("coco.AP", "coco.AP50", "crowdhuman.AP", "crowdhuman.MR")]  # fmt: skip
-    rows.insert(1, [f"constant, {spread['seeds']} random orders", *shuffled, "–"])
+    rows.insert(1, [f"constant, {spread['seeds']} random orders", *shuffled, MISSING])
     return (
         table("The same boxes under each confidence", ["confidence", *(name for name, _ in RANKED)], rows)
         + "<p class='note'>A model that gives no confidence is ranked by the order in which it names its boxes "
@@ -148,13 +150,11 @@ def confidences(metrics: Metrics) -> str:
 
 
 def _cell(values: Metrics, path: str) -> str:
-    value: Any = values
-    for key in path.split("."):
-        value = value.get(key) if isinstance(value, dict) else None
+    value = value_at(values, path)
     if value is None:
-        return "–"
+        return MISSING
     interval = values["detection"].get("f1_interval") if path == "detection.f1" else None
-    spread = f"<small> {interval[0]:.3f} to {interval[1]:.3f}</small>" if interval else ""
+    spread = f"<small> {interval_text(interval)}</small>" if interval else ""
     return f"{value:.0f}" if value >= 100 else f"{value:.3f}{spread}"
 
 

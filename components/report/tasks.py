@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from components.core.number_text import interval_text, number_text
 from components.report import captions, detection, tables
 from components.report.captions import Caption, Meant
 from components.report.curves import csv_line
@@ -154,9 +155,10 @@ def _table(name: str, metrics: dict[str, Row]) -> str:
     parts = {model: one["tasks"][name] for model, one in metrics.items()}
     columns = list(parts[next(iter(parts))]["numbers"])
     rows = [
-        [model, _number(one["format_rate"]), *(_number(one["numbers"][key]) for key in columns), _interval(one)]
+        [model, *map(number_text, (one["format_rate"], *(one["numbers"][key] for key in columns))),
+         interval_text(one["headline"]["interval"])]
         for model, one in parts.items()
-    ]
+    ]  # fmt: skip
     last = list(parts.values())[-1]
     heads = ["model", "format rate", *(key.replace("_", " ") for key in columns)]
     heads.append(f"{html.escape(last['headline']['name'])}, 95 %")
@@ -177,18 +179,9 @@ def _by_dataset(name: str, metrics: dict[str, Row]) -> str:
         return ""
     columns = list(next(iter(parts.values()))[sources[0]])
     rows = [
-        [html.escape(source), model, *(_number(one[source][key]) for key in columns)]
+        [html.escape(source), model, *(number_text(one[source][key]) for key in columns)]
         for source in sources
         for model, one in parts.items()
     ]
     heads = ["dataset", "model", *(key.replace("_", " ") for key in columns)]
     return f"<section><h2>By dataset</h2>{tables.table(f'{name} by dataset', heads, rows)}</section>"
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
-
-
-def _interval(part: Row) -> str:
-    ends = part["headline"]["interval"]
-    return f"{ends[0]:.3f} to {ends[1]:.3f}" if ends else "–"

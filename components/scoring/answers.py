@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from components.errors import DataError
 from components.metrics.confidence import consensus, rank
 from components.metrics.task import Found, Judged
 from components.params.score import ScoreParams
+from components.store.json_file import parse_json
 from components.store.samples import image_groups, read_sample, truth_of_sample, view_of_sample, whole_row
 
 Row = dict[str, Any]
@@ -166,10 +166,7 @@ def read_completions(path: Path, schema: str = "completions/1") -> list[Row]:
 
 
 def _completion_line(text: str, place: str, wanted: str) -> Row:
-    try:
-        line = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{place} is not a line of JSON ({error}); run predict again") from None
+    line = parse_json(text, place, "run predict again", "a line of JSON")
     schema = line.get("schema") if isinstance(line, dict) else None
     if schema != wanted:
         raise DataError(f"{place} has schema {schema}, want {wanted}; run predict again")

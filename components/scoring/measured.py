@@ -14,11 +14,11 @@ import numpy as np
 
 from components.core.boxes import as_boxes
 from components.errors import DataError
-from components.metrics.detection import ImageCounts
 from components.metrics.evaluation_set import Detections, EvaluationSet, Indices, evaluation_set
 from components.metrics.resampling import POOLED, TABLES, Measure, of_boxes, of_counts
 from components.metrics.task import headline_of
 from components.scoring.answers import image_truths
+from components.store.counts import row_counts
 from components.store.schemas.prompts import PROMPTS
 from components.store.schemas.scores import DETECTIONS, PER_IMAGE
 from components.store.tables import read_rows
@@ -81,14 +81,10 @@ def measured(scores: Path, name: str, prompts: Callable[[], Path]) -> Measured:
         rows = [row for row in rows if row["task"] == task]
     pooled = "f1" if HEADLINE in (name, number) else number if table == "detection" else ""
     if pooled in POOLED:
-        measure = of_counts([_counts(row) for row in rows], pooled)
+        measure = of_counts([row_counts(row) for row in rows], pooled)
     else:
         measure = of_boxes(_boxes(rows, scores, prompts()), table, number)
     return Measured([row["sample_id"] for row in rows], [row["source"] for row in rows], measure)
-
-
-def _counts(row: Row) -> ImageCounts:
-    return ImageCounts(row["matched_count"], row["predicted_count"], row["truth_count"], row["matched_iou_sum"])
 
 
 def _boxes(rows: list[Row], scores: Path, prompts: Path) -> EvaluationSet:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import logging
 from collections import Counter
 from pathlib import Path
@@ -18,6 +17,7 @@ from components.scoring.answers import Said, read_completions, read_samples
 from components.scoring.rows import ScoreRows
 from components.scoring.tasks import headline, score_task
 from components.store.atomic import atomic_file, write_json
+from components.store.json_file import read_json
 from components.store.samples import read_sample, whole_row
 from components.store.schemas.prompts import PROMPTS
 from components.store.tables import read_rows
@@ -91,7 +91,7 @@ def _overall(summaries: dict[str, Row], rows: ScoreRows, params: ScoreParams) ->
 def _prediction(predictions: Path) -> Row | None:
     """Throughput and cut answers, as predict measured them."""
     path = predictions / "summary.json"
-    return json.loads(path.read_text()) if path.exists() else None
+    return read_json(path) if path.exists() else None
 
 
 def _write_csv(path: Path, rows: list[Row]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from components.core.class_words import plain_word
 from components.errors import SourceError
-from components.sources.plain_json import read_json
+from components.sources.plain_json import shallow_json
 from components.sources.source import DEFAULTS, Note, RawBox, RawScene, ReadOptions, by_number, corners, image_inside
 
 CLASSES = dict(enumerate(("ignore", "pedestrian", "rider", "sitting person", "person (other)", "person group")))
@@ -61,7 +61,7 @@ def _from_folder(folder: Path, images: str) -> Iterator[RawScene]:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    content = read_json(path.read_bytes(), str(path))
+    content = shallow_json(path.read_bytes(), str(path))
     sizes = [content.get(key) for key in ("imgWidth", "imgHeight")] if isinstance(content, dict) else [None]
     if not all(type(size) is int and 0 < size < 10**6 for size in sizes) or not isinstance(
         content.get("objects"), list

@@ -12,7 +12,7 @@ from typing import Any
 
 from components.core.class_words import PERSON, plain_word
 from components.errors import SourceError
-from components.sources.plain_json import read_json
+from components.sources.plain_json import shallow_json
 from components.sources.source import (
     DEFAULTS,
     Note,
@@ -34,7 +34,7 @@ def read(root: Path, annotations: Path, options: ReadOptions = DEFAULTS) -> Iter
 
 
 def _json(line: str, where: str) -> dict[str, Any]:
-    value = read_json(line, f"{where}: the line")
+    value = shallow_json(line, f"{where}: the line")
     if (
         not isinstance(value, dict)
         or not isinstance(value.get("ID"), str)

@@ -12,7 +12,7 @@ from typing import Any
 
 from components.errors import SourceError
 from components.sources.parquet import parquet_rows
-from components.sources.plain_json import read_json
+from components.sources.plain_json import shallow_json
 from components.sources.source import (
     DEFAULTS,
     RawAsk,
@@ -32,7 +32,7 @@ def read_fox(root: Path, annotations: Path, options: ReadOptions = DEFAULTS) -> 
     """The pages of one file, in its order. Raises SourceError that names the entry."""
     del root
     folder = options.images or FOX_IMAGES.get(annotations.name.partition("_")[0], IMAGES)
-    content = read_json(annotations.read_bytes(), str(annotations))
+    content = shallow_json(annotations.read_bytes(), str(annotations))
     if not isinstance(content, list):
         raise SourceError(f"{annotations}: holds {type(content).__name__}, want Fox's list of pages")
     for number, page in enumerate(content):
@@ -66,7 +66,7 @@ def _scene(annotations: Path, image: Any, text: Any, folder: str, where: str) ->
 def _json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     for number, line in text_lines(path):
         where = f"{path}:{number}"
-        row = read_json(line, f"{where}: the line")
+        row = shallow_json(line, f"{where}: the line")
         if not isinstance(row, dict):
             raise SourceError(f"{where}: want an object with image and text, got {line[:60]}")
         yield where, row

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from components.errors import SourceError
+from components.store.json_file import parse_json
 
 MOST_LEVELS = 64
 """Published annotations have five or six."""
@@ -56,14 +56,9 @@ class ShallowFile:
         return part
 
 
-def read_json(content: str | bytes, where: str) -> Any:
+def shallow_json(content: str | bytes, where: str) -> Any:
     """The value. Raises SourceError where it is no JSON in UTF-8, or nested too deep."""
-    try:
-        text = content.decode() if isinstance(content, bytes) else content
-        if text.count("[") + text.count("{") > MOST_LEVELS:  # fewer cannot nest too deep
-            Nesting().add(text.encode(), where)
-        return json.loads(text)
-    except ValueError as error:  # UnicodeDecodeError too
-        raise SourceError(
-            f"{where} is not JSON ({' '.join(str(error).split())[:120]}); is the file cut or damaged?"
-        ) from None
+    plain = content.encode(errors="replace") if isinstance(content, str) else content
+    if plain.count(b"[") + plain.count(b"{") > MOST_LEVELS:  # fewer cannot nest too deep
+        Nesting().add(plain, where)
+    return parse_json(content, where, "is the file cut or damaged?", fails=SourceError)

@@ -16,7 +16,7 @@ from typing import Any, TypeGuard
 from components.errors import SourceError
 from components.sources.coco import categories_of, file_name, images_of, stream
 from components.sources.parquet import parquet_rows
-from components.sources.plain_json import read_json
+from components.sources.plain_json import shallow_json
 from components.sources.plain_pickle import read_plain_pickle
 from components.sources.source import (
     DEFAULTS,
@@ -149,7 +149,7 @@ def _check_column(column: Any, box: Corners, where: str) -> None:
     if column is None:
         return
     try:
-        numbers = read_json(column, where) if isinstance(column, str) else column
+        numbers = shallow_json(column, where) if isinstance(column, str) else column
     except SourceError:
         numbers = None
     x, y, right, bottom = corners(numbers, f"{where}: bbox")  # read as x y w h, so that its four numbers are checked

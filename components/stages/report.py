@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from components.core.words import MODELS
 from components.machine.code_state import git_state
 from components.machine.git import git
 from components.params.base import BaseParams
@@ -15,7 +16,7 @@ from components.params.reading import load_entries, load_raw, load_section
 from components.params.register import RegisterParams
 from components.params.report import ReportParams
 from components.params.rewards import RewardsParams
-from components.report.evaluation import MODELS, Inputs, evaluation_page, read_evaluated
+from components.report.evaluation import Inputs, evaluation_page, read_evaluated
 from components.report.gallery import SHEET_COLUMNS, contact_sheet
 from components.stages.running import run_stage
 from components.store.atomic import atomic_folder

@@ -15,11 +15,10 @@ from components.errors import DataError
 from components.metrics.detection import ImageCounts, f1_gain_interval, pooled
 from components.metrics.task import headline_of
 from components.store.atomic import atomic_file
+from components.store.counts import counts_of
 from components.study.columns import Metrics, columns_of
 from components.study.plan import Arm, Run, Study, runs_of
 from components.study.run import finished_names
-
-COLUMNS = ("matched_count", "predicted_count", "truth_count", "matched_iou_sum")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +68,8 @@ def _read(run: Run) -> RunScores:
     folder = f"reports/scores/{run.arm.model}"
     metrics = json.loads(dvc.api.read(f"{folder}/metrics.json", rev=run.name))
     table = pq.read_table(io.BytesIO(dvc.api.read(f"{folder}/per_image.parquet", rev=run.name, mode="rb")))
-    columns = [table.column(name).to_pylist() for name in COLUMNS]
-    counts = [ImageCounts(*row) for row in zip(*columns, strict=True)]
-    return RunScores(table.column("sample_id").to_pylist(), counts, metrics)
+    counts = counts_of(table.to_pylist())
+    return RunScores(list(counts), list(counts.values()), metrics)
 
 
 def arm_result(arm: Arm, runs: list[RunScores], baseline: list[RunScores], study: Study) -> ArmResult:

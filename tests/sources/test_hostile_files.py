@@ -15,7 +15,7 @@ from components.errors import SourceError
 from components.params.datasets import DatasetParams
 from components.sources import plain_json, plain_pickle
 from components.sources.coco import stream
-from components.sources.plain_json import MOST_LEVELS, Nesting, read_json
+from components.sources.plain_json import MOST_LEVELS, Nesting, shallow_json
 from components.sources.plain_pickle import read_plain_pickle
 from components.sources.reading import read_split
 
@@ -64,12 +64,12 @@ def test_deep_json_is_refused_before_a_parser_sees_it(open_with: bytes, tmp_path
     with pytest.raises(SourceError, match=r"x\.json: lists and objects are nested more than 64 levels"):
         list(stream(tmp_path / "x.json", "images"))
     with pytest.raises(SourceError, match="y: lists and objects are nested more than 64 levels"):
-        read_json(deep, "y")
+        shallow_json(deep, "y")
 
 
 def test_brackets_in_texts_are_no_levels() -> None:
     value = {"a": ["[" * 200, '"' + "{" * 200, "\\" * 7 + "[" * 90], "b": [[1]] * 100}
-    assert read_json(json.dumps(value), "x") == value
+    assert shallow_json(json.dumps(value), "x") == value
 
 
 @settings(deadline=None)
@@ -96,7 +96,7 @@ def test_levels_are_counted_the_same_however_the_bytes_are_cut(value: Any, data:
 def test_what_is_no_json_is_one_sentence() -> None:
     for content in (b"{", b"\xff", b"[1,]"):
         with pytest.raises(SourceError, match="x is not JSON"):
-            read_json(content, "x")
+            shallow_json(content, "x")
     assert plain_json.MOST_LEVELS == 64
 
 

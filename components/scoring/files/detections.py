@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -13,11 +12,13 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from components.core.flags import WANTED, flag_of
+from components.core.number_text import number_text
 from components.errors import DataError
 from components.metrics.evaluation_set import Annotated, EvaluationSet, Floats, Predicted, corners
 from components.metrics.protocols import PROTOCOLS, tie_shuffles
 from components.metrics.thresholds import best_threshold
 from components.sources.source import is_identity, shown, typed
+from components.store.json_file import parse_json
 
 Row = dict[str, Any]
 Key = tuple[str, Any]
@@ -96,7 +97,7 @@ def table(scores: dict[str, Any]) -> str:
             lines += [f"  {key:<24}{value['mean']:.4f}  {value['sd']:.4f}" for key, value in pairs]
         elif isinstance(numbers, dict) and name not in ("dropped", "best_threshold"):
             lines.append(name)
-            lines += [f"  {key:<24}{'–' if value is None else f'{value:.4f}'}" for key, value in numbers.items()]
+            lines += [f"  {key:<24}{number_text(value, 4)}" for key, value in numbers.items()]
     return "\n".join(lines)
 
 
@@ -138,10 +139,7 @@ def _load(path: Path) -> Any:
         raise DataError(f"{path} cannot be read ({error}); want a JSON file") from None
     if not text.strip():
         raise DataError(f"{path} is empty; want JSON (a detector that found nothing writes [])")
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is not JSON: {error}") from None
+    return parse_json(text, str(path), "is it cut, or another file?")
 
 
 class _Checks:

@@ -19,6 +19,7 @@ from components.core.completion import ParseFailure
 from components.core.envelope import wrapped
 from components.core.grammars import GRAMMARS, AnyParsed, read_completion
 from components.core.grammars.text import said
+from components.core.number_text import interval_text, number_text
 from components.core.scene import Truth
 from components.core.tasks import TASKS, has_own_tables
 from components.errors import DataError
@@ -29,6 +30,7 @@ from components.params.reading import first_sentence
 from components.params.score import ScoreParams
 from components.scoring.files.completions import Side, TruthLine, read_text
 from components.scoring.tasks import task_summary
+from components.store.json_file import parse_json
 from components.store.samples import truth_of_sample, view_of_sample
 from components.store.schemas.prompts import PROMPTS
 from components.store.tables import read_rows
@@ -97,16 +99,12 @@ def score_answers(task: str, truth: Path, predictions: Path) -> Row:
 def table(scores: Row) -> str:
     """The same in lines for a terminal; a dash for what is undefined."""
     best, ends = scores["headline"], scores["headline"]["interval"]
-    interval = f"  ({ends[0]:.4f} to {ends[1]:.4f}, 95 % bootstrap)" if ends else ""
+    interval = f"  ({interval_text(ends, 4)}, 95 % bootstrap)" if ends else ""
     lines = [f"{scores['task']}: {scores['samples']} questions, {scores['format_rate']:.4f} of the answers readable"]
     lines += [f"unreadable: {count} {reason}" for reason, count in scores["failures"].items()]
-    lines.append(f"{best['name']:<26}{_number(best['value'])}{interval}")
-    lines += [f"  {name:<24}{_number(value)}" for name, value in scores["numbers"].items()]
+    lines.append(f"{best['name']:<26}{number_text(best['value'], 4)}{interval}")
+    lines += [f"  {name:<24}{number_text(value, 4)}" for name, value in scores["numbers"].items()]
     return "\n".join(lines + [f"note: {note}" for note in scores["notes"]])
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4f}"
 
 
 def read_questions(task: str, path: Path) -> dict[Identity, Question]:
@@ -224,12 +222,7 @@ def _rows(path: Path) -> Iterator[tuple[str, Row]]:
 
 
 def _loaded(text: str, place: str, wanted: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:  # a JSON error is a ValueError, so is a number of 5,000 digits
-        raise DataError(
-            f"{place} is not {wanted} ({error}); want a JSON list of objects, or an object a line"
-        ) from None
+    return parse_json(text, place, "want a JSON list of objects, or an object a line", wanted)
 
 
 Line = TypeVar("Line", bound=StrictModel)
