@@ -8,7 +8,7 @@ from typing import Any
 
 from components.errors import RegistryError
 from components.machine.home import lookout_home
-from components.metrics import RANKED
+from components.metrics.protocols import RANKED
 from components.model_registry.gain import GRPO_SCORES, TEST_PROMPTS, gain_of, refuse_unknown
 from components.model_registry.registry import (
     artifact,
