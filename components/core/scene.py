@@ -1,4 +1,4 @@
-"""What travels between readers, prompts, rewards and metrics: images with the people in them."""
+"""What an answer is held against: boxes, a count or a text."""
 
 from __future__ import annotations
 
@@ -9,34 +9,6 @@ from numpy.typing import NDArray
 
 from components.core.boxes import Boxes
 from components.core.points import Points
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """An image on disk. `path` is relative to its dataset's root; sizes are upright (EXIF applied)."""
-
-    path: str
-    width_px: int
-    height_px: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Scene:
-    """One annotated image as its dataset tells it: raw boxes, nothing clipped, nothing dropped.
-
-    truth (N, 4) with N labels; visible (N, 4) where the dataset has visible boxes
-    (a row of NaN is not allowed: a person without one repeats the full box); ignore (M, 4).
-    """
-
-    scene_id: str
-    image: Image
-    truth: Boxes
-    labels: tuple[str, ...]
-    visible: Boxes | None
-    ignore: Boxes
-    source: str
-    split: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,14 +41,3 @@ class TextTruth:
 
 
 AnyTruth = Truth | CountTruth | TextTruth
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One question about one image. Several samples may share a scene (tiles, repeats)."""
-
-    sample_id: str
-    scene_id: str
-    task: str
-    prompt: str
-    image_path: str

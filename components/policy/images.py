@@ -6,7 +6,6 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 from datasets import Dataset
 from PIL import Image
 
@@ -18,8 +17,7 @@ from components.store.tables import read_table
 
 def load_prompts(path: Path) -> Dataset:
     """The rows with a column `image` (PIL, RGB, upright) on top. Raises DataError as the store's readers do."""
-    table: pa.Table = read_table(path, PROMPTS).replace_schema_metadata(None)
-    return Dataset(table).with_transform(_with_images)
+    return Dataset(read_table(path, PROMPTS).replace_schema_metadata(None)).with_transform(_with_images)
 
 
 def _with_images(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:

@@ -29,7 +29,7 @@ from components.policy.launch import is_worker, run_processes
 from components.store.atomic import atomic_folder, write_json
 from components.store.digest import file_sha256
 from components.store.schemas.prompts import PROMPTS
-from components.store.tables import read_table
+from components.store.tables import read_rows
 
 log = logging.getLogger("lookout.predict")
 COMPLETIONS, SAMPLES = "completions/1", "samples/1"
@@ -58,7 +58,8 @@ def predict_files(model: Path, prompts: Path, out: Path, params: PredictParams, 
     )
     if is_worker():
         return {}
-    return _assemble(journal, read_table(prompts, PROMPTS)["sample_id"].to_pylist(), out, params)
+    sample_ids = [row["sample_id"] for row in read_rows(prompts, PROMPTS, ["sample_id"])]
+    return _assemble(journal, sample_ids, out, params)
 
 
 def _fingerprint(model: Path, prompts: Path, params: PredictParams) -> str:

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 
 from components.core.grammars import GRAMMARS
 from components.errors import ParamsError
+from components.store.schemas.prompt_summary import PeopleHeights, TokenBudget
+from components.store.schemas.prompts import PromptRow
 
 BINS = 20
 
 
-def token_budget(lengths: Sequence[int], limit: int) -> dict[str, Any]:
+def token_budget(lengths: Sequence[int], limit: int) -> TokenBudget:
     """Quantiles and histogram of the gold answers' lengths; the limit that would keep 99 % of them."""
-    quantiles = {"p50": 50, "p90": 90, "p99": 99, "max": 100}
-    found = {name: int(np.percentile(lengths, q, method="higher")) for name, q in quantiles.items()}
+    p50, p90, p99, most = (int(np.percentile(lengths, q, method="higher")) for q in (50, 90, 99, 100))
     counts, edges = np.histogram(lengths, bins=BINS)
-    return found | {
+    return {
+        "p50": p50,
+        "p90": p90,
+        "p99": p99,
+        "max": most,
         "limit": limit,
         "too_long": int((np.asarray(lengths) > limit).sum()),
-        "limit_that_keeps_99_percent": found["p99"],
+        "limit_that_keeps_99_percent": p99,
         "histogram": {"edges": [round(float(edge), 1) for edge in edges], "counts": counts.tolist()},
     }
 
 
-def person_heights(heights_px: Sequence[float], min_height_px: float) -> dict[str, float] | None:
+def person_heights(heights_px: Sequence[float], min_height_px: float) -> PeopleHeights | None:
     """How tall people are in the model's pixels; the share below the limit; None without people."""
     if not heights_px:
         return None
@@ -36,7 +40,7 @@ def person_heights(heights_px: Sequence[float], min_height_px: float) -> dict[st
             "min_height_px": min_height_px, "below_frac": round(below, 4)}  # fmt: skip
 
 
-def check_numbers(samples: Iterable[dict[str, Any]], most_number: int) -> None:
+def check_numbers(samples: Iterable[PromptRow], most_number: int) -> None:
     """Raises ParamsError where a coordinate can be larger than the numbers that a built policy has tokens for."""
     for row in samples:
         resized = row["frame"] == "resized"

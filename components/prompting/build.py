@@ -9,7 +9,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from components.core.completion import ParseFailure
 from components.core.words import SPLITS_OF
@@ -21,18 +21,19 @@ from components.params.prompts import PromptParams
 from components.prompting.budget import check_numbers, person_heights, pixels_factor, token_budget
 from components.prompting.choice import chosen
 from components.prompting.leakage import HeldOut, check_leaks
-from components.prompting.questions import TASK_QUESTIONS, grammar_of, template_of
-from components.prompting.samples import Asker, ScenePart
+from components.prompting.questions import TASK_QUESTIONS, ScenePart, grammar_of, template_of
+from components.prompting.samples import Asker
 from components.store.atomic import write_json
 from components.store.samples import read_sample
-from components.store.schemas.ingested import ASKS, BOXES, SCENES
-from components.store.schemas.prompts import PROMPTS
+from components.store.schemas.ingested import ASKS, BOXES, SCENES, AskRow, BoxRow
+from components.store.schemas.prompt_summary import PromptSummary
+from components.store.schemas.prompts import PROMPTS, PromptRow
 from components.store.schemas.validated import QUARANTINE
-from components.store.tables import TableSchema, read_rows, read_table, write_table
+from components.store.tables import TableSchema, read_rows, write_table
 
 log = logging.getLogger("lookout.prompts")
 INTERIM, VALIDATED = Path("data/interim"), Path("data/validated")
-Row = dict[str, Any]
+RowT = TypeVar("RowT", BoxRow, AskRow)
 SPLIT_FILES = {"train": ("sft", "grpo"), "val": ("val",), "test": ("test",)}
 MOST_SMALL = 0.01
 TOO_LONG = "gold answer too long"
@@ -53,7 +54,7 @@ def run(
 
     check_frame(base, params.frame)
     processor = load_processor(base)
-    samples: dict[str, list[Row]] = {"train": [], "val": [], "test": []}
+    samples: dict[str, list[PromptRow]] = {"train": [], "val": [], "test": []}
     held_out, leaks = _held_out(datasets), dict[str, Counter[str]]()
     for name, dataset in datasets.items():
         settled = dataset.model_copy(update={"labels": dataset.labels or params.labels})
@@ -63,8 +64,7 @@ def run(
             samples[split] += rows
         check_leaks(name, leaks[name], dataset.leakage == "drop")
     fitting, refusals = _fitting(samples, params)
-    summary = _summary(samples, refusals, datasets, params)
-    summary["left_out_as_held_out"] = {name: dict(sorted(found.items())) for name, found in leaks.items() if found}
+    summary = _summary(samples, refusals, leaks, datasets, params)
     if not fitting["train"] or not fitting["test"]:
         raise DataError(_nothing_left(summary, params.max_completion_tokens))
     if of_base is not None and of_base.build is not None:
@@ -86,12 +86,12 @@ def run(
     _log(summary, of_base)
 
 
-def _samples(name: str, asker: Asker, held_out: HeldOut) -> tuple[dict[str, list[Row]], Counter[str]]:
+def _samples(name: str, asker: Asker, held_out: HeldOut) -> tuple[dict[str, list[PromptRow]], Counter[str]]:
     """One dataset's samples by split, and how many training images are held out, by rule.
 
     Raises DataError where its images come without what its task asks for.
     """
-    samples: dict[str, list[Row]] = {"train": [], "val": [], "test": []}
+    samples: dict[str, list[PromptRow]] = {"train": [], "val": [], "test": []}
     leaks, images, dataset = Counter[str](), 0, asker.dataset
     for scene in scenes_of(name, SPLITS_OF[dataset.role]):
         rule = held_out.rule(scene.row) if scene.row["split"] == "train" else None
@@ -109,10 +109,10 @@ def _samples(name: str, asker: Asker, held_out: HeldOut) -> tuple[dict[str, list
 
 
 def _fitting(
-    samples: dict[str, list[Row]], params: PromptParams
-) -> tuple[dict[str, list[Row]], dict[str, Counter[str]]]:
+    samples: dict[str, list[PromptRow]], params: PromptParams
+) -> tuple[dict[str, list[PromptRow]], dict[str, Counter[str]]]:
     """The samples that can be taught or scored, by split, and how many were refused for which reason."""
-    fitting: dict[str, list[Row]] = {split: [] for split in samples}
+    fitting: dict[str, list[PromptRow]] = {split: [] for split in samples}
     refusals: dict[str, Counter[str]] = {split: Counter() for split in samples}
     for split, rows in samples.items():
         for row in rows:
@@ -124,7 +124,9 @@ def _fitting(
     return fitting, refusals
 
 
-def _check_refused(samples: list[Row], fitting: list[Row], summary: Row, params: PromptParams) -> None:
+def _check_refused(
+    samples: list[PromptRow], fitting: list[PromptRow], summary: PromptSummary, params: PromptParams
+) -> None:
     """Raises DataError where so much of a dataset's training is refused that what is left is another dataset."""
     there, kept = (Counter(row["source"] for row in rows) for rows in (samples, fitting))
     for name, count in there.items():
@@ -139,7 +141,7 @@ def _check_refused(samples: list[Row], fitting: list[Row], summary: Row, params:
             )
 
 
-def _refusal(row: Row, split: str, params: PromptParams) -> str | None:
+def _refusal(row: PromptRow, split: str, params: PromptParams) -> str | None:
     """Why a sample is not taken; None where it is. The length of the answer refuses in training only."""
     if split == "train" and row["gold_tokens"] > params.max_completion_tokens:
         return TOO_LONG
@@ -154,7 +156,7 @@ def _refusal(row: Row, split: str, params: PromptParams) -> str | None:
     return None
 
 
-def _nothing_left(summary: Row, limit: int) -> str:
+def _nothing_left(summary: PromptSummary, limit: int) -> str:
     reasons = [f"{count} of {split}: {reason}" for split, reason, count in _unanswerable(summary)]
     for split, count in summary["refused_too_long"].items():
         keeps = summary["gold_tokens"]["limit_that_keeps_99_percent"]
@@ -162,7 +164,7 @@ def _nothing_left(summary: Row, limit: int) -> str:
     return f"no sample is left for training or test: {'; '.join(reasons) or 'no dataset has images for both'}"
 
 
-def _unanswerable(summary: Row) -> list[tuple[str, str, int]]:
+def _unanswerable(summary: PromptSummary) -> list[tuple[str, str, int]]:
     """split, reason, count of the samples that are refused for another reason than their length."""
     return [
         (split, reason, count)
@@ -173,11 +175,12 @@ def _unanswerable(summary: Row) -> list[tuple[str, str, int]]:
 
 
 def _summary(
-    samples: dict[str, list[Row]],
+    samples: dict[str, list[PromptRow]],
     refusals: dict[str, Counter[str]],
+    leaks: dict[str, Counter[str]],
     datasets: dict[str, DatasetParams],
     params: PromptParams,
-) -> Row:
+) -> PromptSummary:
     everyone = [row for rows in samples.values() for row in rows]
     lengths = [row["gold_tokens"] for row in everyone] or [0]
     heights = [
@@ -197,10 +200,11 @@ def _summary(
         "person_height_in_model_px": person_heights(heights, params.min_height_px),
         "pixels_factor_for_min_height": round(pixels_factor(heights, params.min_height_px), 2),
         "templates": {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(templates)},
+        "left_out_as_held_out": {name: dict(sorted(found.items())) for name, found in leaks.items() if found},
     }
 
 
-def _log(summary: Row, base: BaseParams | None) -> None:
+def _log(summary: PromptSummary, base: BaseParams | None) -> None:
     tokens, heights = summary["gold_tokens"], summary["person_height_in_model_px"]
     log.info("samples %s, gold tokens p50 %d, p99 %d", summary["samples_by_dataset"], tokens["p50"], tokens["p99"])
     if summary["refused_too_long"]:
@@ -222,7 +226,7 @@ def _log(summary: Row, base: BaseParams | None) -> None:
         )  # fmt: skip
 
 
-def _more_pixels(summary: Row, base: BaseParams | None) -> str:
+def _more_pixels(summary: PromptSummary, base: BaseParams | None) -> str:
     factor = summary["pixels_factor_for_min_height"]
     if base is None:
         return f"{factor:.1f} times the max_pixels"
@@ -233,10 +237,8 @@ def _more_pixels(summary: Row, base: BaseParams | None) -> str:
 def scenes_of(name: str, wanted: Collection[str]) -> Iterator[ScenePart]:
     """Every image that validation let through, with its boxes and questions."""
     folder = INTERIM / name
-    refused = set(read_table(VALIDATED / name / "quarantine.parquet", QUARANTINE)["scene_id"].to_pylist())
-    boxes, asks = (
-        _by_scene(folder / file, schema) for file, schema in (("boxes.parquet", BOXES), ("asks.parquet", ASKS))
-    )
+    refused = {row["scene_id"] for row in read_rows(VALIDATED / name / "quarantine.parquet", QUARANTINE)}
+    boxes, asks = _by_scene(folder / "boxes.parquet", BOXES), _by_scene(folder / "asks.parquet", ASKS)
     scenes = list(read_rows(folder / "scenes.parquet", SCENES))
     for scene in progress(scenes, f"prompts {name}"):
         identity = scene["scene_id"]
@@ -254,8 +256,8 @@ def _held_out(datasets: dict[str, DatasetParams]) -> HeldOut:
     return HeldOut(scenes, {name: dataset.format for name, dataset in datasets.items()})
 
 
-def _by_scene(path: Path, schema: TableSchema) -> dict[str, list[Row]]:
-    rows: dict[str, list[Row]] = defaultdict(list)
+def _by_scene(path: Path, schema: TableSchema[RowT]) -> dict[str, list[RowT]]:
+    rows: dict[str, list[RowT]] = defaultdict(list)
     for row in read_rows(path, schema):
         rows[row["scene_id"]].append(row)
     return rows

@@ -8,26 +8,25 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 from components.errors import QualityError
+from components.store.schemas.ingested import SceneRow
 
-Row = dict[str, Any]
 _COCO_IMAGE = re.compile(r"(?:^|_|/)(\d{12})\.(?:jpg|jpeg|png)$")
 REFERRING = "refcoco"
 
 
-def _file(row: Row) -> str | None:
+def _file(row: SceneRow) -> str | None:
     return row["sha256"]
 
 
-def _coco_image(row: Row) -> int | None:
+def _coco_image(row: SceneRow) -> int | None:
     """The integer image ID of COCO's file names, whatever their prefix."""
     found = _COCO_IMAGE.search(row["image_path"])
     return int(found[1]) if found else None
 
 
-RULES: dict[str, tuple[Callable[[Row], Any], frozenset[str] | None]] = {
+RULES: dict[str, tuple[Callable[[SceneRow], str | int | None], frozenset[str] | None]] = {
     "same-file": (_file, None),
     "refcoco-held-out": (_coco_image, frozenset({REFERRING})),
 }
@@ -41,9 +40,9 @@ integer image ID: their images are COCO train2014's, and lie inside train2017.
 class HeldOut:
     """The keys of every image that is evaluated on, by rule."""
 
-    def __init__(self, scenes: Mapping[str, Iterable[Row]], formats: Mapping[str, str]) -> None:
+    def __init__(self, scenes: Mapping[str, Iterable[SceneRow]], formats: Mapping[str, str]) -> None:
         """scenes: rows of val and test by dataset; formats: of each dataset."""
-        self._keys: dict[str, set[Any]] = {rule: set() for rule in RULES}
+        self._keys: dict[str, set[str | int]] = {rule: set() for rule in RULES}
         for name, rows in scenes.items():
             for row in rows:
                 for rule, (key, protected) in RULES.items():
@@ -51,7 +50,7 @@ class HeldOut:
                     if found is not None:
                         self._keys[rule].add(found)
 
-    def rule(self, row: Row) -> str | None:
+    def rule(self, row: SceneRow) -> str | None:
         """The first rule by which this training image is held out; None where it may train."""
         for rule, (key, _) in RULES.items():
             found = key(row)

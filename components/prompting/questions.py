@@ -5,22 +5,47 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from components.core.boxes import areas, as_boxes, clip
 from components.core.envelope import wrapped
 from components.core.grammars import GRAMMARS
-from components.core.points import as_points, centres
+from components.core.points import Points, as_points, centres
 from components.core.scene import AnyTruth, CountTruth, TextTruth, Truth
 from components.core.tasks import TASKS
 from components.core.words import Thinking
-from components.errors import ParamsError
+from components.errors import DataError, ParamsError
 from components.params.datasets import DatasetParams
 from components.prompting.truth import CORNERS, truth_of
+from components.store.schemas.ingested import AskRow, BoxRow, SceneRow
 
-Row = dict[str, Any]
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScenePart:
+    """One scene's rows: itself, its boxes, its own questions."""
+
+    row: SceneRow
+    boxes: list[BoxRow]
+    asks: list[AskRow]
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Width and height. Raises DataError where the image could not be read."""
+        width, height = self.row["width_px"], self.row["height_px"]
+        if width is None or height is None:
+            raise self._unread("size")
+        return width, height
+
+    @property
+    def sha256(self) -> str:
+        """As `size_px`, of the file's bytes."""
+        if self.row["sha256"] is None:
+            raise self._unread("SHA-256")
+        return self.row["sha256"]
+
+    def _unread(self, what: str) -> DataError:
+        return DataError(f"{self.row['annotation']}: the image has no {what}, yet was not refused; run validate again")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,23 +57,22 @@ class Question:
     ask: int | None = None
 
 
-Ask = Callable[[Row, list[Row], list[Row], DatasetParams], list[Question]]
-"""(scene, its boxes, its asks, the dataset's entry) -> questions; none where the image has no answer to give."""
+Ask = Callable[[ScenePart, DatasetParams], list[Question]]
+"""(scene, the dataset's entry) -> questions; none where the image has no answer to give."""
 
 
-def _detect(scene: Row, boxes: list[Row], asks: list[Row], dataset: DatasetParams) -> list[Question]:
-    del asks
-    return [Question(truth_of(boxes, scene["width_px"], scene["height_px"], dataset))]
+def _detect(scene: ScenePart, dataset: DatasetParams) -> list[Question]:
+    return [Question(truth_of(scene.boxes, *scene.size_px, dataset))]
 
 
-def _ground(scene: Row, boxes: list[Row], asks: list[Row], dataset: DatasetParams) -> list[Question]:
+def _ground(scene: ScenePart, dataset: DatasetParams) -> list[Question]:
     """A question a sentence; the one box that it refers to, clipped to the image."""
     del dataset
-    width, height = scene["width_px"], scene["height_px"]
-    places = {box["box_index"]: [box[key] for key in CORNERS] for box in boxes}
+    width, height = scene.size_px
+    places = {box["box_index"]: [box[key] for key in CORNERS] for box in scene.boxes}
     questions: list[Question] = []
-    for ask in asks:
-        if ask["box_index"] is None:
+    for ask in scene.asks:
+        if ask["box_index"] is None or ask["phrase"] is None:
             continue
         meant = clip(as_boxes([places[ask["box_index"]]]), width, height)
         if areas(meant)[0] > 0:
@@ -57,27 +81,30 @@ def _ground(scene: Row, boxes: list[Row], asks: list[Row], dataset: DatasetParam
     return questions
 
 
-def _count(scene: Row, boxes: list[Row], asks: list[Row], dataset: DatasetParams) -> list[Question]:
+def _count(scene: ScenePart, dataset: DatasetParams) -> list[Question]:
     """The dataset's own questions, or its boxes counted: their centres are the points."""
-    size = scene["width_px"], scene["height_px"]
-    if not asks:
-        found = truth_of(boxes, *size, dataset).boxes
+    size = scene.size_px
+    if not scene.asks:
+        found = truth_of(scene.boxes, *size, dataset).boxes
         return [Question(CountTruth(len(found), centres(found), *size))]
     return [
         Question(CountTruth(ask["count"], _points(ask), *size), ask["phrase"], ask["ask_index"])
-        for ask in asks
+        for ask in scene.asks
         if ask["count"] is not None
     ]
 
 
-def _points(ask: Row) -> Any:
+def _points(ask: AskRow) -> Points | None:
     return None if ask["points"] is None else as_points(np.array(ask["points"], dtype=np.float64).reshape(-1, 2))
 
 
-def _read(scene: Row, boxes: list[Row], asks: list[Row], dataset: DatasetParams) -> list[Question]:
-    del scene, boxes, dataset
-    found = [ask for ask in asks if ask["text"] is not None]
-    return [Question(TextTruth(ask["text"]), ask["phrase"], ask["ask_index"]) for ask in found]
+def _read(scene: ScenePart, dataset: DatasetParams) -> list[Question]:
+    del dataset
+    return [
+        Question(TextTruth(ask["text"]), ask["phrase"], ask["ask_index"])
+        for ask in scene.asks
+        if ask["text"] is not None
+    ]
 
 
 @dataclass(frozen=True, slots=True)

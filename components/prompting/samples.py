@@ -16,20 +16,10 @@ from components.core.tiles import split_truth, tile_grid
 from components.errors import ParamsError
 from components.params.datasets import DatasetParams, TilingParams
 from components.params.prompts import PromptParams
-from components.prompting.questions import TASK_QUESTIONS, prompt_text, read_template, template_of
+from components.prompting.questions import TASK_QUESTIONS, ScenePart, prompt_text, read_template, template_of
 from components.store.samples import truth_columns
-
-Row = dict[str, Any]
-OF_TILES = ("tile", "whole_size_px", "whole_truth_boxes", "whole_truth_labels", "whole_ignore_boxes")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ScenePart:
-    """One scene's rows: itself, its boxes, its own questions."""
-
-    row: Row
-    boxes: list[Row]
-    asks: list[Row]
+from components.store.schemas.columns import Message
+from components.store.schemas.prompts import PromptRow, WordColumns
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,19 +31,20 @@ class Asker:
     processor: Any
     params: PromptParams
 
-    def samples(self, scene: ScenePart) -> Iterator[Row]:
+    def samples(self, scene: ScenePart) -> Iterator[PromptRow]:
         """One sample a question; of the whole image, or one a tile where the dataset is tiled."""
         form = self._form
-        questions = TASK_QUESTIONS[self.dataset.task].ask(scene.row, scene.boxes, scene.asks, self.dataset)
-        for question in questions:
+        for question in TASK_QUESTIONS[self.dataset.task].ask(scene, self.dataset):
             self._check_says(form, question.phrase, scene.row["source"])
-            message = {"prompt": _message("user", self._prompt(question.phrase))}
-            message |= {"phrase": question.phrase, "prompt_form": form}
-            one = self._sample(scene.row, question.truth, question.ask) | message
+            words: WordColumns = {
+                "prompt": _message("user", self._prompt(question.phrase)),
+                "phrase": question.phrase,
+                "prompt_form": form,
+            }
             if self.dataset.tiling is None or not isinstance(question.truth, Truth):
-                yield one
+                yield self._sample(scene, question.truth, question.ask, words)
             else:
-                yield from self._tiled(one, scene.row, question.truth, self.dataset.tiling)
+                yield from self._tiles(scene, question.truth, question.ask, words, self.dataset.tiling)
 
     @property
     def _path(self) -> Path:
@@ -83,44 +74,56 @@ class Asker:
                 f"datasets.{name}.template"
             )
 
-    def _tiled(self, one: Row, scene: Row, whole: Truth, tiling: TilingParams) -> Iterator[Row]:
+    def _tiles(
+        self, scene: ScenePart, whole: Truth, ask: int | None, words: WordColumns, tiling: TilingParams
+    ) -> Iterator[PromptRow]:
         tiles = tile_grid(whole.width_px, whole.height_px, tiling.rows, tiling.columns, tiling.overlap_frac)
-        of_image = {
-            **{name: one[name] for name in ("prompt", "phrase", "prompt_form")},
-            "whole_size_px": [whole.width_px, whole.height_px],
-            "whole_truth_boxes": whole.boxes.tolist(),
-            "whole_truth_labels": list(whole.labels),
-            "whole_ignore_boxes": whole.ignore.tolist(),
-        }
+        boxes, ignore = whole.boxes.tolist(), whole.ignore.tolist()
         for number, (tile, truth) in enumerate(zip(tiles, split_truth(whole, tiles), strict=True)):
-            sample = self._sample(scene, truth, one["ask"])
-            yield sample | of_image | {"sample_id": f"{sample['sample_id']}#{number}", "tile": list(tile)}
+            sample = self._sample(scene, truth, ask, words)
+            yield {
+                **sample,
+                "sample_id": f"{sample['sample_id']}#{number}",
+                "tile": list(tile),
+                "whole_size_px": [whole.width_px, whole.height_px],
+                "whole_truth_boxes": boxes,
+                "whole_truth_labels": list(whole.labels),
+                "whole_ignore_boxes": ignore,
+            }
 
-    def _sample(self, scene: Row, truth: AnyTruth, ask: int | None) -> Row:
-        whole = isinstance(truth, Truth)  # a tile is smaller than its image
-        width, height = (truth.width_px, truth.height_px) if whole else (scene["width_px"], scene["height_px"])
+    def _sample(self, scene: ScenePart, truth: AnyTruth, ask: int | None, words: WordColumns) -> PromptRow:
+        # a tile is smaller than its image
+        width, height = (truth.width_px, truth.height_px) if isinstance(truth, Truth) else scene.size_px
         model_size = self._model_size(width, height)
         view = ImageView(width, height, self.params.frame, model_size)
         text = GRAMMARS[self.grammar].gold(truth, view, self.params.look_iou, self.params.thinking)
-        name = f"{scene['source']}/{scene['scene_id']}"
+        row = scene.row
+        name = f"{row['source']}/{row['scene_id']}"
         return {
             "sample_id": name if ask is None else f"{name}?{ask}",
-            "scene_id": scene["scene_id"],
-            "source": scene["source"],
+            "scene_id": row["scene_id"],
+            "source": row["source"],
             "task": self.dataset.task,
             "answer_as": self.grammar,
             "thinking": self.params.thinking,
-            "image_path": os.path.join(self.dataset.root, scene["image_path"]),  # noqa: PTH118  (an absolute root stays)
-            "image_sha256": scene["sha256"],
+            "image_path": os.path.join(self.dataset.root, row["image_path"]),  # noqa: PTH118  (an absolute root stays)
+            "image_sha256": scene.sha256,
             "width_px": width,
             "height_px": height,
             "frame": self.params.frame,
             "model_width_px": model_size[0],
             "model_height_px": model_size[1],
+            **words,
             "completion": None if text is None else _message("assistant", text),
             "gold_tokens": 0 if text is None else len(self.processor.tokenizer(text)["input_ids"]) + 1,  # and the end
+            **truth_columns(truth),
             "ask": ask,
-        } | truth_columns(truth) | dict.fromkeys(OF_TILES)  # fmt: skip
+            "tile": None,
+            "whole_size_px": None,
+            "whole_truth_boxes": None,
+            "whole_truth_labels": None,
+            "whole_ignore_boxes": None,
+        }  # fmt: skip
 
     def _model_size(self, width: int, height: int) -> tuple[int, int]:
         images = self.processor.image_processor
@@ -129,5 +132,5 @@ class Asker:
         return smart_resize(width, height, factor, size["shortest_edge"], size["longest_edge"])
 
 
-def _message(role: str, content: str) -> list[dict[str, str]]:
+def _message(role: str, content: str) -> list[Message]:
     return [{"role": role, "content": content}]

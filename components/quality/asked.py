@@ -11,6 +11,7 @@ from components.core.tiles import tile_grid
 from components.errors import QualityError
 from components.params.datasets import DatasetParams, TilingParams
 from components.store.image_files import MOST_ASPECT
+from components.store.schemas.ingested import NoteRow
 
 Table = Any
 """A pandas DataFrame."""
@@ -37,7 +38,7 @@ def noun_of(boxes: Table, labels: Sequence[str]) -> str:
 
 
 def check_asked(
-    name: str, scenes: Table, boxes: Table, dataset: DatasetParams, labels: Sequence[str], notes: list[dict[str, Any]]
+    name: str, scenes: Table, boxes: Table, dataset: DatasetParams, labels: Sequence[str], notes: list[NoteRow]
 ) -> None:
     """Raises QualityError where a split of boxes has none that is asked for: every answer to it would be empty."""
     strays = ClassWords.of(dataset.classes, labels).strays
@@ -60,8 +61,10 @@ def check_asked(
 
 def check_tiles(name: str, scenes: Table, tiling: TilingParams | None) -> None:
     """Raises QualityError where tiles would be of a shape that no model takes."""
+    if tiling is None:
+        return
     whole = scenes[scenes["image_defect"].isna()].drop_duplicates(["width_px", "height_px"])
-    for scene in whole.itertuples() if tiling else ():
+    for scene in whole.itertuples():
         width, height = int(scene.width_px), int(scene.height_px)
         for x1, y1, x2, y2 in tile_grid(width, height, tiling.rows, tiling.columns, tiling.overlap_frac):
             short, long = sorted((x2 - x1, y2 - y1))
@@ -80,7 +83,7 @@ def _nothing_asked(
     boxes: Table,
     dataset: DatasetParams,
     labels: Sequence[str],
-    notes: list[dict[str, Any]],
+    notes: list[NoteRow],
 ) -> str:
     words = ClassWords.of(dataset.classes, labels)
     images = int((scenes["split"] == split).sum())

@@ -12,6 +12,8 @@ from urllib.parse import quote
 
 from components.quality.findings import finding, percent
 from components.quality.pictures import histogram
+from components.store.schemas.ingested import NoteRow
+from components.store.schemas.validated import QuarantineRow
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'"
 """Nothing in a page of Great Expectations may run or load, whatever names and values of the data stand in it."""
@@ -29,8 +31,8 @@ def write_offline_docs(
     site: Path,
     out: Path,
     content: dict[str, Any],
-    quarantine: list[dict[str, Any]],
-    notes: list[dict[str, Any]],
+    quarantine: list[QuarantineRow],
+    notes: list[NoteRow],
     thumbnails: dict[str, str],
     frames: str = "",
 ) -> None:
@@ -72,8 +74,8 @@ def docs_index(docs: Path, dataset: str, style: str) -> str:
 
 def summary_page(
     content: dict[str, Any],
-    quarantine: list[dict[str, Any]],
-    notes: list[dict[str, Any]],
+    quarantine: list[QuarantineRow],
+    notes: list[NoteRow],
     thumbnails: dict[str, str],
     style: str,
     frames: str = "",

@@ -23,8 +23,9 @@ from components.quality.expectations import WHERE, Table, ask_checks, box_checks
 from components.quality.findings import finding
 from components.quality.frames_shown import frames
 from components.quality.pictures import AT_FAULT, MOST_THUMBNAILS, thumbnail
-from components.store.schemas.ingested import NOTES
-from components.store.tables import read_table
+from components.store.schemas.ingested import NOTES, NoteRow
+from components.store.schemas.validated import QuarantineRow
+from components.store.tables import read_rows
 
 log = logging.getLogger("lookout.validate")
 
@@ -50,7 +51,7 @@ class Validation:
     """What came out: the content of validation.json, and the rows of quarantine.parquet."""
 
     content: dict[str, Any]
-    quarantine: list[dict[str, Any]]
+    quarantine: list[QuarantineRow]
 
     @property
     def errors(self) -> list[dict[str, Any]]:
@@ -79,7 +80,7 @@ def validate_dataset(
     scenes, boxes = load_tables(interim, dataset, labels, params)
     asks = load_asks(interim, scenes, boxes)
     check_tiles(name, scenes, dataset.tiling)
-    notes = read_table(interim / "notes.parquet", NOTES).to_pylist()
+    notes = list(read_rows(interim / "notes.parquet", NOTES))
     if TASKS[dataset.task].asks_of_boxes and not len(asks):
         check_asked(name, scenes, boxes, dataset, labels, notes)
     if not len(boxes) and asks["count"].notna().any():
@@ -166,7 +167,7 @@ def _number(value: Any) -> Any:
     return None if value is None else round(float(value), 6)
 
 
-def _counts(scenes: Table, boxes: Table, notes: list[dict[str, Any]], noun: str) -> dict[str, Any]:
+def _counts(scenes: Table, boxes: Table, notes: list[NoteRow], noun: str) -> dict[str, Any]:
     """`noun`: what is asked for, people or things; they are counted after the entry's map of words."""
     asked = boxes[boxes["asked"]]
     return {
@@ -184,7 +185,7 @@ def _counts(scenes: Table, boxes: Table, notes: list[dict[str, Any]], noun: str)
     }
 
 
-def _quarantine(scenes: Table) -> list[dict[str, Any]]:
+def _quarantine(scenes: Table) -> list[QuarantineRow]:
     reason = scenes["refusal"].where(scenes["refusal"].notna(), scenes["leak"])
     rows = scenes.assign(reason=reason)[reason.notna()]
     return rows[["scene_id", "split", "image_path", "reason", "annotation"]].to_dict("records")

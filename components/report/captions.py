@@ -11,7 +11,7 @@ from rapidfuzz.distance import Levenshtein
 from components.core.reasons import why
 from components.core.text import plain
 
-Row = dict[str, Any]
+Row = Any
 Caption = Callable[[Row, Row, int], str]
 """(prompts' row, per_image's row, boxes said) -> HTML: what was said, and what it should have been."""
 Meant = Callable[[Row], str]

@@ -33,7 +33,7 @@ from components.store.tables import read_rows
 
 IMAGE_BUDGET_BYTES = 20_000_000
 """A page of at most 25 MB, whatever the number of images."""
-Row = dict[str, Any]
+Row = Any
 
 
 @dataclass(frozen=True, slots=True)

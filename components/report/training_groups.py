@@ -21,7 +21,7 @@ from components.store.tables import read_rows
 MOST_GROUPS = 12
 MOST_CHARS = 120
 """Of each text that was said."""
-Row = dict[str, Any]
+Row = Any
 
 
 def groups_section(rollouts: Path, prompts: Path, shown: Images) -> str:

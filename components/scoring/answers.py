@@ -24,7 +24,7 @@ from components.params.score import ScoreParams
 from components.store.json_file import parse_json
 from components.store.samples import image_groups, read_sample, truth_of_sample, view_of_sample, whole_row
 
-Row = dict[str, Any]
+Row = Any
 DISAGREEMENT_GRID = 32
 
 

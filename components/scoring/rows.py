@@ -13,7 +13,7 @@ from components.scoring.tasks import TaskScores
 from components.store.schemas.scores import DETECTIONS, PER_IMAGE
 from components.store.tables import write_table
 
-Row = dict[str, Any]
+Row = Any
 
 
 @dataclass(slots=True)

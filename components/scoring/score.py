@@ -23,7 +23,7 @@ from components.store.schemas.prompts import PROMPTS
 from components.store.tables import read_rows
 
 log = logging.getLogger("lookout.score")
-Row = dict[str, Any]
+Row = Any
 
 
 def run(model: str, prompts: Path, predictions: Path, out: Path, params: ScoreParams) -> Row:

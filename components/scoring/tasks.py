@@ -15,7 +15,7 @@ from components.metrics.task import Table, TaskMetric, TaskNumbers
 from components.params.score import ScoreParams
 from components.scoring.answers import ImageAnswer, Said, image_answers
 
-Row = dict[str, Any]
+Row = Any
 
 
 @dataclass(frozen=True, slots=True, eq=False)

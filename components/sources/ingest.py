@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import Any
 
+from components.core.words import Split
 from components.errors import SourceError
 from components.machine.children import process_pool
 from components.machine.home import lookout_home
@@ -18,15 +18,15 @@ from components.params.datasets import DatasetParams
 from components.sources.image_cache import ImageCache
 from components.sources.images import ImageFacts, inspect_image
 from components.sources.reading import check_layout, read_split
-from components.sources.source import Corners, Note, RawAsk, RawScene
+from components.sources.source import Note, RawAsk, RawBox, RawScene
 from components.store.atomic import atomic_folder
 from components.store.image_files import IMAGE_SUFFIXES
-from components.store.schemas.ingested import ASKS, BOXES, NOTES, SCENES
+from components.store.schemas.ingested import ASKS, BOXES, NOTES, SCENES, AskRow, BoxRow, NoteRow, SceneRow
 from components.store.tables import TableWriter, open_table_writer
 
 log = logging.getLogger("lookout.ingest")
 BATCH = 512
-OF_ASK = tuple(field.name for field in fields(RawAsk))
+NOWHERE = (None, None, None, None)
 
 
 def run(name: str, out: Path, params: DatasetParams) -> None:
@@ -73,7 +73,7 @@ def _told_apart(scene: RawScene, paths_of: dict[str, str]) -> RawScene:
     return replace(scene, scene_id=scene.image_path)
 
 
-def _orphans(root: Path, params: DatasetParams, named: set[str]) -> list[dict[str, str]]:
+def _orphans(root: Path, params: DatasetParams, named: set[str]) -> list[NoteRow]:
     """A note for each image beside the annotated ones that no annotation which the entry takes names."""
     folders = sorted({PurePosixPath(path).parent for path in named})
     files = (path for folder in folders if (root / folder).is_dir() for path in sorted((root / folder).iterdir()))
@@ -89,18 +89,24 @@ def _orphans(root: Path, params: DatasetParams, named: set[str]) -> list[dict[st
 class Writers:
     """The tables of one dataset."""
 
-    scenes: TableWriter
-    boxes: TableWriter
-    asks: TableWriter
-    notes: TableWriter
+    scenes: TableWriter[SceneRow]
+    boxes: TableWriter[BoxRow]
+    asks: TableWriter[AskRow]
+    notes: TableWriter[NoteRow]
 
     def write(
-        self, name: str, split: str, batch: list[RawScene | Note], found: list[RawScene], facts: list[ImageFacts]
+        self, name: str, split: Split, batch: list[RawScene | Note], found: list[RawScene], facts: list[ImageFacts]
     ) -> None:
-        self.scenes.write([_scene_row(name, split, s, asdict(f)) for s, f in zip(found, facts, strict=True)])
-        _write_boxes(self.boxes, split, found)
-        self.asks.write([row for scene in found for row in _ask_rows(split, scene)])
-        self.notes.write([{"split": split} | asdict(row) for row in batch if isinstance(row, Note)])
+        self.scenes.write([_scene_row(name, split, scene, of) for scene, of in zip(found, facts, strict=True)])
+        self.boxes.write([_box_row(split, s, index, box) for s in found for index, box in enumerate(s.boxes)])
+        self.asks.write([_ask_row(split, s, index, ask) for s in found for index, ask in enumerate(s.asks)])
+        self.notes.write(
+            [
+                {"split": split, "kind": row.kind, "where": row.where, "reason": row.reason}
+                for row in batch
+                if isinstance(row, Note)
+            ]
+        )
 
 
 def _batches(rows: Iterator[RawScene | Note]) -> Iterator[list[RawScene | Note]]:
@@ -108,41 +114,60 @@ def _batches(rows: Iterator[RawScene | Note]) -> Iterator[list[RawScene | Note]]
         yield batch
 
 
-def _scene_row(name: str, split: str, scene: RawScene, facts: dict[str, Any]) -> dict[str, Any]:
-    defect = facts.pop("defect")
+def _scene_row(name: str, split: Split, scene: RawScene, facts: ImageFacts) -> SceneRow:
     width, height = scene.stated_size or (None, None)
-    place = {"scene_id": scene.scene_id, "source": name, "split": split, "image_path": scene.image_path}
-    stated = {"stated_width_px": width, "stated_height_px": height, "stated_sha256": scene.stated_sha256}
-    return place | stated | facts | {"image_defect": defect, "annotation": scene.annotation}
+    return {
+        "scene_id": scene.scene_id,
+        "source": name,
+        "split": split,
+        "image_path": scene.image_path,
+        "width_px": facts.width_px,
+        "height_px": facts.height_px,
+        "stated_width_px": width,
+        "stated_height_px": height,
+        "sha256": facts.sha256,
+        "stated_sha256": scene.stated_sha256,
+        "file_bytes": facts.file_bytes,
+        "exif_orientation": facts.exif_orientation,
+        "perceptual_hash": facts.perceptual_hash,
+        "image_defect": facts.defect,
+        "annotation": scene.annotation,
+    }
 
 
-def _ask_rows(split: str, scene: RawScene) -> list[dict[str, Any]]:
-    place = {"scene_id": scene.scene_id, "split": split}
-    return [
-        place | {"ask_index": index} | {name: getattr(ask, name) for name in OF_ASK}  # asdict copies every point
-        for index, ask in enumerate(scene.asks)
-    ]
+def _ask_row(split: Split, scene: RawScene, index: int, ask: RawAsk) -> AskRow:
+    return {
+        "scene_id": scene.scene_id,
+        "split": split,
+        "ask_index": index,
+        "phrase": ask.phrase,
+        "box_index": ask.box_index,
+        "count": ask.count,
+        "points": ask.points,
+        "text": ask.text,
+        "annotation": ask.annotation,
+    }
 
 
-def _write_boxes(writer: TableWriter, split: str, batch: list[RawScene]) -> None:
-    writer.write(
-        [
-            {
-                "scene_id": scene.scene_id,
-                "split": split,
-                "box_index": index,
-                "label": box.label,
-                "ignore": box.ignore,
-                **_columns("", box.full),
-                **_columns("visible_", box.visible),
-                **_columns("head_", box.head),
-            }
-            for scene in batch
-            for index, box in enumerate(scene.boxes)
-        ]
-    )
-
-
-def _columns(prefix: str, corners: Corners | None) -> dict[str, float | None]:
-    values = corners or (None, None, None, None)
-    return {f"{prefix}{key}": value for key, value in zip(("x1", "y1", "x2", "y2"), values, strict=True)}
+def _box_row(split: Split, scene: RawScene, index: int, box: RawBox) -> BoxRow:
+    x1, y1, x2, y2 = box.full
+    visible, head = box.visible or NOWHERE, box.head or NOWHERE
+    return {
+        "scene_id": scene.scene_id,
+        "split": split,
+        "box_index": index,
+        "label": box.label,
+        "ignore": box.ignore,
+        "x1": x1,
+        "y1": y1,
+        "x2": x2,
+        "y2": y2,
+        "visible_x1": visible[0],
+        "visible_y1": visible[1],
+        "visible_x2": visible[2],
+        "visible_y2": visible[3],
+        "head_x1": head[0],
+        "head_y1": head[1],
+        "head_x2": head[2],
+        "head_y2": head[3],
+    }

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ def _clear_leftovers(target: Path) -> None:
 
 
 @contextmanager
-def atomic_file(target: Path) -> Iterator[Path]:
+def atomic_file(target: Path) -> Generator[Path]:
     """Gives a path beside `target` to write to; on success it becomes `target`."""
     target.parent.mkdir(parents=True, exist_ok=True)
     _clear_leftovers(target)
@@ -61,7 +61,7 @@ def _check_ours(target: Path) -> None:
 
 
 @contextmanager
-def atomic_folder(target: Path) -> Iterator[Path]:
+def atomic_folder(target: Path) -> Generator[Path]:
     """Gives an empty folder beside `target` to fill; on success it takes `target`'s place.
 
     Raises DataError where something is there that no stage made: replacing it would take away what somebody keeps.
@@ -86,7 +86,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def scratch_folder(target: Path) -> Iterator[Path]:
+def scratch_folder(target: Path) -> Generator[Path]:
     """Gives an empty folder beside `target` that is removed at the end, whatever happened."""
     target.parent.mkdir(parents=True, exist_ok=True)
     _clear_leftovers(target)

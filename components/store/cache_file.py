@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def open_cache(file: Path, schema: str, version: int) -> sqlite3.Connection:
 
 
 @contextmanager
-def _only_opener(file: Path) -> Iterator[None]:
+def _only_opener(file: Path) -> Generator[None]:
     """One process at a time looks at the file and replaces it."""
     with file.with_name(f"{file.name}.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -13,7 +13,7 @@ import stat
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
@@ -201,4 +201,4 @@ def _orientation(image: Image.Image) -> int:
     for number in range(1, 9):
         if value == number:  # 6/1 as well
             return number
-    return cast("int", value) if type(value) is int and 0 <= value < 1 << 16 else ODD_ORIENTATION
+    return value if type(value) is int and 0 <= value < 1 << 16 else ODD_ORIENTATION

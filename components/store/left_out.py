@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from components.store.schemas.prompt_summary import PromptSummary
 
 
-def left_out_lines(summary: Mapping[str, Any]) -> list[str]:
+def left_out_lines(summary: PromptSummary) -> list[str]:
     """A sentence for each kind of sample in prompts' summary.json that was not taken as it stands."""
     limit = summary.get("gold_tokens", {}).get("limit")
     lines = [

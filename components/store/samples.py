@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -12,44 +11,59 @@ from components.core.frames import ImageView
 from components.core.grammars import GRAMMARS, AnyParsed, read_completion
 from components.core.points import as_points
 from components.core.scene import AnyTruth, CountTruth, TextTruth, Truth
+from components.core.words import Frame, Thinking
+from components.errors import DataError
+from components.store.schemas.columns import Int32
+from components.store.schemas.prompts import PromptRow, TruthColumns
 
-Row = dict[str, Any]
-READING_COLUMNS = (
-    "sample_id", "answer_as", "thinking", "truth_boxes", "truth_labels", "truth_visible_frac", "ignore_boxes",
-    "truth_count", "truth_points", "truth_text", "width_px", "height_px", "frame", "model_width_px", "model_height_px",
-)  # fmt: skip
-"""What `view_of_sample`, `truth_of_sample` and `read_sample` look at."""
+NO_TRUTH = "a sample that is answered as {} has no {}; was the file of prompts changed? run prompts again"
 
 
-def view_of_sample(sample: Row) -> ImageView:
+class Readable(TruthColumns):
+    """Of a PromptRow, what `view_of_sample`, `truth_of_sample` and `read_sample` look at."""
+
+    answer_as: str
+    thinking: Thinking
+    width_px: Int32
+    height_px: Int32
+    frame: Frame
+    model_width_px: Int32
+    model_height_px: Int32
+
+
+READING_COLUMNS = tuple(Readable.__annotations__)
+
+
+def view_of_sample(sample: Readable) -> ImageView:
     """The frame in which the model speaks about this sample."""
     size = (sample["model_width_px"], sample["model_height_px"])
     return ImageView(sample["width_px"], sample["height_px"], sample["frame"], size)
 
 
-def read_sample(text: str, sample: Row) -> AnyParsed:
+def read_sample(text: str, sample: Readable) -> AnyParsed:
     """A completion of this sample in the grammar that it asks for."""
     return read_completion(sample["answer_as"], text, view_of_sample(sample), sample["thinking"])
 
 
-def truth_of_sample(sample: Row) -> AnyTruth:
+def truth_of_sample(sample: Readable) -> AnyTruth:
     """The truth that rides along with a prompt."""
     return _TRUTHS[GRAMMARS[sample["answer_as"]].truth](sample)
 
 
-def truth_columns(truth: AnyTruth) -> Row:
+def truth_columns(truth: AnyTruth) -> TruthColumns:
     """The columns that `truth_of_sample` reads; those of other tasks are empty, or null."""
-    columns: Row = {"truth_boxes": [], "truth_labels": [], "truth_visible_frac": [], "ignore_boxes": []}
-    columns |= {"truth_count": None, "truth_points": None, "truth_text": None}
+    columns: TruthColumns = {
+        "truth_boxes": [], "truth_labels": [], "truth_visible_frac": [], "ignore_boxes": [],
+        "truth_count": None, "truth_points": None, "truth_text": None,
+    }  # fmt: skip
     if isinstance(truth, CountTruth):
-        return columns | {
-            "truth_count": truth.count,
-            "truth_points": None if truth.points is None else truth.points.tolist(),
-        }
+        points = None if truth.points is None else truth.points.tolist()
+        return {**columns, "truth_count": truth.count, "truth_points": points}
     if isinstance(truth, TextTruth):
-        return columns | {"truth_text": truth.text}
+        return {**columns, "truth_text": truth.text}
     visible = truth.visible_frac if truth.visible_frac is not None else np.ones(len(truth.boxes))
-    return columns | {
+    return {
+        **columns,
         "truth_boxes": truth.boxes.tolist(),
         "truth_labels": list(truth.labels),
         "truth_visible_frac": np.asarray(visible).tolist(),
@@ -57,7 +71,7 @@ def truth_columns(truth: AnyTruth) -> Row:
     }
 
 
-def _boxes(sample: Row) -> Truth:
+def _boxes(sample: Readable) -> Truth:
     visible = sample["truth_visible_frac"]
     return Truth(
         boxes=as_boxes(sample["truth_boxes"]),
@@ -69,20 +83,24 @@ def _boxes(sample: Row) -> Truth:
     )
 
 
-def _count(sample: Row) -> CountTruth:
+def _count(sample: Readable) -> CountTruth:
     points = sample["truth_points"]
     found = None if points is None else as_points(points)
+    if sample["truth_count"] is None:
+        raise DataError(NO_TRUTH.format(sample["answer_as"], "truth_count"))
     return CountTruth(sample["truth_count"], found, sample["width_px"], sample["height_px"])
 
 
-def _text(sample: Row) -> TextTruth:
+def _text(sample: Readable) -> TextTruth:
+    if sample["truth_text"] is None:
+        raise DataError(NO_TRUTH.format(sample["answer_as"], "truth_text"))
     return TextTruth(sample["truth_text"])
 
 
-_TRUTHS: dict[type, Callable[[Row], AnyTruth]] = {Truth: _boxes, CountTruth: _count, TextTruth: _text}
+_TRUTHS: dict[type, Callable[[Readable], AnyTruth]] = {Truth: _boxes, CountTruth: _count, TextTruth: _text}
 
 
-def image_groups(samples: Sequence[Row]) -> list[list[int]]:
+def image_groups(samples: Sequence[PromptRow]) -> list[list[int]]:
     """Places of the samples of one question about an image, in the order of first appearance.
 
     They are the image's tiles; one place where nothing is tiled.
@@ -93,18 +111,22 @@ def image_groups(samples: Sequence[Row]) -> list[list[int]]:
     return list(groups.values())
 
 
-def whole_row(sample: Row) -> Row:
+def whole_row(sample: PromptRow) -> PromptRow:
     """A sample as if it were of the whole image: its own row, or the image that its tile was cut from."""
     if sample["tile"] is None:
         return sample
-    width, height = sample["whole_size_px"]
-    return sample | {
+    size, labels = sample["whole_size_px"], sample["whole_truth_labels"]
+    boxes, ignore = sample["whole_truth_boxes"], sample["whole_ignore_boxes"]
+    if size is None or labels is None or boxes is None or ignore is None:
+        raise DataError(f"{sample['sample_id']} is a tile without its image's truth; run prompts again")
+    return {
+        **sample,
         "sample_id": f"{sample['source']}/{sample['scene_id']}",
-        "width_px": width,
-        "height_px": height,
-        "truth_boxes": sample["whole_truth_boxes"],
-        "truth_labels": sample["whole_truth_labels"],
-        "ignore_boxes": sample["whole_ignore_boxes"],
+        "width_px": size[0],
+        "height_px": size[1],
+        "truth_boxes": boxes,
+        "truth_labels": labels,
+        "ignore_boxes": ignore,
         "truth_visible_frac": None,  # known of the tile only
         "tile": None,
     }

@@ -2,76 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import Any, Generic, TypeVar
 
 from components.errors import DataError
 from components.store.atomic import atomic_file
+from components.store.schemas.columns import arrow_columns
 
+_pa: Any = import_module("pyarrow")  # it comes without types
+_parquet: Any = import_module("pyarrow.parquet")
 _KEY = b"lookout.schema"
+BATCH_ROWS = 1024
+RowT = TypeVar("RowT", bound=Mapping[str, object])
 
 
 @dataclass(frozen=True, slots=True)
-class TableSchema:
-    """A table's name, version and columns. A change of columns raises the version."""
+class TableSchema(Generic[RowT]):
+    """A table's name, version and row, a TypedDict. A change of columns raises the version."""
 
     name: str
     version: int
-    columns: pa.Schema
+    row: type[RowT]
 
     @property
     def tag(self) -> str:
         return f"{self.name}/{self.version}"
 
 
-class TableWriter:
+class TableWriter(Generic[RowT]):
     """Appends batches of rows; memory does not grow with their number."""
 
-    def __init__(self, schema: TableSchema, writer: pq.ParquetWriter) -> None:
-        self._schema, self._writer = schema, writer
+    def __init__(self, columns: Any, writer: Any) -> None:
+        self._columns, self._writer = columns, writer
         self.rows = 0
 
-    def write(self, rows: list[dict[str, Any]]) -> None:
+    def write(self, rows: Sequence[RowT]) -> None:
         if rows:
-            self._writer.write_table(pa.Table.from_pylist(rows, schema=self._schema.columns))
+            self._writer.write_table(_pa.Table.from_pylist(rows, schema=self._columns))
             self.rows += len(rows)
 
 
 @contextmanager
-def open_table_writer(target: Path, schema: TableSchema) -> Iterator[TableWriter]:
+def open_table_writer(target: Path, schema: TableSchema[RowT]) -> Generator[TableWriter[RowT]]:
     """Streams rows into `target`, which appears whole or not at all."""
-    columns = schema.columns.with_metadata({_KEY: schema.tag.encode()})
+    columns = arrow_columns(schema.row)
+    tagged = columns.with_metadata({_KEY: schema.tag.encode()})
     with (
         atomic_file(target) as partial,
         # without checksums pyarrow reads most damaged pages as other values
-        pq.ParquetWriter(partial, columns, compression="zstd", write_page_checksum=True) as writer,
+        _parquet.ParquetWriter(partial, tagged, compression="zstd", write_page_checksum=True) as writer,
     ):
-        yield TableWriter(schema, writer)
+        yield TableWriter[RowT](columns, writer)
 
 
-def write_table(target: Path, schema: TableSchema, rows: Iterable[dict[str, Any]]) -> None:
+def write_table(target: Path, schema: TableSchema[RowT], rows: Iterable[RowT]) -> None:
     """Writes all `rows` at once."""
     with open_table_writer(target, schema) as writer:
         writer.write(list(rows))
 
 
-def check_version(path: Path, schema: TableSchema) -> pq.ParquetFile:
-    """Opens a table and holds its schema tag against `schema`. Raises DataError with one sentence."""
+def check_version(path: Path, schema: TableSchema[Any]) -> Any:
+    """A pyarrow ParquetFile whose schema tag is that of `schema`. Raises DataError with one sentence."""
     if not path.exists():
         raise DataError(f"{path} is not there: the stage that writes it has not run (dvc repro runs it)")
     try:
-        file = pq.ParquetFile(path, page_checksum_verification=True)
+        file = _parquet.ParquetFile(path, page_checksum_verification=True)
     except PermissionError:
         raise
-    except (pa.ArrowException, OSError) as error:
+    except (_pa.ArrowException, OSError) as error:
         raise DataError(unreadable(path, error)) from error
-    found = (file.schema_arrow.metadata or {}).get(_KEY, b"none").decode()
+    metadata: dict[bytes, bytes] = file.schema_arrow.metadata or {}
+    found = metadata.get(_KEY, b"none").decode()
     if found != schema.tag:
         raise DataError(
             f"{path} has schema {found}, this version of Lookout reads {schema.tag}; run dvc repro to write it again"
@@ -79,27 +84,27 @@ def check_version(path: Path, schema: TableSchema) -> pq.ParquetFile:
     return file
 
 
-def read_table(path: Path, schema: TableSchema) -> pa.Table:
-    """The whole table. Raises DataError where it is missing, damaged or of another version."""
+def read_table(path: Path, schema: TableSchema[Any]) -> Any:
+    """The whole pyarrow Table. Raises DataError where it is missing, damaged or of another version."""
     file = check_version(path, schema)
     with _damage_named(path):
         return file.read()
 
 
-def read_rows(path: Path, schema: TableSchema, batch_rows: int = 1024) -> Iterator[dict[str, Any]]:
-    """The rows one by one, as dicts, in batches that keep memory flat."""
+def read_rows(path: Path, schema: TableSchema[RowT], columns: Sequence[str] | None = None) -> Iterator[RowT]:
+    """The rows one by one, in batches that keep memory flat; of `columns`, where they are named, those keys alone."""
     file = check_version(path, schema)
     with _damage_named(path):
-        for batch in file.iter_batches(batch_size=batch_rows):
+        for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=columns):
             yield from batch.to_pylist()
 
 
 @contextmanager
-def _damage_named(path: Path) -> Iterator[None]:
+def _damage_named(path: Path) -> Generator[None]:
     """What pyarrow says of bytes that were changed in the middle of a file, as one sentence."""
     try:
         yield
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+    except (_pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(unreadable(path, error)) from error
 
 

@@ -28,8 +28,8 @@ from components.store.atomic import atomic_file
 from components.store.samples import READING_COLUMNS, read_sample, truth_of_sample
 
 log = logging.getLogger("lookout.grpo")
-Row = dict[str, Any]
-COLUMNS = READING_COLUMNS
+Row = Any
+COLUMNS = ("sample_id", *READING_COLUMNS)
 
 
 class GroupRewards:

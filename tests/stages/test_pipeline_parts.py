@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import TypedDict
 
-import pyarrow as pa
 import pytest
 
 from components.core.completion import span_confidence
@@ -31,6 +31,10 @@ from tests.support.scored import SCORE, gold_lines, scored_inputs, write_lines
 from tests.support.workspace import run_stage
 
 HELD_OUT = ("val", "test")
+
+
+class NameOnly(TypedDict):
+    sample_id: str
 
 
 def test_prompts_carry_truth_gold_and_digests(prepared: Path) -> None:
@@ -191,7 +195,7 @@ def test_answers_to_other_questions_are_refused(prepared: Path, tmp_path: Path) 
 def test_a_prompts_file_of_another_version_stops_the_stage_in_one_sentence(prepared: Path, tmp_path: Path) -> None:
     folder = tmp_path / "workspace"
     shutil.copytree(prepared, folder, symlinks=True)
-    old = TableSchema("prompts", 0, pa.schema([("sample_id", pa.string())]))
+    old = TableSchema("prompts", 0, NameOnly)
     write_table(folder / "data/prompts/sft.parquet", old, [{"sample_id": "x"}])
     answer = run_stage(folder, "sft", check=False)
     assert answer.returncode == 1

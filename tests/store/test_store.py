@@ -3,19 +3,46 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from pathlib import Path
+from typing import Any, Literal, TypedDict
 
 import pyarrow as pa
 import pytest
 
 from components.errors import DataError
 from components.store.atomic import atomic_file, atomic_folder, canonical_json, write_json
+from components.store.schemas.columns import BoxList, Float32, Float64, Int32, Int64, Message, arrow_columns
+from components.store.schemas.ingested import ASKS, BOXES, NOTES, SCENES
 from components.store.schemas.prompts import PROMPTS
+from components.store.schemas.rollouts import ROLLOUTS
+from components.store.schemas.scores import DETECTIONS, PER_IMAGE
 from components.store.schemas.validated import QUARANTINE
 from components.store.tables import TableSchema, open_table_writer, read_rows, read_table, write_table
 
 ROW = {"scene_id": "a", "split": "train", "image_path": "Images/a.jpg", "reason": "missing", "annotation": "x:1"}
+
+
+class Point(TypedDict):
+    """A row with a column of each kind."""
+
+    name: str
+    kind: Literal["a", "b"]
+    flag: bool
+    raw: bytes | None
+    count: Int32 | None
+    size: Int64
+    share: Float32
+    exact: Float64
+    boxes: BoxList
+    words: list[str] | None
+    turns: list[Message]
+    scores: list[tuple[str, Float32 | None]]
+
+
+class NameOnly(TypedDict):
+    sample_id: str
 
 
 def full_disk() -> OSError:
@@ -92,13 +119,45 @@ def test_json_is_spelled_one_way_and_has_no_nan() -> None:
         canonical_json(float("nan"))
 
 
+def test_columns_follow_from_a_rows_annotations() -> None:
+    lists = pa.list_(pa.list_(pa.float32()))
+    assert arrow_columns(Point) == pa.schema(
+        [
+            ("name", pa.string()), ("kind", pa.string()), ("flag", pa.bool_()), ("raw", pa.binary()),
+            ("count", pa.int32()), ("size", pa.int64()), ("share", pa.float32()), ("exact", pa.float64()),
+            ("boxes", lists), ("words", pa.list_(pa.string())),
+            ("turns", pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))),
+            ("scores", pa.map_(pa.string(), pa.float32())),
+        ]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("schema", "tag", "digest"),
+    [
+        (SCENES, "scenes/3", "ac284d6544ce"),
+        (BOXES, "boxes/1", "a2c964b50aa7"),
+        (ASKS, "asks/1", "2897039b0cd2"),
+        (NOTES, "notes/1", "449f0405f8ad"),
+        (QUARANTINE, "quarantine/1", "e1d5a02238cf"),
+        (PROMPTS, "prompts/3", "bf3f0c51d95e"),
+        (ROLLOUTS, "rollouts/1", "69b6e5b4f273"),
+        (DETECTIONS, "detections/1", "4d3ba11228f8"),
+        (PER_IMAGE, "per_image/3", "73e29d8909bd"),
+    ],
+)
+def test_other_columns_need_another_version(schema: TableSchema[Any], tag: str, digest: str) -> None:
+    columns = hashlib.sha256(str(arrow_columns(schema.row)).encode()).hexdigest()[:12]
+    assert (schema.tag, columns) == (tag, digest), "raise the version, then write both here"
+
+
 def test_rows_come_back_as_they_went(tmp_path: Path) -> None:
     write_table(tmp_path / "q.parquet", QUARANTINE, [ROW, ROW | {"scene_id": "b"}])
     assert [row["scene_id"] for row in read_rows(tmp_path / "q.parquet", QUARANTINE)] == ["a", "b"]
 
 
 def test_another_schema_version_is_named(tmp_path: Path) -> None:
-    old = TableSchema("prompts", 0, pa.schema([("sample_id", pa.string())]))
+    old = TableSchema("prompts", 0, NameOnly)
     write_table(tmp_path / "test.parquet", old, [{"sample_id": "x"}])
     with pytest.raises(DataError, match=r"test\.parquet has schema prompts/0, this version of Lookout reads prompts/3"):
         read_table(tmp_path / "test.parquet", PROMPTS)

@@ -28,7 +28,7 @@ from components.params.rewards import RewardsParams
 from components.rewards import REWARDS, chosen_reading, judges, weighted_total
 from components.rewards.reward import Reward
 from components.store.atomic import atomic_file
-from components.store.samples import read_sample, truth_of_sample
+from components.store.samples import Readable, read_sample, truth_of_sample
 
 Side = Annotated[int, Field(ge=1, le=1_000_000)]
 Coordinate = Annotated[float, Field(ge=-1e7, le=1e7, allow_inf_nan=False)]
@@ -105,10 +105,10 @@ class TruthLine(StrictModel):
     def blocks(self) -> Thinking:
         return self.thinking or TASKS[self.task].thinking
 
-    def sample(self) -> dict[str, Any]:
+    def sample(self) -> Readable:
         """The line as a row of prompts has it."""
         count = len(self.truth_points) if self.truth_points is not None else self.truth_count
-        model_size = self.model_size or (None, None)
+        model_size = self.model_size or (self.width, self.height)  # read in the frame "resized" only, which has it
         return {
             "answer_as": self.grammar, "thinking": self.blocks, "frame": self.frame,
             "width_px": self.width, "height_px": self.height,

@@ -35,7 +35,7 @@ from components.store.samples import truth_of_sample, view_of_sample
 from components.store.schemas.prompts import PROMPTS
 from components.store.tables import read_rows
 
-Row = dict[str, Any]
+Row = Any
 Identity = str | int
 SETTINGS = ScoreParams(
     min_iou=0.5, confidence="constant", convention="lookout", tie_shuffles=0, bootstrap_samples=1000, seed=0

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import pyarrow as pa
+from typing import TypedDict
 
+from components.store.schemas.columns import Float32, Int32
 from components.store.tables import TableSchema
 
-ROLLOUTS = TableSchema(
-    "rollouts",
-    1,
-    pa.schema(
-        [
-            ("step", pa.int32()),
-            ("sample_id", pa.string()),
-            ("group_id", pa.string()),
-            ("index_in_group", pa.int32()),
-            ("text", pa.string()),
-            ("token_count", pa.int32()),
-            ("failure", pa.string()),  # null where it parsed
-            ("rewards", pa.map_(pa.string(), pa.float32())),  # a null value = not scored
-            ("total", pa.float32()),
-            ("advantage", pa.float32()),
-            ("disagreement", pa.binary()),  # float16 (grid, grid), on the group's first row; null elsewhere
-        ]
-    ),
-)
+
+class RolloutRow(TypedDict):
+    """A completion with its rewards."""
+
+    step: Int32
+    sample_id: str
+    group_id: str
+    index_in_group: Int32
+    text: str
+    token_count: Int32
+    failure: str | None  # null where it parsed
+    rewards: list[tuple[str, Float32 | None]]  # null = not scored
+    total: Float32
+    advantage: Float32
+    disagreement: bytes | None  # float16 (grid, grid), on the group's first row; null elsewhere
+
+
+ROLLOUTS = TableSchema("rollouts", 1, RolloutRow)

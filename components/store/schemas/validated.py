@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import pyarrow as pa
+from typing import TypedDict
 
+from components.core.words import Split
 from components.store.tables import TableSchema
 
-QUARANTINE = TableSchema(
-    "quarantine",
-    1,
-    pa.schema(
-        [
-            ("scene_id", pa.string()),
-            ("split", pa.string()),
-            ("image_path", pa.string()),
-            ("reason", pa.string()),
-            ("annotation", pa.string()),
-        ]
-    ),
-)
+
+class QuarantineRow(TypedDict):
+    """An image that is refused."""
+
+    scene_id: str
+    split: Split
+    image_path: str
+    reason: str
+    annotation: str
+
+
+QUARANTINE = TableSchema("quarantine", 1, QuarantineRow)
