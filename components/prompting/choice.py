@@ -19,7 +19,8 @@ def quotas(available: Mapping[str, int], weights: Mapping[str, float], total: in
         weight = sum(weights[name] for name in open_names)
         shares = {name: min(available[name] - given[name], int(left * weights[name] / weight)) for name in open_names}
         if not any(shares.values()):  # fewer left than datasets: one each, the heaviest first
-            heaviest: list[str] = sorted(open_names, key=lambda name: (-weights[name], name))[:left]
+            by_weight = sorted((-weights[name], name) for name in open_names)
+            heaviest = {name for _, name in by_weight[:left]}
             shares = {name: 1 if name in heaviest else 0 for name in open_names}
         for name, share in shares.items():
             given[name] += share
