@@ -27,13 +27,12 @@ from components.store.digest import file_sha256
 from components.store.json_file import read_json
 from components.store.left_out import left_out_lines
 from components.store.samples import image_groups, whole_row
-from components.store.schemas.prompts import PROMPTS
-from components.store.schemas.scores import DETECTIONS, PER_IMAGE
+from components.store.schemas.prompts import PROMPTS, PromptRow
+from components.store.schemas.scores import DETECTIONS, PER_IMAGE, DetectionRow, PerImageRow
 from components.store.tables import read_rows
 
 IMAGE_BUDGET_BYTES = 20_000_000
 """A page of at most 25 MB, whatever the number of images."""
-Row = Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class Inputs:
     validated: Path
 
 
-def images_to_test(inputs: Inputs) -> list[Row]:
+def images_to_test(inputs: Inputs) -> list[PromptRow]:
     """The rows of test.parquet, an image's tiles as one."""
     rows = list(read_rows(inputs.prompts / "test.parquet", PROMPTS))
     return [whole_row(rows[places[0]]) for places in image_groups(rows)]
@@ -57,7 +56,7 @@ def images_to_test(inputs: Inputs) -> list[Row]:
 class Evaluated:
     """The test images, and by model what was said of them, worst first, and how much of it is right."""
 
-    samples: list[Row]
+    samples: list[PromptRow]
     pictures: dict[str, list[Picture]]
     counts: dict[str, list[ImageCounts]]
 
@@ -72,10 +71,10 @@ def read_evaluated(inputs: Inputs) -> Evaluated:
     return evaluated
 
 
-def pictures_of(model: str, inputs: Inputs, samples: list[Row], rows: list[Row]) -> list[Picture]:
+def pictures_of(model: str, inputs: Inputs, samples: list[PromptRow], rows: list[PerImageRow]) -> list[Picture]:
     """Every test image with what `model` said of it, worst first; rows: of per_image.parquet."""
     images = {row["sample_id"]: row for row in rows}
-    found: dict[str, list[Row]] = {}
+    found: dict[str, list[DetectionRow]] = {}
     for row in read_rows(inputs.scores / model / "detections.parquet", DETECTIONS):
         found.setdefault(row["sample_id"], []).append(row)
     missing = [sample["sample_id"] for sample in samples if sample["sample_id"] not in images]
@@ -96,12 +95,14 @@ def pictures_of(model: str, inputs: Inputs, samples: list[Row], rows: list[Row])
     return sorted(pictures, key=lambda picture: (picture.f1, picture.sample_id))
 
 
-def kinds_of(samples: Iterable[Row]) -> set[str]:
+def kinds_of(samples: Iterable[PromptRow]) -> set[str]:
     """The labels of what detection is to find in these samples."""
     return {label for sample in samples if TASKS[sample["task"]].finds_all for label in sample["truth_labels"]}
 
 
-def _picture(sample: Row, image: Row, found: list[Row], labelled: bool, said: Row | None) -> Picture:
+def _picture(
+    sample: PromptRow, image: PerImageRow, found: list[DetectionRow], labelled: bool, said: dict[str, Any] | None
+) -> Picture:
     total = image["predicted_count"] + image["truth_count"]
     size = sample["width_px"], sample["height_px"]
     flags = {

@@ -18,8 +18,7 @@ from components.core.coverage import coverages, soft_dice
 from components.report.captions import counted
 from components.store.image_files import open_image
 
-Box = list[float]
-Point = list[float]
+Box = Point = Sequence[float]
 POINT_FRAC = 0.022
 """Radius of a drawn point, as a share of the image's longer side."""
 THUMB_PX = 480
@@ -49,10 +48,10 @@ class Picture:
     path: Path
     width_px: int
     height_px: int
-    truth: list[Box]
-    ignore: list[Box]
-    answer: list[Box]
-    look: list[Box]
+    truth: Sequence[Box]
+    ignore: Sequence[Box]
+    answer: Sequence[Box]
+    look: Sequence[Box]
     think: str | None
     f1: float
     kinds: tuple[str, ...] = ()
@@ -60,8 +59,8 @@ class Picture:
     """float16 (grid, grid) in [0, 1], by rows from the top."""
     caption: str = ""
     """HTML: what was said beside what is true."""
-    truth_points: list[Point] = field(default_factory=list)
-    answer_points: list[Point] = field(default_factory=list)
+    truth_points: Sequence[Point] = ()
+    answer_points: Sequence[Point] = ()
     truth_labels: list[str] = field(default_factory=list)
     answer_labels: list[str] = field(default_factory=list)
     """A word a box, where boxes are of several kinds; else none."""

@@ -14,7 +14,7 @@ from components.report.captions import Caption, Meant
 from components.report.curves import csv_line
 from components.report.plots import SHARE, chart
 
-Row = Any
+Row = dict[str, Any]
 Metrics = dict[str, Row]
 """metrics.json by model, in the order base, SFT, GRPO."""
 Sections = Callable[[Path, Metrics, Row, list[Row]], str]

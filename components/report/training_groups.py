@@ -6,7 +6,6 @@ import html
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from components.core.completion import Answer, ParseFailure
 from components.core.grammars import AnyParsed
@@ -14,19 +13,18 @@ from components.core.grammars.answers import CountAnswer, TextAnswer
 from components.report.gallery import Images, Picture, drawing
 from components.report.tasks import TASK_PAGES
 from components.store.samples import read_sample
-from components.store.schemas.prompts import PROMPTS
-from components.store.schemas.rollouts import ROLLOUTS
+from components.store.schemas.prompts import PROMPTS, PromptRow
+from components.store.schemas.rollouts import ROLLOUTS, RolloutRow
 from components.store.tables import read_rows
 
 MOST_GROUPS = 12
 MOST_CHARS = 120
 """Of each text that was said."""
-Row = Any
 
 
 def groups_section(rollouts: Path, prompts: Path, shown: Images) -> str:
     """A section with a card a kept group, first to last step; empty where none was kept."""
-    groups: dict[str, list[Row]] = {}
+    groups: dict[str, list[RolloutRow]] = {}
     for row in read_rows(rollouts, ROLLOUTS):
         groups.setdefault(row["group_id"], []).append(row)
     step = max(1, len(groups) // MOST_GROUPS)
@@ -43,7 +41,7 @@ def groups_section(rollouts: Path, prompts: Path, shown: Images) -> str:
     )
 
 
-def _card(group: list[Row], sample: Row, shown: Images) -> str:
+def _card(group: list[RolloutRow], sample: PromptRow, shown: Images) -> str:
     key = shown.key(Path(sample["image_path"]))
     if key is None or sample["tile"] is not None:
         return ""

@@ -20,7 +20,7 @@ from components.metrics.thresholds import best_threshold
 from components.sources.source import is_identity, shown, typed
 from components.store.json_file import parse_json
 
-Row = Any
+Row = dict[str, Any]
 Key = tuple[str, Any]
 FLAGS = ("iscrowd", "ignore")
 UNRANKED = "detection"
