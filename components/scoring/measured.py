@@ -20,10 +20,9 @@ from components.metrics.task import headline_of
 from components.scoring.answers import image_truths
 from components.store.counts import row_counts
 from components.store.schemas.prompts import PROMPTS
-from components.store.schemas.scores import DETECTIONS, PER_IMAGE
+from components.store.schemas.scores import DETECTIONS, PER_IMAGE, DetectionRow, PerImageRow
 from components.store.tables import read_rows
 
-Row = dict[str, Any]
 HEADLINE = "headline"
 
 
@@ -87,13 +86,13 @@ def measured(scores: Path, name: str, prompts: Callable[[], Path]) -> Measured:
     return Measured([row["sample_id"] for row in rows], [row["source"] for row in rows], measure)
 
 
-def _boxes(rows: list[Row], scores: Path, prompts: Path) -> EvaluationSet:
+def _boxes(rows: list[PerImageRow], scores: Path, prompts: Path) -> EvaluationSet:
     """The boxes that score kept and the truth that rides along with the prompts, an entry a row."""
     truths = image_truths(list(read_rows(prompts, PROMPTS)))
     lost = [row["sample_id"] for row in rows if row["sample_id"] not in truths]
     if lost:
         raise DataError(f"{prompts} has no {lost[0]}, which {scores} is about; it is of other test images")
-    found: dict[str, list[Row]] = {row["sample_id"]: [] for row in rows}
+    found: dict[str, list[DetectionRow]] = {row["sample_id"]: [] for row in rows}
     for box in read_rows(scores / "detections.parquet", DETECTIONS):
         if box["sample_id"] in found:
             found[box["sample_id"]].append(box)
