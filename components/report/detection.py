@@ -10,12 +10,13 @@ from components.metrics.citypersons import SUBSETS
 from components.report import tables
 from components.report.curves import csv_line, read_csv
 from components.report.plots import SHARE, Line, chart
+from components.store.schemas.prompts import PromptRow
 
 Row = dict[str, Any]
 UNDEFINED = "no point to draw: every group lacks either people or boxes, so the number is undefined"
 
 
-def sections(scores: Path, metrics: dict[str, Row], params: Row, samples: list[Row]) -> str:
+def sections(scores: Path, metrics: dict[str, Row], params: Row, samples: list[PromptRow]) -> str:
     """What only boxes with confidences have: crowds, datasets, where it is right, how sure it may be."""
     last = list(metrics)[-1]
     return f"""<section><h2>Crowds</h2>{tables.crowd(metrics, subset_people(samples))}</section>
@@ -26,7 +27,7 @@ def sections(scores: Path, metrics: dict[str, Row], params: Row, samples: list[R
 """
 
 
-def subset_people(samples: list[Row]) -> dict[str, int]:
+def subset_people(samples: list[PromptRow]) -> dict[str, int]:
     """How many people each of CityPersons' subsets has to find among the samples of detection."""
     people = [
         (box[3] - box[1], seen)

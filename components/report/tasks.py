@@ -13,11 +13,12 @@ from components.report import captions, detection, tables
 from components.report.captions import Caption, Meant
 from components.report.curves import csv_line
 from components.report.plots import SHARE, chart
+from components.store.schemas.prompts import PromptRow
 
 Row = dict[str, Any]
 Metrics = dict[str, Row]
 """metrics.json by model, in the order base, SFT, GRPO."""
-Sections = Callable[[Path, Metrics, Row, list[Row]], str]
+Sections = Callable[[Path, Metrics, Row, list[PromptRow]], str]
 """(folder of scores, metrics, the page's params, test samples) -> HTML."""
 
 
@@ -131,7 +132,7 @@ def numbers(metrics: Metrics) -> str:
     return "".join([*own, *(_table(task, metrics) for task in _tasks(metrics) if not TASK_PAGES[task].table)])
 
 
-def parts(scores: Path, metrics: Metrics, params: Row, samples: list[Row]) -> str:
+def parts(scores: Path, metrics: Metrics, params: Row, samples: list[PromptRow]) -> str:
     """Every task's own sections; then the other tasks by dataset, and their curves."""
     pages = {task: TASK_PAGES[task] for task in _tasks(metrics)}
     own = "".join(page.sections(scores, metrics, params, samples) for page in pages.values() if page.sections)
