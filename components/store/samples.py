@@ -31,7 +31,8 @@ class Readable(TruthColumns):
     model_height_px: Int32
 
 
-READING_COLUMNS = tuple(Readable.__annotations__)
+READING_COLUMNS = ("sample_id", *Readable.__annotations__)
+"""What a prompt's completions are gathered and scored by."""
 
 
 def view_of_sample(sample: Readable) -> ImageView:

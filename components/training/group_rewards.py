@@ -29,7 +29,7 @@ from components.store.samples import READING_COLUMNS, read_sample, truth_of_samp
 
 log = logging.getLogger("lookout.grpo")
 Row = Any
-COLUMNS = ("sample_id", *READING_COLUMNS)
+COLUMNS = READING_COLUMNS
 
 
 class GroupRewards:

@@ -24,7 +24,7 @@ from components.metrics.task import TaskMetric, TaskNumbers, of_answers, of_one
 from components.params.datasets import check_entry
 from components.params.rewards import RewardsParams
 from components.params.whole import load_params
-from components.prompting.questions import TASK_QUESTIONS, Question, TaskQuestions
+from components.prompting.questions import TASK_QUESTIONS, Question, ScenePart, TaskQuestions
 from components.report.tasks import TASK_PAGES, TaskPage
 from components.rewards import REWARDS, RewardFactory, collapse_signs
 from components.rewards.reward import per_answer
@@ -36,8 +36,6 @@ from components.store.tables import read_rows
 from components.study.columns import columns_of
 from components.training.group_rewards import GroupRewards, check_rewards
 from tests.report.test_tasks_page import page_of
-
-Row = dict[str, Any]
 
 
 # core: how it is answered
@@ -59,9 +57,9 @@ NAMES = TaskNames(("yes_no",), ("saying",), asks_of_boxes=True)
 
 
 # prompting: what is asked, and what is true
-def ask(scene: Row, boxes: list[Row], asks: list[Row], dataset: object) -> list[Question]:
-    del scene, asks, dataset
-    return [Question(TextTruth("yes" if len(boxes) > 3 else "no"), "more than 3 people")]
+def ask(scene: ScenePart, dataset: object) -> list[Question]:
+    del dataset
+    return [Question(TextTruth("yes" if len(scene.boxes) > 3 else "no"), "more than 3 people")]
 
 
 # rewards: what is paid
