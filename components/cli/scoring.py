@@ -76,6 +76,7 @@ def score(
         from components.scoring.files.detections import score_files, table
 
         scores = score_files(truth, predictions, protocol.value, lenient, shuffles, min_score)
+        lines = table(scores)
     else:
         from components.scoring.files.task_answers import score_answers, table
 
@@ -84,4 +85,5 @@ def score(
                 f"--lenient, --protocol, --min-score and --shuffles are of the task detect; leave them out for {task}"
             )
         scores = score_answers(task, truth, predictions)
-    typer.echo(json.dumps(scores, indent=2) if as_json else table(scores))
+        lines = table(scores)
+    typer.echo(json.dumps(scores, indent=2) if as_json else lines)

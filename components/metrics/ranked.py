@@ -9,6 +9,8 @@ import numpy as np
 
 from components.core.scene import Truth
 from components.errors import DataError
+from components.metrics.box_tables import BoxTables, DatasetTables, Numbers
+from components.metrics.citypersons import citypersons_metrics
 from components.metrics.coco import coco_metrics, coco_tables, evaluate, precision_recall_curve
 from components.metrics.confidence import calibration_error, reliability
 from components.metrics.crowdhuman import CrowdView, crowdhuman_metrics
@@ -26,7 +28,7 @@ from components.metrics.detection import (
     pooled,
 )
 from components.metrics.evaluation_set import EvaluationSet, Floats, evaluation_set
-from components.metrics.protocols import PROTOCOLS, tie_shuffles
+from components.metrics.protocols import tie_shuffles
 from components.metrics.task import Judged, ScoreSettings, Table, TaskNumbers
 
 RANKED = ("coco_AP", "coco_AP50", "crowdhuman_AP", "crowdhuman_MR", "calibration_error")
@@ -57,31 +59,26 @@ def ranked_numbers(images: Sequence[Judged], params: ScoreSettings) -> TaskNumbe
     matcher = Matcher(data)
     matched, by_iou = matcher.at(params.min_iou), f1_by_iou(matcher)
     counts, evaluated, crowd = image_counts(matched), evaluate(data), CrowdView(data)
-    known = {
-        "coco": coco_tables(data, evaluated),
-        "crowdhuman": {"crowdhuman": crowd.metrics(data.found.score)},
-        "detection": {"detection": detection_numbers(counts, by_iou)},
-    }
-    metrics: dict[str, Any] = {
+    coco, constant = coco_tables(data, evaluated), data.with_scores(np.ones(len(data.found.order)))
+    metrics: BoxTables = {
         "confidence": params.confidence,
         "convention": params.convention,
         "convention_means": CONVENTIONS[params.convention],
-    }
-    for name, protocol in PROTOCOLS.items():
-        metrics |= known[name] if name in known else protocol(data)
-    metrics["detection"] |= {"f1_interval": _interval(counts, params)}
-    metrics["salvaged"] = pooled(
-        image_counts(Matcher(_set(images, params.confidence, rescued=True)).at(params.min_iou))
-    )
-    metrics["confidences"] = {
-        name: _ranked(data, crowd, images, matched, name) if name in ranked else dict.fromkeys(RANKED)
-        for name in unknown
-    }
-    constant = data.with_scores(np.ones(len(data.found.order)))
-    metrics["tie_shuffles"] = tie_shuffles(constant, params.tie_shuffles) | {"seeds": params.tie_shuffles}
-    metrics["datasets"] = {
-        source: _dataset([image for image in images if image.source == source], params)
-        for source in dict.fromkeys(image.source for image in images)
+        "coco": coco["coco"],
+        "coco_500": coco["coco_500"],
+        "crowdhuman": crowd.metrics(data.found.score),
+        "citypersons": citypersons_metrics(data),
+        "detection": detection_numbers(counts, by_iou) | {"f1_interval": _interval(counts, params)},
+        "salvaged": pooled(image_counts(Matcher(_set(images, params.confidence, rescued=True)).at(params.min_iou))),
+        "confidences": {
+            name: _ranked(data, crowd, images, matched, name) if name in ranked else dict.fromkeys(RANKED)
+            for name in unknown
+        },
+        "tie_shuffles": tie_shuffles(constant, params.tie_shuffles) | {"seeds": params.tie_shuffles},
+        "datasets": {
+            source: _dataset([image for image in images if image.source == source], params)
+            for source in dict.fromkeys(image.source for image in images)
+        },
     }
     plots = _plots(precision_recall_curve(evaluated), by_iou, images, matched, ranked)
     return TaskNumbers(pooled(counts), counts, plots=plots, beside=metrics)
@@ -102,9 +99,7 @@ def _scores(images: Sequence[Judged], confidence: str) -> Any:
     return np.concatenate([image.found.scores[confidence] for image in images])
 
 
-def _ranked(
-    data: EvaluationSet, crowd: CrowdView, images: Sequence[Judged], matched: Matched, name: str
-) -> dict[str, float | None]:
+def _ranked(data: EvaluationSet, crowd: CrowdView, images: Sequence[Judged], matched: Matched, name: str) -> Numbers:
     """What depends on the ranking, under one confidence; how well it says how sure one may be."""
     scores = _scores(images, name)
     coco, people = coco_metrics(data.with_scores(scores))["coco"], crowd.metrics(scores)
@@ -112,7 +107,7 @@ def _ranked(
     return dict(zip(RANKED, (coco["AP"], coco["AP50"], people["AP"], people["MR"], calibration), strict=True))
 
 
-def _dataset(images: Sequence[Judged], params: ScoreSettings) -> dict[str, Any]:
+def _dataset(images: Sequence[Judged], params: ScoreSettings) -> DatasetTables:
     data = _set(images, params.confidence)
     matcher = Matcher(data)
     counts = image_counts(matcher.at(params.min_iou))

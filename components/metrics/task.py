@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeAlias
 from components.core.boxes import Boxes
 from components.core.grammars import AnyParsed
 from components.core.scene import AnyTruth
+from components.metrics.box_tables import BoxTables, Numbers
 from components.metrics.detection import ImageCounts
 from components.metrics.evaluation_set import Detections, Floats
 
@@ -68,12 +69,12 @@ class TaskNumbers:
     `beside`: what stands in metrics.json outside the task's own entry.
     """
 
-    table: dict[str, float | None]
+    table: Numbers
     counts: list[ImageCounts]
     notes: tuple[str, ...] = ()
-    datasets: dict[str, dict[str, float | None]] | None = None
+    datasets: dict[str, Numbers] | None = None
     plots: dict[str, Table] = field(default_factory=dict[str, Table])
-    beside: dict[str, Any] = field(default_factory=dict[str, Any])
+    beside: BoxTables = field(default_factory=BoxTables)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from components.policy.decoding import characters_of, text_of
 from components.policy.device import own_device
 from components.policy.folder import load_model
 from components.policy.processor import load_processor
+from components.store.schemas.completions import GreedyAnswer, SampledAnswer
 
 ANSWER_TAG = "<answer>"
-Line = dict[str, Any]
 
 
 class _ChosenLogProbs(LogitsProcessor):
@@ -47,7 +47,7 @@ class Policy:
         prompts: list[list[dict[str, str]]],
         max_new_tokens: int | None = None,
         max_time: float | None = None,
-    ) -> list[Line]:
+    ) -> list[GreedyAnswer]:
         """text, finish_reason, token_count and answer_tokens of each prompt, greedy, one batch.
 
         After `max_time` seconds every answer ends where it is, as at the limit of tokens.
@@ -57,15 +57,17 @@ class Policy:
         processors = LogitsProcessorList([chosen])
         tokens = self._generate(images, prompts, do_sample=False, logits_processor=processors, **limits)
         logprobs = torch.stack(chosen.steps, dim=1).tolist()
-        lines: list[Line] = []
+        lines: list[GreedyAnswer] = []
         for row, values in zip(tokens, logprobs, strict=True):
             line, length = self._line(row)
             spans = answer_tokens(self.processor.tokenizer, row[:length], values[:length], line["text"])
-            lines.append(line | {"answer_tokens": spans})
+            lines.append({**line, "answer_tokens": spans})
         return lines
 
     @torch.inference_mode()
-    def sample(self, images: list[Any], prompts: list[list[dict[str, str]]], count: int, seed: int) -> list[Line]:
+    def sample(
+        self, images: list[Any], prompts: list[list[dict[str, str]]], count: int, seed: int
+    ) -> list[SampledAnswer]:
         """`count` sampled answers to each prompt, one prompt's after another's; the same for the same seed."""
         torch.manual_seed(seed)
         options = {"max_new_tokens": self.max_new_tokens, "num_return_sequences": count} | self._sampling
@@ -77,7 +79,7 @@ class Policy:
         answer = self.model.generate(**inputs, **options)
         return answer[:, inputs["input_ids"].shape[1] :].tolist()
 
-    def _line(self, tokens: list[int]) -> tuple[Line, int]:
+    def _line(self, tokens: list[int]) -> tuple[SampledAnswer, int]:
         ends = self.model.generation_config.eos_token_id
         stops = set(ends if isinstance(ends, list) else [ends])
         length = next((i for i, token in enumerate(tokens) if token in stops), len(tokens))

@@ -12,9 +12,9 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict, TypeGuard
 from uuid import uuid4
 
 import torch
@@ -23,31 +23,51 @@ from components.errors import DataError
 from components.machine.home import lookout_home
 from components.params.predict import PredictParams
 from components.params.trainer import LaunchParams
-from components.policy.answering import Line, Policy
+from components.policy.answering import Policy
 from components.policy.images import load_prompts
 from components.policy.launch import is_worker, run_processes
 from components.store.atomic import atomic_folder, write_json
 from components.store.digest import file_sha256
+from components.store.schemas.completions import (
+    COMPLETIONS,
+    SAMPLES,
+    CompletionLine,
+    GreedyAnswer,
+    PredictSummary,
+    SampledAnswer,
+    SampleLine,
+)
 from components.store.schemas.prompts import PROMPTS
 from components.store.tables import read_rows
 
 log = logging.getLogger("lookout.predict")
-COMPLETIONS, SAMPLES = "completions/1", "samples/1"
-BATCH_KEYS = {"batch", "sample_id", "lines", "sampled", "seconds"}
+
+
+class Batch(TypedDict):
+    """A line of a journal; `sampled` has the first prompt's answers, then the next one's."""
+
+    batch: int
+    sample_id: list[str]
+    lines: list[GreedyAnswer]
+    sampled: list[SampledAnswer]
+    seconds: float
 
 
 class Answers(Protocol):
     """What predicts: transformers in place, or vLLM."""
 
-    def complete(self, images: list[Any], prompts: list[list[dict[str, str]]]) -> list[Line]: ...
+    def complete(self, images: list[Any], prompts: list[list[dict[str, str]]]) -> list[GreedyAnswer]: ...
 
-    def sample(self, images: list[Any], prompts: list[list[dict[str, str]]], count: int, seed: int) -> list[Line]: ...
+    def sample(
+        self, images: list[Any], prompts: list[list[dict[str, str]]], count: int, seed: int
+    ) -> list[SampledAnswer]: ...
 
 
-def predict_files(model: Path, prompts: Path, out: Path, params: PredictParams, progress: Any) -> Line:
+def predict_files(model: Path, prompts: Path, out: Path, params: PredictParams, progress: Any) -> PredictSummary | None:
     """Fills `out` with completions.jsonl, samples.jsonl (where params ask for samples) and summary.json.
 
-    In the prompts' order; the summary. Raises DataError or TrainingError with one sentence.
+    In the prompts' order; the summary, or None in a process that a launcher started. Raises DataError or TrainingError
+    with one sentence.
     """
     journal = lookout_home() / "predictions" / _fingerprint(model, prompts, params)
     launch = LaunchParams(
@@ -57,7 +77,7 @@ def predict_files(model: Path, prompts: Path, out: Path, params: PredictParams, 
         "predict", ["--model", model.name], launch, lambda: _answer_all(model, prompts, journal, params, progress)
     )
     if is_worker():
-        return {}
+        return None
     sample_ids = [row["sample_id"] for row in read_rows(prompts, PROMPTS, ["sample_id"])]
     return _assemble(journal, sample_ids, out, params)
 
@@ -88,7 +108,7 @@ def _answer_all(model: Path, prompts: Path, journal: Path, params: PredictParams
             rows = dataset[number * params.batch_size : (number + 1) * params.batch_size]
             begun = time.monotonic()
             lines = policy.complete(rows["image"], rows["prompt"])
-            sampled: list[Line] = []
+            sampled: list[SampledAnswer] = []
             if params.samples:
                 sampled = policy.sample(rows["image"], rows["prompt"], params.samples, params.seed + number)
             batch = {"batch": number, "sample_id": rows["sample_id"], "lines": lines, "sampled": sampled}
@@ -97,7 +117,7 @@ def _answer_all(model: Path, prompts: Path, journal: Path, params: PredictParams
             os.fsync(file.fileno())
 
 
-def _batches(journal: Path) -> Iterator[Line]:
+def _batches(journal: Path) -> Iterator[Batch]:
     """Every whole line of the journals; one that a kill has torn is left out."""
     for path in sorted(journal.glob("*.jsonl")):
         for line in path.read_bytes().split(b"\n"):  # a kill may have torn a character in two
@@ -105,11 +125,15 @@ def _batches(journal: Path) -> Iterator[Line]:
                 batch = json.loads(line)
             except ValueError:
                 continue
-            if isinstance(batch, dict) and batch.keys() >= BATCH_KEYS:
+            if _is_batch(batch):
                 yield batch
 
 
-def _assemble(journal: Path, sample_ids: list[str], out: Path, params: PredictParams) -> Line:
+def _is_batch(value: Any) -> TypeGuard[Batch]:
+    return isinstance(value, dict) and value.keys() >= Batch.__required_keys__
+
+
+def _assemble(journal: Path, sample_ids: list[str], out: Path, params: PredictParams) -> PredictSummary:
     batches = {batch["batch"]: batch for batch in _batches(journal)}
     ordered = [batches[number] for number in sorted(batches)]
     answered = [name for batch in ordered for name in batch["sample_id"]]
@@ -118,7 +142,9 @@ def _assemble(journal: Path, sample_ids: list[str], out: Path, params: PredictPa
             f"{journal} holds {len(answered)} answers, not those of the {len(sample_ids)} prompts; run again"
         )
     lines = [line for batch in ordered for line in batch["lines"]]
-    rows = [{"schema": COMPLETIONS, "sample_id": name} | line for name, line in zip(answered, lines, strict=True)]
+    rows: list[CompletionLine] = [
+        {"schema": COMPLETIONS, "sample_id": name, **line} for name, line in zip(answered, lines, strict=True)
+    ]
     summary = _summary(ordered, lines, params)
     with atomic_folder(out) as folder:
         _write_lines(folder / "completions.jsonl", rows)
@@ -129,15 +155,15 @@ def _assemble(journal: Path, sample_ids: list[str], out: Path, params: PredictPa
     return summary
 
 
-def _sampled_rows(batches: list[Line], count: int) -> list[Line]:
+def _sampled_rows(batches: list[Batch], count: int) -> list[SampleLine]:
     return [
-        {"schema": SAMPLES, "sample_id": batch["sample_id"][place // count], "index": place % count} | line
+        {"schema": SAMPLES, "sample_id": batch["sample_id"][place // count], "index": place % count, **line}
         for batch in batches
         for place, line in enumerate(batch["sampled"])
     ]
 
 
-def _summary(batches: list[Line], lines: list[Line], params: PredictParams) -> Line:
+def _summary(batches: list[Batch], lines: list[GreedyAnswer], params: PredictParams) -> PredictSummary:
     """Throughput of the generation, greedy and sampled together, over the processes' working time."""
     tokens = sum(line["token_count"] for line in lines)
     tokens += sum(line["token_count"] for batch in batches for line in batch["sampled"])
@@ -155,7 +181,7 @@ def _summary(batches: list[Line], lines: list[Line], params: PredictParams) -> L
     }
 
 
-def _write_lines(path: Path, rows: list[Line]) -> None:
+def _write_lines(path: Path, rows: Sequence[CompletionLine | SampleLine]) -> None:
     with path.open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from components.errors import TrainingError
 from components.params.predict import PredictParams
-from components.policy.answering import Line, answer_tokens, chat
+from components.policy.answering import answer_tokens, chat
 from components.policy.decoding import text_of
 from components.policy.processor import load_processor
+from components.store.schemas.completions import GreedyAnswer, SampledAnswer
 
 
 class VllmPolicy:
@@ -29,16 +30,18 @@ class VllmPolicy:
         dtype = "bfloat16" if params.bf16 else "float32"
         self.engine = self.vllm.LLM(model=str(folder), dtype=dtype, gpu_memory_utilization=memory, seed=params.seed)
 
-    def complete(self, images: list[Any], prompts: list[list[dict[str, str]]]) -> list[Line]:
+    def complete(self, images: list[Any], prompts: list[list[dict[str, str]]]) -> list[GreedyAnswer]:
         """text, finish_reason, token_count and answer_tokens of each prompt, greedy."""
         found = self._generate(images, prompts, temperature=0.0, logprobs=0)
-        return [self._line(one.outputs[0], with_tokens=True) for one in found]
+        return [self._greedy(one.outputs[0]) for one in found]
 
-    def sample(self, images: list[Any], prompts: list[list[dict[str, str]]], count: int, seed: int) -> list[Line]:
+    def sample(
+        self, images: list[Any], prompts: list[list[dict[str, str]]], count: int, seed: int
+    ) -> list[SampledAnswer]:
         """`count` sampled answers to each prompt, one prompt's after another's."""
         options = {"temperature": self.params.temperature, "top_p": self.params.top_p, "n": count, "seed": seed}
         found = self._generate(images, prompts, **options)
-        return [self._line(output, with_tokens=False) for one in found for output in one.outputs]
+        return [self._line(output)[0] for one in found for output in one.outputs]
 
     def _generate(self, images: list[Any], prompts: list[list[dict[str, str]]], **options: Any) -> Any:
         requests = [
@@ -48,15 +51,16 @@ class VllmPolicy:
         sampling = self.vllm.SamplingParams(max_tokens=self.params.max_new_tokens, detokenize=False, **options)
         return self.engine.generate(requests, sampling, use_tqdm=False)
 
-    def _line(self, output: Any, with_tokens: bool) -> Line:
+    def _greedy(self, output: Any) -> GreedyAnswer:
+        line, tokens = self._line(output)
+        pairs = zip(tokens, output.logprobs, strict=False)
+        logprobs = [float(step[token].logprob) for token, step in pairs]
+        return {**line, "answer_tokens": answer_tokens(self.processor.tokenizer, tokens, logprobs, line["text"])}
+
+    def _line(self, output: Any) -> tuple[SampledAnswer, list[int]]:
         tokenizer = self.processor.tokenizer
         tokens = list(output.token_ids)
         if output.finish_reason == "stop" and tokens and tokens[-1] in tokenizer.all_special_ids:
             tokens = tokens[:-1]
         text = text_of(tokenizer, tokens)
-        line: Line = {"text": text, "finish_reason": output.finish_reason, "token_count": len(tokens)}
-        if not with_tokens:
-            return line
-        pairs = zip(tokens, output.logprobs, strict=False)
-        logprobs = [float(step[token].logprob) for token, step in pairs]
-        return line | {"answer_tokens": answer_tokens(tokenizer, tokens, logprobs, text)}
+        return {"text": text, "finish_reason": output.finish_reason, "token_count": len(tokens)}, tokens

@@ -21,10 +21,11 @@ from components.errors import DataError
 from components.metrics.confidence import consensus, rank
 from components.metrics.task import Found, Judged
 from components.params.score import ScoreParams
-from components.store.json_file import parse_json
+from components.store.json_file import is_object, parse_json
 from components.store.samples import image_groups, read_sample, truth_of_sample, view_of_sample, whole_row
+from components.store.schemas.completions import COMPLETIONS, SAMPLES, CompletionLine, SampleLine
+from components.store.schemas.prompts import PromptRow
 
-Row = Any
 DISAGREEMENT_GRID = 32
 
 
@@ -32,8 +33,8 @@ DISAGREEMENT_GRID = 32
 class Said:
     """One sample with what was said of it: the greedy line, its answer, and K sampled texts or none."""
 
-    sample: Row
-    line: Row
+    sample: PromptRow
+    line: CompletionLine
     answer: AnyParsed
     sampled: list[str]
 
@@ -42,7 +43,7 @@ class Said:
 class ImageAnswer:
     """One image with all that was said of it: by one sample, or by its tiles."""
 
-    row: Row
+    row: PromptRow
     judged: Judged
     failure: str | None
     look: list[list[float]]
@@ -84,7 +85,11 @@ def _ranked_image(said: list[Said], params: ScoreParams) -> ImageAnswer:
 
 
 def _image_answer(
-    row: Row, said: list[Said], answers: Sequence[AnyParsed], judged: Judged, disagreement: NDArray[np.float16] | None
+    row: PromptRow,
+    said: list[Said],
+    answers: Sequence[AnyParsed],
+    judged: Judged,
+    disagreement: NDArray[np.float16] | None,
 ) -> ImageAnswer:
     failures = [answer.reason for answer in answers if isinstance(answer, ParseFailure)]
     thoughts = [answer.think for answer in answers if not isinstance(answer, ParseFailure) and answer.think]
@@ -96,23 +101,23 @@ def _by_convention(said: Said, params: ScoreParams) -> AnyParsed:
     return said.answer if params.convention == "lookout" else _read(said.line["text"], said.sample, params)
 
 
-def _read(text: str, sample: Row, params: ScoreParams) -> AnyParsed:
+def _read(text: str, sample: PromptRow, params: ScoreParams) -> AnyParsed:
     return read_sample(text, sample) if params.convention == "lookout" else read_items(text, view_of_sample(sample))
 
 
-def _as_boxes(answer: AnyParsed, sample: Row) -> Parsed:
+def _as_boxes(answer: AnyParsed, sample: PromptRow) -> Parsed:
     if not isinstance(answer, Answer | ParseFailure):
         raise DataError(f"{sample['sample_id']} is answered as {sample['answer_as']}, not as boxes; run prompts again")
     return answer
 
 
-def image_truths(samples: list[Row]) -> dict[str, Truth]:
+def image_truths(samples: list[PromptRow]) -> dict[str, Truth]:
     """The truth of each image that is asked for boxes, by the name that it has in what score writes."""
     rows = [whole_row(samples[places[0]]) for places in image_groups(samples)]
     return {row["sample_id"]: _boxes_of(row) for row in rows if TASKS[row["task"]].finds_all}
 
 
-def _boxes_of(row: Row) -> Truth:
+def _boxes_of(row: PromptRow) -> Truth:
     truth = truth_of_sample(row)
     if not isinstance(truth, Truth):
         raise DataError(f"{row['sample_id']} has no boxes as its truth; run prompts again")
@@ -138,36 +143,40 @@ def _found(answer: Parsed, said: Said, others: Sequence[Parsed], params: ScorePa
     return Found(boxes, labels, scores)
 
 
-def _merged(found: list[Found], tiles: list[Row]) -> Found:
+def _merged(found: list[Found], tiles: list[PromptRow]) -> Found:
     """The tiles' boxes as the image's; the one answer where nothing is tiled."""
-    if tiles[0]["tile"] is None:
+    rectangles = [(x1, y1, x2, y2) for tile in tiles if tile["tile"] is not None for x1, y1, x2, y2 in [tile["tile"]]]
+    if not rectangles:
         return found[0]
-    rectangles = [tuple(tile["tile"]) for tile in tiles]
     boxes, origin = merge([one.boxes for one in found], [one.labels for one in found], rectangles)
     labels = [label for one in found for label in one.labels]
     scores = {name: np.concatenate([one.scores[name] for one in found])[origin] for name in found[0].scores}
-    return Found(boxes, tuple(labels[i] for i in origin), scores)
+    return Found(boxes, tuple(labels[int(i)] for i in origin), scores)
 
 
-def _look(answer: AnyParsed, tile: Row) -> list[list[float]]:
+def _look(answer: AnyParsed, tile: PromptRow) -> list[list[float]]:
     if isinstance(answer, ParseFailure):
         return []
     x, y = tile["tile"][:2] if tile["tile"] is not None else (0, 0)
     return (answer.look + np.array([x, y, x, y], dtype=np.float32)).tolist()
 
 
-def read_completions(path: Path, schema: str = "completions/1") -> list[Row]:
+def read_completions(path: Path) -> list[CompletionLine]:
     """The lines of completions.jsonl. Raises DataError where one is not of this schema."""
+    return _lines(path, COMPLETIONS)
+
+
+def _lines(path: Path, schema: str) -> list[Any]:
     if not path.exists():
         raise DataError(f"{path} is not there: predict has not run (dvc repro runs it)")
     # not splitlines(): a model may write U+0085 or U+2028, which JSON leaves inside a string as they are
     texts = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-    return [_completion_line(text, f"{path}:{number}", schema) for number, text in enumerate(texts, start=1)]
+    return [_line(text, f"{path}:{number}", schema) for number, text in enumerate(texts, start=1)]
 
 
-def _completion_line(text: str, place: str, wanted: str) -> Row:
+def _line(text: str, place: str, wanted: str) -> Any:
     line = parse_json(text, place, "run predict again", "a line of JSON")
-    schema = line.get("schema") if isinstance(line, dict) else None
+    schema = line.get("schema") if is_object(line) else None
     if schema != wanted:
         raise DataError(f"{place} has schema {schema}, want {wanted}; run predict again")
     return line
@@ -176,7 +185,8 @@ def _completion_line(text: str, place: str, wanted: str) -> Row:
 def read_samples(path: Path, sample_ids: Sequence[str]) -> list[list[str]]:
     """The K sampled texts of each sample, in the prompts' order; empty lists where none were drawn."""
     texts: dict[str, list[str]] = {name: [] for name in sample_ids}
-    for line in read_completions(path, "samples/1") if path.exists() else ():
+    lines: list[SampleLine] = _lines(path, SAMPLES) if path.exists() else []
+    for line in lines:
         if line["sample_id"] not in texts:
             raise DataError(f"{path} answers {line['sample_id']}, which is not among the prompts; run predict again")
         texts[line["sample_id"]].append(line["text"])

@@ -6,11 +6,11 @@ import csv
 import logging
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 from components.core.completion import ParseFailure
 from components.core.reasons import around
 from components.errors import DataError
+from components.metrics.box_tables import BoxTables
 from components.metrics.task import Table
 from components.params.score import ScoreParams
 from components.scoring.answers import Said, read_completions, read_samples
@@ -19,14 +19,15 @@ from components.scoring.tasks import headline, score_task
 from components.store.atomic import atomic_file, write_json
 from components.store.json_file import read_json
 from components.store.samples import read_sample, whole_row
+from components.store.schemas.completions import PredictSummary
+from components.store.schemas.metrics import Metrics, Overall, TaskEntry, Unreadable
 from components.store.schemas.prompts import PROMPTS
 from components.store.tables import read_rows
 
 log = logging.getLogger("lookout.score")
-Row = Any
 
 
-def run(model: str, prompts: Path, predictions: Path, out: Path, params: ScoreParams) -> Row:
+def run(model: str, prompts: Path, predictions: Path, out: Path, params: ScoreParams) -> Metrics:
     """Writes metrics.json, unreadable.json, the tables and plots/. Raises DataError on a mismatch."""
     samples = list(read_rows(prompts, PROMPTS))
     lines = read_completions(predictions / "completions.jsonl")
@@ -38,15 +39,20 @@ def run(model: str, prompts: Path, predictions: Path, out: Path, params: ScorePa
         Said(sample, line, read_sample(line["text"], sample), texts)
         for sample, line, texts in zip(samples, lines, sampled, strict=True)
     ]
-    rows, plots, summaries = ScoreRows(), dict[str, Table](), dict[str, Row]()
-    metrics: Row = {"model": model, "schema": "metrics/3"}
+    rows, plots, summaries, beside = ScoreRows(), dict[str, Table](), dict[str, TaskEntry](), BoxTables()
     for task, part in _by_task(said).items():
         scores = score_task(task, part, params)
         rows.add(scores, params.confidence)
         summaries[task] = scores.summary
-        metrics |= scores.beside
+        beside |= scores.beside
         plots |= scores.plots
-    metrics |= _overall(summaries, rows, params) | {"prediction": _prediction(predictions)}
+    metrics: Metrics = {
+        "model": model,
+        "schema": "metrics/3",
+        **beside,
+        **_overall(summaries, rows, params),
+        "prediction": _prediction(predictions),
+    }
     rows.write(out)
     (out / "plots").mkdir(parents=True, exist_ok=True)  # DVC wants it, also of a task that has no curve
     for name, table in plots.items():
@@ -64,20 +70,20 @@ def _by_task(said: list[Said]) -> dict[str, list[Said]]:
     return parts
 
 
-def _unreadable(said: list[Said]) -> Row:
+def _unreadable(said: list[Said]) -> dict[str, Unreadable]:
     """Sample, or image of tiles -> reason, place and text of an answer that cannot be read; of tiles the first."""
-    found: Row = {}
+    found: dict[str, Unreadable] = {}
     for one in said:
         if isinstance(one.answer, ParseFailure):
             before, after = around(one.line["text"], one.answer.offset)
-            why = {"reason": one.answer.reason, "offset": one.answer.offset, "before": before, "after": after}
+            why = Unreadable(reason=one.answer.reason, offset=one.answer.offset, before=before, after=after)
             found.setdefault(whole_row(one.sample)["sample_id"], why)
     return found
 
 
-def _overall(summaries: dict[str, Row], rows: ScoreRows, params: ScoreParams) -> Row:
+def _overall(summaries: dict[str, TaskEntry], rows: ScoreRows, params: ScoreParams) -> Overall:
     """What the file says of all tasks together; of one task alone it is that task's."""
-    failures: Counter[str] = sum((Counter(one["failures"]) for one in summaries.values()), Counter())
+    failures = sum((Counter(one["failures"]) for one in summaries.values()), Counter[str]())
     names = [one["headline"]["name"] for one in summaries.values()]
     return {
         "images": len(rows.per_image),
@@ -88,13 +94,13 @@ def _overall(summaries: dict[str, Row], rows: ScoreRows, params: ScoreParams) ->
     }
 
 
-def _prediction(predictions: Path) -> Row | None:
+def _prediction(predictions: Path) -> PredictSummary | None:
     """Throughput and cut answers, as predict measured them."""
     path = predictions / "summary.json"
     return read_json(path) if path.exists() else None
 
 
-def _write_csv(path: Path, rows: list[Row]) -> None:
+def _write_csv(path: Path, rows: Table) -> None:
     """A blank cell is an undefined number. Without rows the file has no header either."""
     with atomic_file(path) as partial, partial.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]) if rows else [], lineterminator="\n")

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from components.core.completion import ParseFailure
 from components.core.grammars import AnyParsed
 from components.metrics import TASK_METRICS
+from components.metrics.box_tables import BoxTables
 from components.metrics.detection import ImageCounts, f1_interval, pooled
 from components.metrics.task import Table, TaskMetric, TaskNumbers
 from components.params.score import ScoreParams
 from components.scoring.answers import ImageAnswer, Said, image_answers
-
-Row = Any
+from components.store.schemas.metrics import HeadlineEntry, TaskEntry, TaskSummary
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,8 +24,8 @@ class TaskScores:
     `images`: one a sample, or one for all tiles of an image; `counts` their parts of the headline.
     """
 
-    summary: Row
-    beside: Row
+    summary: TaskEntry
+    beside: BoxTables
     images: list[ImageAnswer]
     counts: list[ImageCounts]
     plots: dict[str, Table]
@@ -37,13 +36,15 @@ def score_task(task: str, said: Sequence[Said], params: ScoreParams) -> TaskScor
     metric = TASK_METRICS[task]
     images = image_answers(said, params, metric.ranked)
     numbers = metric.measure([image.judged for image in images], params)
-    summary = task_summary(metric, numbers, [one.answer for one in said], params)
+    summary: TaskEntry = {**task_summary(metric, numbers, [one.answer for one in said], params)}
     if numbers.datasets is not None:
-        summary |= {"notes": list(numbers.notes), "datasets": numbers.datasets}
+        summary["notes"], summary["datasets"] = list(numbers.notes), numbers.datasets
     return TaskScores(summary, numbers.beside, images, numbers.counts, numbers.plots)
 
 
-def task_summary(metric: TaskMetric, numbers: TaskNumbers, answers: Iterable[AnyParsed], params: ScoreParams) -> Row:
+def task_summary(
+    metric: TaskMetric, numbers: TaskNumbers, answers: Iterable[AnyParsed], params: ScoreParams
+) -> TaskSummary:
     """One task's entry in metrics.json; every task has these keys. answers: one a sample, tiles too."""
     readable = [answer.reason if isinstance(answer, ParseFailure) else None for answer in answers]
     failures = Counter(reason for reason in readable if reason is not None)
@@ -56,7 +57,7 @@ def task_summary(metric: TaskMetric, numbers: TaskNumbers, answers: Iterable[Any
     }
 
 
-def headline(name: str, counts: Sequence[ImageCounts], params: ScoreParams) -> Row:
+def headline(name: str, counts: Sequence[ImageCounts], params: ScoreParams) -> HeadlineEntry:
     """The one number that models are compared by, and its 95 % bootstrap interval over samples."""
     interval = f1_interval(counts, params.bootstrap_samples, params.seed)
     return {"name": name, "value": pooled(counts)["f1"], "interval": list(interval) if interval else None}

@@ -27,6 +27,7 @@ from components.errors import DataError
 from components.policy.answering import Policy
 from components.serving.request_images import LACKING, content_of
 from components.store.image_files import decode_image
+from components.store.schemas.completions import GreedyAnswer
 
 BATCH = 16
 CONFIDENCES = ("constant", "rank", "logprob")
@@ -118,7 +119,7 @@ class LookoutModel(mlflow.pyfunc.PythonModel):
             raise _refused(f"row {number}: the prompt holds {held}, which is no text to this model")
         return asked
 
-    def _read(self, line: dict[str, Any], image: Any, frame: Any, asked: _Asked) -> AnyParsed:
+    def _read(self, line: GreedyAnswer, image: Any, frame: Any, asked: _Asked) -> AnyParsed:
         images = self._policy.processor.image_processor
         bounds = (images.size["shortest_edge"], images.size["longest_edge"])
         model_size = smart_resize(image.width, image.height, images.patch_size * images.merge_size, *bounds)
@@ -172,7 +173,7 @@ def _asked(row: dict[str, Any], number: int, tasks: dict[str, dict[str, Any]]) -
     return _Asked(task, said.get("prompt", form), known["answer_as"], known["thinking"])
 
 
-def _said(answer: AnyParsed, line: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+def _said(answer: AnyParsed, line: GreedyAnswer, options: dict[str, Any]) -> dict[str, Any]:
     """An answer of any task in the same keys; what a task does not have is empty, or None."""
     said: dict[str, Any] = {"boxes": [], "labels": [], "scores": [], "count": 0, "points": [], "text": None, "look": []}
     if isinstance(answer, ParseFailure):
@@ -194,7 +195,7 @@ def _floats(rows: Any) -> list[list[float]]:
     return [[float(value) for value in row] for row in rows]
 
 
-def _scores(answer: Answer, line: dict[str, Any], confidence: str) -> list[float | None]:
+def _scores(answer: Answer, line: GreedyAnswer, confidence: str) -> list[float | None]:
     if confidence == "logprob":
         return [span_confidence(span, line["answer_tokens"]) for span in answer.spans]
     places = range(1, len(answer.boxes) + 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from components.errors import DataError, LookoutError
 
@@ -25,3 +25,13 @@ def parse_json(
     except (ValueError, RecursionError) as error:  # a ValueError: no UTF-8 too, and a number of 5,000 digits
         reason = " ".join(str(error).split())[:120]
         raise fails(f"{where} is not {wanted} ({reason}); {todo}") from None
+
+
+def is_object(value: Any) -> TypeGuard[dict[str, Any]]:
+    """Whether JSON's value is an object."""
+    return isinstance(value, dict)
+
+
+def is_list(value: Any) -> TypeGuard[list[Any]]:
+    """Whether JSON's value is a list."""
+    return isinstance(value, list)

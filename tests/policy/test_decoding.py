@@ -122,7 +122,7 @@ def test_a_special_token_that_the_policy_writes_is_no_text_for_rewards_predict_a
     params = PredictParams(batch_size=1, max_new_tokens=8, threads=1, bf16=False, processes=1, samples=0,
                            temperature=1.0, top_p=1.0, seed=1, vllm=None)  # fmt: skip
     output = SimpleNamespace(token_ids=[*tokens, end], finish_reason="stop")
-    assert VllmPolicy(Path("x"), params)._line(output, with_tokens=False)["text"] == text
+    assert VllmPolicy(Path("x"), params)._line(output)[0]["text"] == text
 
 
 def policy_saying(tokenizer: Any, tokens: list[int], **settings: Any) -> Policy:

@@ -17,7 +17,7 @@ from components.core.envelope import SURROGATE
 from components.core.grammars import GRAMMARS
 from components.core.grammars.number import LARGEST
 from components.core.grammars.points import MOST_ITEMS
-from components.core.scene import CountTruth, TextTruth, Truth
+from components.core.scene import AnyTruth, CountTruth, TextTruth, Truth
 from components.core.tasks import TASKS, USUAL
 from components.core.words import Frame, Thinking
 from components.errors import DataError
@@ -34,9 +34,13 @@ Side = Annotated[int, Field(ge=1, le=1_000_000)]
 Coordinate = Annotated[float, Field(ge=-1e7, le=1e7, allow_inf_nan=False)]
 Corners = Annotated[list[Coordinate], Field(min_length=4, max_length=4)]
 Place = Annotated[list[Coordinate], Field(min_length=2, max_length=2)]
-WANTED = {Truth: {"truth"}, CountTruth: {"truth_points", "truth_count"}, TextTruth: {"truth_text"}}
+WANTED: dict[type[AnyTruth], set[str]] = {
+    Truth: {"truth"},
+    CountTruth: {"truth_points", "truth_count"},
+    TextTruth: {"truth_text"},
+}
 """kind of truth -> the keys that say it, any of them."""
-TRUTHS = tuple(sorted(set().union(*WANTED.values())))
+TRUTHS = tuple(sorted(set[str]().union(*WANTED.values())))
 
 
 def whole_characters(text: str) -> str:
@@ -65,7 +69,7 @@ class TruthLine(StrictModel):
     truth_points: Annotated[list[Place], Field(max_length=MOST_ITEMS)] | None = None
     truth_count: Annotated[int, Field(ge=0, le=LARGEST)] | None = None
     truth_text: Annotated[str, AfterValidator(whole_characters)] | None = None
-    ignore: list[Corners] = Field(default_factory=list)
+    ignore: list[Corners] = Field(default_factory=list[Corners])
     frame: Frame = "original"
     model_size: Annotated[list[Side], Field(min_length=2, max_length=2)] | None = None
 

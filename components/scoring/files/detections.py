@@ -15,10 +15,10 @@ from components.core.flags import WANTED, flag_of
 from components.core.number_text import number_text
 from components.errors import DataError
 from components.metrics.evaluation_set import Annotated, EvaluationSet, Floats, Predicted, corners
-from components.metrics.protocols import PROTOCOLS, tie_shuffles
+from components.metrics.protocols import PROTOCOLS, RANKED, tie_shuffles
 from components.metrics.thresholds import best_threshold
 from components.sources.source import is_identity, shown, typed
-from components.store.json_file import parse_json
+from components.store.json_file import is_list, is_object, parse_json
 
 Row = dict[str, Any]
 Key = tuple[str, Any]
@@ -95,7 +95,7 @@ def table(scores: dict[str, Any]) -> str:
             lines.append(f"{numbers['seeds']} random orders among equal scores, mean and sd")
             pairs = ((key, value) for key, value in numbers.items() if key != "seeds")
             lines += [f"  {key:<24}{value['mean']:.4f}  {value['sd']:.4f}" for key, value in pairs]
-        elif isinstance(numbers, dict) and name not in ("dropped", "best_threshold"):
+        elif name in (*RANKED, UNRANKED):
             lines.append(name)
             lines += [f"  {key:<24}{number_text(value, 4)}" for key, value in numbers.items()]
     return "\n".join(lines)
@@ -110,17 +110,15 @@ def read_evaluation_set(truth: Path, predictions: Path, lenient: bool = False) -
 def _read(truth: Path, predictions: Path, lenient: bool, ranked: bool) -> tuple[EvaluationSet, Counter[str], bool]:
     """The same, and whether every prediction has a score; `ranked`: it must have one."""
     content, results = _load(truth), _load(predictions)
-    if not isinstance(content, dict) or not all(
-        isinstance(content.get(key), list) for key in ("images", "annotations", "categories")
-    ):
+    if not is_object(content) or not all(is_list(content.get(key)) for key in ("images", "annotations", "categories")):
         raise DataError(f"{truth} is no COCO file; want an object with the lists images, annotations and categories")
-    if not isinstance(results, list):
+    if not is_list(results):
         raise DataError(f"{predictions} holds {type(results).__name__}; want COCO results, a list of objects")
     if not content["images"]:
         raise DataError(f"{truth} names no image; there is nothing to score")
     checks = _Checks(lenient)
     images = list(checks.sound(content["images"], truth, "images", _image_fault(set())))
-    images.sort(key=lambda row: (str(type(row["id"])), row["id"]))  # by id, as COCO's own evaluation
+    images.sort(key=lambda row: (type(row["id"]).__name__, row["id"]))  # by id, as COCO's own evaluation
     places = {row["id"]: place for place, row in enumerate(images)}
     categories = list(checks.sound(content["categories"], truth, "categories", _category_fault(set())))
     labels = {row["id"]: number for number, row in enumerate(categories)}
@@ -152,7 +150,7 @@ class _Checks:
     def sound(self, rows: list[Any], path: Path, kind: str, fault: Callable[[Row], str | None]) -> Iterator[Row]:
         first, count = "", 0
         for place, row in enumerate(rows):
-            reason = fault(row) if isinstance(row, dict) else "is no object"
+            reason = fault(row) if is_object(row) else "is no object"
             if reason is None:
                 yield row
                 continue
@@ -245,7 +243,7 @@ def _place_fault(row: Row, images: Row, labels: Row) -> str | None:
 
 
 def _box_fault(box: Any, name: str) -> str | None:
-    if not isinstance(box, list) or len(box) != 4 or not all(_finite(value) for value in box):
+    if not is_list(box) or len(box) != 4 or not all(_finite(value) for value in box):
         return f"has no {name} of four finite numbers: {shown(box)}"
     return f"has a {name} of negative size: {box}" if box[2] < 0 or box[3] < 0 else None
 

@@ -22,6 +22,7 @@ from components.core.grammars.text import said
 from components.core.number_text import interval_text, number_text
 from components.core.scene import Truth
 from components.core.tasks import TASKS, has_own_tables
+from components.core.words import Thinking
 from components.errors import DataError
 from components.metrics import TASK_METRICS
 from components.metrics.task import Found, Judged
@@ -30,12 +31,12 @@ from components.params.reading import first_sentence
 from components.params.score import ScoreParams
 from components.scoring.files.completions import Side, TruthLine, read_text
 from components.scoring.tasks import task_summary
-from components.store.json_file import parse_json
-from components.store.samples import truth_of_sample, view_of_sample
+from components.store.json_file import is_object, parse_json
+from components.store.samples import Readable, truth_of_sample, view_of_sample
+from components.store.schemas.metrics import TaskSummary
 from components.store.schemas.prompts import PROMPTS
 from components.store.tables import read_rows
 
-Row = Any
 Identity = str | int
 SETTINGS = ScoreParams(
     min_iou=0.5, confidence="constant", convention="lookout", tie_shuffles=0, bootstrap_samples=1000, seed=0
@@ -78,11 +79,18 @@ class SaidLine(StrictModel):
 class Question:
     """`sample` has the columns of prompts that say truth and frame; any of the grammars may answer it."""
 
-    sample: Row
+    sample: Readable
     grammars: tuple[str, ...]
 
 
-def score_answers(task: str, truth: Path, predictions: Path) -> Row:
+class TaskScores(TaskSummary):
+    """What the command prints."""
+
+    task: str
+    notes: list[str]
+
+
+def score_answers(task: str, truth: Path, predictions: Path) -> TaskScores:
     """The task's entry of metrics.json: samples, format_rate, failures, headline with its interval, numbers, notes.
 
     Raises DataError with the first offender where the two files do not fit.
@@ -93,10 +101,10 @@ def score_answers(task: str, truth: Path, predictions: Path) -> Row:
     judged = [Judged("", truth, answer, NO_BOXES, NO_BOXES) for truth, answer in zip(truths, answers, strict=True)]
     metric = TASK_METRICS[task]
     numbers = metric.measure(judged, SETTINGS)
-    return {"task": task} | task_summary(metric, numbers, answers, SETTINGS) | {"notes": list(numbers.notes)}
+    return {"task": task, **task_summary(metric, numbers, answers, SETTINGS), "notes": list(numbers.notes)}
 
 
-def table(scores: Row) -> str:
+def table(scores: TaskScores) -> str:
     """The same in lines for a terminal; a dash for what is undefined."""
     best, ends = scores["headline"], scores["headline"]["interval"]
     interval = f"  ({interval_text(ends, 4)}, 95 % bootstrap)" if ends else ""
@@ -167,7 +175,7 @@ def _answer(task: str, question: Question, line: SaidLine, place: str) -> AnyPar
     return parsed
 
 
-def _first_readable(question: Question, grammars: Sequence[str], completion: str, thinking: Any) -> AnyParsed:
+def _first_readable(question: Question, grammars: Sequence[str], completion: str, thinking: Thinking) -> AnyParsed:
     """The completion in the first grammar that can read it, or why the first cannot."""
     view = view_of_sample(question.sample)
     found = [read_completion(name, completion, view, thinking) for name in grammars]
@@ -205,7 +213,7 @@ def _cause(task: str, question: Question, value: Any) -> str:
     return "; what a model wrote word for word goes into completion"
 
 
-def _rows(path: Path) -> Iterator[tuple[str, Row]]:
+def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each object with its place; the file is a JSON list, or JSON Lines."""
     text = read_text(path)
     if not text.strip():
@@ -216,7 +224,7 @@ def _rows(path: Path) -> Iterator[tuple[str, Row]]:
         lines = ((f"{path}:{number}", line) for number, line in enumerate(text.split("\n"), 1) if line.strip())
         rows = ((place, _loaded(line, place, "a JSON object on one line")) for place, line in lines)
     for place, row in rows:
-        if not isinstance(row, dict):
+        if not is_object(row):
             raise DataError(f"{place} is {_short(row)}; want an object with an id")
         yield place, row
 
@@ -228,7 +236,7 @@ def _loaded(text: str, place: str, wanted: str) -> Any:
 Line = TypeVar("Line", bound=StrictModel)
 
 
-def _checked(model: type[Line], place: str, row: Row) -> Line:
+def _checked(model: type[Line], place: str, row: dict[str, Any]) -> Line:
     try:
         return model.model_validate(row)
     except ValidationError as error:
