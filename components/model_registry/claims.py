@@ -19,7 +19,7 @@ from components.core.words import TRAINED
 from components.errors import DataError
 from components.machine.git import git
 from components.model_registry.lineage import DECIDES, lineage_key
-from components.model_registry.packaging import PACKAGE, SERVING, as_package
+from components.model_registry.packaging import PACKAGE, as_package
 from components.model_registry.record import run_metrics, run_params, version_tags
 from components.model_registry.registry import artifact, connect
 from components.model_registry.state_commit import files_at
@@ -83,18 +83,28 @@ def _artifacts(lineage: Lineage, reports: dict[str, Path]) -> Finding:
 
 def _loads(folder: Path) -> Finding:
     """MLmodel loads the policy and the code that the statement names, and nothing from elsewhere."""
-    loaded = _yaml((folder / "MLmodel").read_text()).get("flavors", {}).get("python_function", {})
+    loaded = _flavor(folder)
     paths = {name: one.get("path") for name, one in loaded.get("artifacts", {}).items() if name != "statement"}
     seen = {
         "weights from": (paths, {"policy": f"artifacts/{POLICY}"}),
         "loader": (loaded.get("loader_module"), LOADER),
         "code": (loaded.get("code"), "code"),
-        "model code": (Path(str(loaded.get("model_code_path"))).name, SERVING.name),
     }
+    entry = _entry(folder)
     wrong = [f"{name} {found}, want {wanted}" for name, (found, wanted) in seen.items() if found != wanted]
     folders = sorted(path.name for path in (folder / "artifacts").iterdir() if path.is_dir())
     wrong += [f"another folder of weights: artifacts/{name}" for name in folders if name != POLICY]
-    return _compared("MLmodel loads what was registered", wrong, f"artifacts/{POLICY}, {SERVING.name}")
+    wrong += [] if entry.is_file() else [f"model code {entry.name}, which is not there"]
+    return _compared("MLmodel loads what was registered", wrong, f"artifacts/{POLICY}, {entry.name}")
+
+
+def _flavor(folder: Path) -> Any:
+    return _yaml((folder / "MLmodel").read_text()).get("flavors", {}).get("python_function", {})
+
+
+def _entry(folder: Path) -> Path:
+    """The file that MLflow runs: a copy of one of the modules under code/, under the name that it had there."""
+    return folder / Path(str(_flavor(folder).get("model_code_path"))).name
 
 
 def _code(lineage: Lineage, folder: Path) -> Finding:
@@ -104,10 +114,12 @@ def _code(lineage: Lineage, folder: Path) -> Finding:
         return Finding(claim, None, "the code was not committed" if not code["clean"] else "the commit is not here")
     name = f"lookout_{lineage['key'][:16]}"
     there = [path for path in sorted((folder / "code").rglob("*")) if path.is_file() or path.is_symlink()]
-    sources = {folder / SERVING.name: SERVING.as_posix()}
+    sources: dict[Path, str] = {}
     for path in there:
         package, *inner = path.relative_to(folder / "code").parts
         sources[path] = "/".join((PACKAGE, *inner)) if package == name else ""
+    entry = _entry(folder)
+    sources[entry] = next((sources[path] for path in there if _is_copy(entry, path)), "")
     committed = files_at(code["commit"], [source for source in sources.values() if source])
     wrong = [
         f"{path.relative_to(folder).as_posix()} differs"
@@ -116,6 +128,10 @@ def _code(lineage: Lineage, folder: Path) -> Finding:
         or path.read_text() != as_package(committed[source].decode(), name)
     ]  # fmt: skip
     return _compared(claim, wrong, f"{len(sources)} files")
+
+
+def _is_copy(entry: Path, path: Path) -> bool:
+    return entry.name == path.name and entry.is_file() and entry.read_bytes() == path.read_bytes()
 
 
 def _key(lineage: Lineage) -> Finding:

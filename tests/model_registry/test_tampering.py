@@ -15,8 +15,10 @@ from typer.testing import CliRunner
 
 from components.cli.main import app
 from components.errors import RegistryError
+from components.model_registry import packaging
 from components.model_registry import verify as verifying
 from components.model_registry.lineage import lineage_key
+from components.model_registry.packaging import SERVING
 from components.model_registry.promote import SEEN, VERIFIED, promote, rollback
 from components.model_registry.recall import taint
 from components.model_registry.register import register_model
@@ -121,7 +123,7 @@ def new_rows_named(registry: Registry) -> None:
 
 
 def code_named(registry: Registry) -> None:
-    append("serving.py")(registry)
+    append(SERVING.name)(registry)
     registry.rewrite(lambda _: None)
 
 
@@ -169,21 +171,20 @@ def weights_digest(weights: dict[str, str]) -> str:
     return hashlib.sha256(canonical_json(weights).encode()).hexdigest()
 
 
-CODE = "code/lookout_KEY/training/serving.py"
 TAGGED = "statement is the one that was registered"
 PARAMS = "params.yaml is what dvc.lock ran with"
 KEY = "key is that of weights, prompts, rewards, base, params"
 RECORD = "registry recorded the same"
 ATTACKS: dict[str, tuple[Callable[[Registry], None], str, str]] = {
     # attack: (what is done, the claim that breaks, the claim that breaks where the tag is not there)
-    "serving.py changed": (append("serving.py"), "model file serving.py", "model file serving.py"),
+    "served code changed": (append(SERVING.name), *[f"model file {SERVING.name}"] * 2),
     "requirements changed": (append("requirements.txt"), "model file requirements.txt", "model file requirements.txt"),
     "tokenizer changed": (append("artifacts/grpo/tokenizer.json"), *["model file artifacts/grpo/tokenizer.json"] * 2),
     "other weights beside the old ones": (other_weights, "model file MLmodel", "MLmodel loads what was registered"),
     "the same, named by the statement": (other_weights_named, TAGGED, "MLmodel loads what was registered"),
     "per_image.parquet replaced": (new_rows, *["artifacts that gates read are the statement's"] * 2),
     "the same, named by the statement ": (new_rows_named, TAGGED, "scores are dvc.lock's"),
-    "serving.py changed and named": (code_named, TAGGED, "code that is loaded is the commit's"),
+    "served code changed and named": (code_named, TAGGED, "code that is loaded is the commit's"),
     "metrics rewritten": (put("metrics", "grpo", "format_rate", to=0.5), TAGGED, "scores are dvc.lock's"),
     "licence rewritten": (put("data", "crowd", "licence", to="MIT"), TAGGED, PARAMS),
     "dataset's name rewritten": (renamed_dataset, TAGGED, PARAMS),
@@ -257,6 +258,28 @@ def test_no_rollback_to_what_was_recalled_or_altered(registry: Registry) -> None
     with pytest.raises(RegistryError, match=r"does not become champion again: nothing recalled: .*a face was not"):
         rollback()
     assert rollback(force=True, reason="the other one is worse")[0] == "models:/lookout/1"
-    append("serving.py")(registry)
-    with pytest.raises(RegistryError, match=r"lineage verified: model file serving\.py"):
+    append(SERVING.name)(registry)
+    with pytest.raises(RegistryError, match=r"lineage verified: model file model\.py"):
         rollback(force=True, reason="no one may", unseen_ok=True)
+
+
+def test_a_version_whose_code_had_another_home_holds(
+    prepared: Path, empty_stores: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Modules move between commits: what is loaded is held against the version's own commit."""
+    folder, older = make_checkout(prepared, tmp_path / "checkout"), Path("components/policy/older.py")
+    git(folder, "mv", SERVING.as_posix(), older.as_posix())
+    git(folder, "commit", "-qm", "before the move")
+    shutil.copy(empty_stores / "mlflow.db", tmp_path)
+    monkeypatch.setenv("LOOKOUT_HOME", str(tmp_path))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(verifying, "data_findings", lambda *_: [])
+    train(folder, "one", 5)
+    with monkeypatch.context() as patch:
+        patch.setattr(packaging, "SERVING", older)
+        register_model()
+    assert [one for one in verify("1") if one.holds is not True] == []
+    (Registry().model / "older.py").write_text("import os")
+    broken = [one.claim for one in verify("1") if one.holds is False]
+    assert "code that is loaded is the commit's" in broken
