@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from components.machine.git import git
 
@@ -15,7 +15,17 @@ CODE_FOLDERS = ("flows/", "components/", "conf/")
 USERINFO = re.compile(r"(?<=://)[^/@]+@")
 
 
-def git_state() -> dict[str, Any]:
+class CodeState(TypedDict):
+    """commit: None where the folder has none; changed: files that differ from it; diff_sha256: of what differs."""
+
+    commit: str | None
+    remote: str | None
+    clean: bool
+    changed: list[str]
+    diff_sha256: str | None
+
+
+def git_state() -> CodeState:
     """Commit, remote, which files differ from it (what a run changes aside), and the digest of that difference.
 
     An untracked file counts where code and configuration lie.
@@ -47,7 +57,7 @@ def _diff_sha256(changed: list[str]) -> str:
     return digest.hexdigest()
 
 
-def uncommitted(state: dict[str, Any]) -> str:
+def uncommitted(state: CodeState) -> str:
     """Which files differ from the commit, with the command to run; empty where none does."""
     if state["commit"] is None:
         return "this folder has no git commit: nothing says which code trained the model; git commit first"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from components.machine.dvc import run_dvc
 from components.model_registry.claims import Finding
-from components.model_registry.statement import Lineage
+from components.model_registry.lineage_types import Lineage
 from components.store.digest import file_md5, file_sha256
 
 
@@ -63,11 +64,8 @@ def _objects(cache: Path, md5: str) -> list[str]:
 
 def _fetch(revision: str) -> None:
     """From the remote into the cache; what cannot be had is a finding's business."""
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
-
-    with suppress(DvcException):
-        Repo().fetch(revs=[revision], workspace=False)
+    with suppress(import_module("dvc.exceptions").DvcException):
+        import_module("dvc.repo").Repo().fetch(revs=[revision], workspace=False)
 
 
 def _cached(path: str, md5: str | None, cache: Path, deep: bool) -> Finding:
@@ -79,7 +77,7 @@ def _cached(path: str, md5: str | None, cache: Path, deep: bool) -> Finding:
         return Finding(claim, None, f"{md5} is not in this cache (dvc fetch)")
     if file_md5(place) != md5.removesuffix(".dir"):
         return Finding(claim, False, f"the cached {md5} has other bytes")
-    entries = json.loads(place.read_text()) if md5.endswith(".dir") else []
+    entries: list[dict[str, str]] = json.loads(place.read_text()) if md5.endswith(".dir") else []
     lost = [entry["relpath"] for entry in entries if not _object(cache, entry["md5"]).exists()]
     if lost:
         return Finding(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from components.core.class_words import counted
 from components.core.dotted import value_at
 from components.core.number_text import interval_text, number_text
 from components.core.tasks import has_own_tables
 from components.metrics.task import headline_of
-from components.model_registry.statement import Lineage
+from components.model_registry.lineage_types import Lineage, Metrics
 from components.store.left_out import left_out_lines
 
 ROWS = (
@@ -69,7 +67,7 @@ use, they forbid it for this model.
 """
 
 
-def _rows(metrics: dict[str, Any]) -> list[tuple[str, str]]:
+def _rows(metrics: Metrics) -> list[tuple[str, str]]:
     """Name and path of each number: detection's where there are any, and those of every other task."""
     rows = list(ROWS) if "detection" in metrics else [ROWS[0]]
     for task, one in metrics.get("tasks", {}).items():

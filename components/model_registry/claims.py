@@ -7,27 +7,27 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from components.core.dotted import value_at
 from components.core.words import TRAINED
 from components.errors import DataError
 from components.machine.git import git
 from components.model_registry.lineage import DECIDES, lineage_key
+from components.model_registry.lineage_types import Lineage
+from components.model_registry.mlflow_types import Version
 from components.model_registry.packaging import PACKAGE, as_package
 from components.model_registry.record import run_metrics, run_params, version_tags
 from components.model_registry.registry import artifact, connect
 from components.model_registry.state_commit import files_at
-from components.model_registry.statement import Lineage
 from components.model_registry.subjects import ARTIFACTS, POLICY, RUN_FILES, SCORES, digests
+from components.model_registry.yaml_text import yaml_values
 from components.store.atomic import canonical_json
 from components.store.digest import dvc_digest
-from components.store.json_file import read_json
+from components.store.json_file import is_object, read_json
 
 LOADER = "mlflow.pyfunc.loaders.code_model"
 TRUNCATED = 500
@@ -43,7 +43,7 @@ class Finding:
     seen: str
 
 
-def claim_findings(version: Any, lineage: Lineage, lock: Any, folder: Path) -> list[Finding]:
+def claim_findings(version: Version, lineage: Lineage, lock: Any, folder: Path) -> list[Finding]:
     """All of them; `folder` is what MLflow loads. Raises RegistryError where the run lacks an artifact altogether."""
     reports = {place: artifact(version, place) for place in ARTIFACTS}
     return [
@@ -99,7 +99,7 @@ def _loads(folder: Path) -> Finding:
 
 
 def _flavor(folder: Path) -> Any:
-    return _yaml((folder / "MLmodel").read_text()).get("flavors", {}).get("python_function", {})
+    return yaml_values((folder / "MLmodel").read_text(), {}).get("flavors", {}).get("python_function", {})
 
 
 def _entry(folder: Path) -> Path:
@@ -110,7 +110,8 @@ def _entry(folder: Path) -> Path:
 def _code(lineage: Lineage, folder: Path) -> Finding:
     """The code that travels is, file by file, that of the commit."""
     claim, code = "code that is loaded is the commit's", lineage["code"]
-    if not code["clean"] or git("cat-file", "-t", str(code["commit"])) is None:
+    commit = code["commit"]
+    if not code["clean"] or commit is None or git("cat-file", "-t", commit) is None:
         return Finding(claim, None, "the code was not committed" if not code["clean"] else "the commit is not here")
     name = f"lookout_{lineage['key'][:16]}"
     there = [path for path in sorted((folder / "code").rglob("*")) if path.is_file() or path.is_symlink()]
@@ -120,7 +121,7 @@ def _code(lineage: Lineage, folder: Path) -> Finding:
         sources[path] = "/".join((PACKAGE, *inner)) if package == name else ""
     entry = _entry(folder)
     sources[entry] = next((sources[path] for path in there if _is_copy(entry, path)), "")
-    committed = files_at(code["commit"], [source for source in sources.values() if source])
+    committed = files_at(commit, [source for source in sources.values() if source])
     wrong = [
         f"{path.relative_to(folder).as_posix()} differs"
         for path, source in sources.items()
@@ -142,14 +143,15 @@ def _key(lineage: Lineage) -> Finding:
 
 def _params(lineage: Lineage, lock: Any) -> Finding:
     """params.yaml, what the lock recorded for each stage, and the statement's own words are one."""
-    values, wrong = _yaml(lineage["state"]["params.yaml"]), list[str]()
+    values, wrong = yaml_values(lineage["state"]["params.yaml"], {}), list[str]()
     count = 0
     for stage, body in lock["stages"].items():
         for key, recorded in body.get("params", {}).get("params.yaml", {}).items():
             count += 1
             if value_at(values, key) != recorded:
                 wrong.append(f"{stage}: {key} differs")
-    said = {"rewards": lineage["rewards"]} | {f"datasets.{name}": one for name, one in lineage["data"].items()}
+    said: dict[str, Mapping[str, object]] = {"rewards": lineage["rewards"]}
+    said |= {f"datasets.{name}": one for name, one in lineage["data"].items()}
     for key, one in said.items():
         there = value_at(values, key)
         own = {name: one[name] for name in ("format", "root", "licence", "role") if name in one} or one
@@ -160,9 +162,9 @@ def _params(lineage: Lineage, lock: Any) -> Finding:
     return _compared("params.yaml is what dvc.lock ran with", wrong, f"{count} entries agree")
 
 
-def _agrees(there: Any, said: Any) -> bool:
+def _agrees(there: object, said: object) -> bool:
     """Whether every value of params.yaml stands so in what was said; said alone are defaults."""
-    if isinstance(there, dict) and isinstance(said, dict):
+    if is_object(there) and is_object(said):
         return all(key not in said or _agrees(value, said[key]) for key, value in there.items())
     return there == said
 
@@ -208,7 +210,7 @@ def _digest(weights: dict[str, str]) -> str:
     return hashlib.sha256(canonical_json(weights).encode()).hexdigest()
 
 
-def _record(version: Any, lineage: Lineage) -> Finding:
+def _record(version: Version, lineage: Lineage) -> Finding:
     """What the registry's database recorded at registration: tags, parameters, numbers."""
     run = connect().get_run(version.run_id).data
     tags = version_tags(lineage)
@@ -222,10 +224,3 @@ def _record(version: Any, lineage: Lineage) -> Finding:
         if not math.isclose(stored, value, rel_tol=1e-9) and not (math.isnan(stored) and math.isnan(value)):
             wrong.append(f"metric {name}")
     return _compared("registry recorded the same", [f"{one} differs" for one in wrong], f"run {version.run_id}")
-
-
-def _yaml(text: str) -> Any:
-    try:
-        return YAML(typ="safe", pure=True).load(text)
-    except YAMLError:
-        return {}

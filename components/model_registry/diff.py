@@ -9,10 +9,13 @@ from components.core.number_text import number_text
 from components.core.tasks import has_own_tables
 from components.machine.git import git
 from components.metrics.detection import f1_gain_interval
+from components.model_registry.lineage_types import Lineage
+from components.model_registry.mlflow_types import Version
 from components.model_registry.recall import warning
 from components.model_registry.registry import artifact, connect, find_version, statement_of, uri_of
-from components.model_registry.statement import Lineage, from_statement
+from components.model_registry.statement import from_statement
 from components.store.counts import read_counts
+from components.store.json_file import is_object
 
 BOOTSTRAP, SEED = 2000, 0
 METRICS = ("detection.f1", "detection.precision", "detection.recall", "crowdhuman.JI", "crowdhuman.MR", "coco.AP50")
@@ -55,9 +58,9 @@ def lines(found: dict[str, Any]) -> list[str]:
     return told
 
 
-def changes(before: Any, after: Any, prefix: str = "") -> dict[str, list[Any]]:
+def changes(before: object, after: object, prefix: str = "") -> dict[str, list[Any]]:
     """Dotted key -> [before, after] of every leaf that differs; None where one has none."""
-    if isinstance(before, dict) and isinstance(after, dict):
+    if is_object(before) and is_object(after):
         found: dict[str, list[Any]] = {}
         for key in sorted(set(before) | set(after)):
             found |= changes(before.get(key), after.get(key), f"{prefix}{key}.")
@@ -65,7 +68,7 @@ def changes(before: Any, after: Any, prefix: str = "") -> dict[str, list[Any]]:
     return {} if before == after else {prefix.removesuffix("."): [before, after]}
 
 
-def f1_gain(before: Any, after: Any) -> dict[str, Any] | None:
+def f1_gain(before: Version, after: Version) -> dict[str, Any] | None:
     """F1 of two versions on the same test images with the paired interval; None where the images differ."""
     counts = [read_counts(artifact(v, "reports/scores/grpo/per_image.parquet")) for v in (before, after)]
     if list(counts[0]) != list(counts[1]):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,13 +14,15 @@ from components.metrics.detection import drawings
 from components.metrics.evaluation_set import Indices
 from components.metrics.resampling import LESS_IS_BETTER, Measure
 from components.model_registry.cached import kept_file
+from components.model_registry.lineage_types import Lineage
+from components.model_registry.mlflow_types import Version
 from components.model_registry.registry import artifact, statement_of, uri_of
-from components.model_registry.statement import Lineage, from_statement
+from components.model_registry.statement import from_statement
 from components.model_registry.subjects import SCORES
 from components.params.promote import PromoteParams
 from components.scoring.measured import Measured, measured, names_in
 
-Rescore = Callable[[Any, Lineage], Path]
+Rescore = Callable[[Version, Lineage], Path]
 """(version, lineage) -> the folder that score wrote for the version on the test images of that lineage."""
 GRPO_SCORES = f"{SCORES}/grpo"
 TEST_PROMPTS = Path("data/prompts/test.parquet")
@@ -37,7 +38,7 @@ class Gate:
     wanted: str
 
 
-def refuse_unknown(lineage: Lineage, version: Any, metric: str) -> None:
+def refuse_unknown(lineage: Lineage, version: Version, metric: str) -> None:
     """Raises RegistryError, which lists the numbers that the version has, where `metric` is none of them."""
     names = names_in(lineage["metrics"]["grpo"])
     if metric not in names:
@@ -46,7 +47,7 @@ def refuse_unknown(lineage: Lineage, version: Any, metric: str) -> None:
         )
 
 
-def gain_gates(champion: Any, version: Any, params: PromoteParams, rescore: Rescore) -> list[Gate]:
+def gain_gates(champion: Version, version: Version, params: PromoteParams, rescore: Rescore) -> list[Gate]:
     """The gain, whether it is chance, and no dataset's loss: each by promote.metric. Raises RegistryError."""
     before, after = _on_the_same_images(champion, version, params.metric, rescore)
     if before.sample_ids != after.sample_ids:
@@ -55,7 +56,9 @@ def gain_gates(champion: Any, version: Any, params: PromoteParams, rescore: Resc
     return [*_gain(before, after, params), *_regressions(before, after, params)]
 
 
-def _on_the_same_images(champion: Any, version: Any, metric: str, rescore: Rescore) -> tuple[Measured, Measured]:
+def _on_the_same_images(
+    champion: Version, version: Version, metric: str, rescore: Rescore
+) -> tuple[Measured, Measured]:
     """Both versions' number; where the test set has changed the champion is scored again on the new one."""
     before, after = (from_statement(statement_of(one)) for one in (champion, version))
     test = TEST_PROMPTS.as_posix()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from components.metrics.resampling import LESS_IS_BETTER
 from components.model_registry.gain import Gate, Rescore, gain_gates, refuse_unknown
 from components.model_registry.licences import terms
+from components.model_registry.lineage_types import Lineage
+from components.model_registry.mlflow_types import Version
 from components.model_registry.recall import told
 from components.model_registry.registry import statement_of, uri_of
-from components.model_registry.statement import Lineage, from_statement
+from components.model_registry.statement import from_statement
 from components.model_registry.verify import Finding, unseen, verify
 from components.params.promote import PromoteParams
 from components.scoring.measured import value_in
@@ -18,7 +18,7 @@ VERIFIED, SEEN = "lineage verified", "lineage seen"
 """The gates that --force does not overrule: nothing broken is promoted, and what is unproven with --unseen-ok only."""
 
 
-def gate_table(version: Any, champion: Any, params: PromoteParams, rescore: Rescore) -> list[Gate]:
+def gate_table(version: Version, champion: Version | None, params: PromoteParams, rescore: Rescore) -> list[Gate]:
     """Every gate, passed or not; a missing number fails."""
     gates = lineage_gates(version)
     if not gates[0].passed:
@@ -38,7 +38,7 @@ def _number_to_beat(lineage: Lineage, metric: str) -> Gate:
     return Gate("a number to beat", value is not None and (less or value > 0), seen, wanted)
 
 
-def lineage_gates(version: Any) -> list[Gate]:
+def lineage_gates(version: Version) -> list[Gate]:
     findings = verify(uri_of(version))
     broken = [finding for finding in findings if finding.holds is False]
     return [
@@ -58,7 +58,7 @@ def _clean(lineage: Lineage) -> Gate:
     return Gate("code was committed", code["clean"], (code["commit"] or "no commit")[:12], "a commit without changes")
 
 
-def untainted(version: Any) -> Gate:
+def untainted(version: Version) -> Gate:
     mark = told(version)
     return Gate("nothing recalled", mark is None, mark or "no taint", "no taint")
 
@@ -85,7 +85,9 @@ def _protocols(lineage: Lineage, params: PromoteParams) -> Gate:
     metrics = lineage["metrics"]["grpo"]
     tables = {name: one["numbers"] for name, one in metrics.get("tasks", {}).items()} | metrics
     missing = [
-        name for name in params.required_protocols if all(value is None for value in (tables.get(name) or {}).values())
+        name
+        for name in params.required_protocols
+        if all(value is None for value in (tables.get(name) or dict[str, object]()).values())
     ]
     return Gate("protocols", not missing, f"missing: {', '.join(missing)}" if missing else "all there",
                 ", ".join(params.required_protocols))  # fmt: skip

@@ -8,12 +8,12 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from components.errors import RegistryError
 from components.graph.unused_cache import clear_cache
 from components.machine.git import git
 from components.machine.home import lookout_home
+from components.model_registry.mlflow_types import Client, Entry, Version
 from components.model_registry.registry import (
     EXPERIMENT,
     KEY_TAG,
@@ -61,14 +61,14 @@ def collect(dry_run: bool = True) -> Garbage:
     return garbage
 
 
-def _has_lineage(client: Any, version: Any) -> bool:
+def _has_lineage(client: Client, version: Version) -> bool:
     """By our tag, and where somebody has removed it by the statement that its run holds."""
     if KEY_TAG in version.tags:
         return True
     return any(file.path == STATEMENT_FILE for run in _named_runs(client, version) for file in _artifacts(client, run))
 
 
-def _artifacts(client: Any, run: str) -> list[Any]:
+def _artifacts(client: Client, run: str) -> list[Entry]:
     import mlflow
 
     try:
@@ -77,7 +77,7 @@ def _artifacts(client: Any, run: str) -> list[Any]:
         return []
 
 
-def _all_tagged(versions: list[Any]) -> None:
+def _all_tagged(versions: list[Version]) -> None:
     tags = {tag_of(version): version for version in versions}
     lost = [tag for tag in tags if git("rev-parse", "-q", "--verify", f"refs/tags/{tag}") is None]
     if lost:
@@ -96,9 +96,11 @@ def _all_tagged(versions: list[Any]) -> None:
             )
 
 
-def _runs(client: Any, versions: list[Any]) -> list[str]:
+def _runs(client: Client, versions: list[Version]) -> list[str]:
     needed = {run for version in versions for run in _named_runs(client, version)}
     experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment is None:
+        return []
     runs = client.search_runs([experiment.experiment_id], max_results=5000)
     young = (time.time() - A_DAY_S) * 1000  # a run that was begun lately may be a register on another machine
     return [
@@ -108,7 +110,7 @@ def _runs(client: Any, versions: list[Any]) -> list[str]:
     ]
 
 
-def _named_runs(client: Any, version: Any) -> set[str]:
+def _named_runs(client: Client, version: Version) -> set[str]:
     """Every run that a version names: itself, in the path of its files, or by the logged model that it is of."""
     import mlflow
 

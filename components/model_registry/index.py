@@ -16,6 +16,7 @@ from typing import Any
 from components.errors import RecallError, RegistryError
 from components.machine.git import git
 from components.machine.home import lookout_home, mlflow_uri
+from components.model_registry.mlflow_types import Version
 from components.model_registry.registry import KEY_TAG, all_versions, artifact, connect, statement_of
 from components.model_registry.statement import from_statement
 from components.model_registry.subjects import IMAGES_FILE
@@ -97,11 +98,11 @@ def _known(what: str, terms: list[str]) -> bool:
     return PARAMS_FILE.exists() and what in load_params().datasets
 
 
-def _id(version: Any) -> str:
+def _id(version: Version) -> str:
     return f"{mlflow_uri()}|{version.run_id}|{version.name}|{version.version}"
 
 
-def _fill(index: sqlite3.Connection, versions: list[Any]) -> list[str]:
+def _fill(index: sqlite3.Connection, versions: list[Version]) -> list[str]:
     """Adds what is not known yet, a version a transaction: of several processes at once the first one's rows stay.
 
     Those that cannot be read, with the reason.
@@ -125,7 +126,7 @@ def _fill(index: sqlite3.Connection, versions: list[Any]) -> list[str]:
     return unread
 
 
-def _digests(version: Any) -> Iterator[tuple[str, str]]:
+def _digests(version: Version) -> Iterator[tuple[str, str]]:
     """Everything that a recall could name, with its place in the lineage. Raises what reading a broken one raises."""
     lineage = from_statement(statement_of(version))
     images = artifact(version, IMAGES_FILE).read_text().splitlines()

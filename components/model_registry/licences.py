@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Collection
 from functools import cache
+from importlib import import_module
 from typing import Any, Literal
 
 Terms = Literal["free", "non-commercial", "unknown"]
@@ -46,19 +47,16 @@ def _words(text: str) -> str:
 
 @cache
 def _licensing() -> Any:
-    from license_expression import get_spdx_licensing
-
-    return get_spdx_licensing()
+    return import_module("license_expression").get_spdx_licensing()
 
 
 def _spdx(text: str) -> Terms | None:
     """The terms of an SPDX expression, None where the text is none."""
-    from boolean import ParseError
-    from license_expression import ExpressionError
-
+    boolean: Any = import_module("boolean")
+    expressions: Any = import_module("license_expression")
     try:
         tree = _licensing().parse(text, validate=True, strict=True)
-    except (ExpressionError, ParseError):
+    except (expressions.ExpressionError, boolean.ParseError):
         return None
     return None if tree is None else _of(tree)
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import platform
 import shutil
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-
-from ruamel.yaml import YAML
+from typing import Any, Final
 
 from components.core.extras import OCR_LIBRARIES, has_ocr_extra
 from components.core.words import MODELS, TRAINED
@@ -21,8 +18,9 @@ from components.graph.dvc_lock import LOCK_FILE, read_lock_file
 from components.graph.stages import stage_names
 from components.machine.code_state import git_state
 from components.machine.git import git
-from components.model_registry.statement import Lineage
+from components.model_registry.lineage_types import Dataset, Decides, Hardware, Lineage
 from components.model_registry.subjects import POLICY_FILES
+from components.model_registry.yaml_text import yaml_text
 from components.params.reading import PARAMS_FILE
 from components.params.whole import Params, load_params
 from components.store.atomic import canonical_json
@@ -35,7 +33,7 @@ LIBRARIES = (
     "torch", "transformers", "trl", "accelerate", "peft", "deepspeed", "datasets", "tokenizers",
     "numpy", "pyarrow", "pillow", "scipy", "faster-coco-eval", "great-expectations", "dvc", "mlflow", "prefect",
 )  # fmt: skip
-DECIDES = ("weights", "prompts", "rewards", "base", "params")
+DECIDES: Final = ("weights", "prompts", "rewards", "base", "params")
 """What a lineage's key is the digest of."""
 
 
@@ -44,12 +42,18 @@ def collect_lineage(reports: Path = Path("reports"), data: Path = Path("data")) 
     params, lock = load_params(), read_lock()
     check_weights(lock)
     values = params.model_dump(mode="json", by_alias=True)
-    decides = {
+    decides: Decides = {
         "weights": {path.name: file_sha256(path) for path in sorted(MODEL.glob("*.safetensors"))},
         "prompts": {path: digest for path, digest in _outs(lock, "prompts").items() if path.endswith(".parquet")},
         "rewards": values["rewards"],
         "base": read_json(Path("models/base/lookout_base.json")),
-        "params": {name: values[name] for name in ("datasets", "prompts", "base", "sft", "grpo")},
+        "params": {
+            "datasets": values["datasets"],
+            "prompts": values["prompts"],
+            "base": values["base"],
+            "sft": values["sft"],
+            "grpo": values["grpo"],
+        },
     }
     files = {path.name: file_sha256(path) for path in sorted(MODEL.iterdir()) if path.is_file()}
     return {
@@ -78,7 +82,7 @@ def collect_lineage(reports: Path = Path("reports"), data: Path = Path("data")) 
     }
 
 
-def lineage_key(lineage: Lineage) -> str:
+def lineage_key(lineage: Decides) -> str:
     """SHA-256 of what decides: one and the same wherever it is made again."""
     return hashlib.sha256(canonical_json({name: lineage[name] for name in DECIDES}).encode()).hexdigest()
 
@@ -90,11 +94,7 @@ def installed() -> dict[str, str]:
 
 def lock_text(lock: dict[str, Any]) -> str:
     """dvc.lock as YAML without the entry of register: that one is written after the statement."""
-    text = io.StringIO()
-    YAML(typ="safe", pure=True).dump(
-        lock | {"stages": {name: stage for name, stage in lock["stages"].items() if name != "register"}}, text
-    )
-    return text.getvalue()
+    return yaml_text(lock | {"stages": {name: stage for name, stage in lock["stages"].items() if name != "register"}})
 
 
 def dvc_files() -> dict[str, str]:
@@ -110,16 +110,17 @@ def image_digests(data: Path = Path("data")) -> list[str]:
 
 def image_names(data: Path = Path("data")) -> list[tuple[str, str]]:
     """SHA-256 and path of every image that SFT or GRPO trained on, sorted."""
-    import pyarrow.parquet as pq
+    from components.store.schemas.prompts import PROMPTS
+    from components.store.tables import read_rows
 
     found: set[tuple[str, str]] = set()
     for name in TRAINED:
-        table = pq.read_table(data / "prompts" / f"{name}.parquet", columns=["image_sha256", "image_path"])
-        found |= set(zip(*(column.to_pylist() for column in table.columns), strict=True))
+        rows = read_rows(data / "prompts" / f"{name}.parquet", PROMPTS, ("image_sha256", "image_path"))
+        found |= {(row["image_sha256"], row["image_path"]) for row in rows}
     return sorted(found)
 
 
-def hardware() -> dict[str, Any]:
+def hardware() -> Hardware:
     """Processor and, where the driver names them, GPUs of this machine."""
     names = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     model = next((line.partition(":")[2].strip() for line in names if line.startswith("model name")), "")
@@ -154,7 +155,7 @@ def check_weights(lock: dict[str, Any]) -> None:
         )
 
 
-def _dataset(name: str, params: Params, lock: dict[str, Any], data: Path) -> dict[str, Any]:
+def _dataset(name: str, params: Params, lock: dict[str, Any], data: Path) -> Dataset:
     dataset = params.datasets[name]
     validation = read_json(data / "validated" / name / "validation.json")
     deps = {dep["path"]: dep.get("md5") for dep in lock["stages"].get(f"ingest@{name}", {}).get("deps", [])}

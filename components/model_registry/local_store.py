@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from urllib.parse import quote
 from components.errors import RegistryError
 from components.machine.home import lookout_home, mlflow_uri
 from components.machine.last_words import reason
+from components.model_registry.mlflow_types import mlflow_module
 from components.store.atomic import atomic_file
 
 log = logging.getLogger("lookout.registry")
@@ -183,14 +184,12 @@ def _make(file: Path) -> None:
     """With all its tables, or not at all: MLflow cannot go on with a file that a kill has left half made."""
     if file.exists():
         return
-    import mlflow
-
     with _only_maker():
         if file.exists():
             return
         with atomic_file(file) as partial:
             partial.unlink()
-            mlflow.MlflowClient(f"sqlite:///{partial}").search_experiments()
+            mlflow_module().MlflowClient(f"sqlite:///{partial}").search_experiments()
 
 
 def _migrate(file: Path, revision: str) -> None:
@@ -227,7 +226,7 @@ def _revisions() -> list[str]:
 
 
 @contextmanager
-def _only_maker() -> Iterator[None]:
+def _only_maker() -> Generator[None]:
     with (lookout_home() / "store.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from components.graph.closure import import_closure
+from components.model_registry.lineage_types import Lineage
+from components.model_registry.mlflow_types import ModelInfo, mlflow_module
 from components.params.predict import PredictParams
 from components.params.reading import load_section
 from components.params.register import RegisterParams
@@ -22,17 +24,15 @@ REQUIREMENTS = ("torch", "transformers", "accelerate", "safetensors", "pillow", 
 _IMPORT = re.compile(rf"^(\s*(?:from|import) ){PACKAGE}\b", re.MULTILINE)
 
 
-def log_packaged_model(model: Path, lineage: dict[str, Any]) -> Any:
+def log_packaged_model(model: Path, lineage: Lineage) -> ModelInfo:
     """Logs the model into the active run; MLflow's ModelInfo.
 
     The code that it needs, and no more, goes with it as a package named after the lineage: it loads where this
     repository is not, and two versions load side by side.
     """
-    import mlflow
-
     name = f"lookout_{lineage['key'][:16]}"
     with tempfile.TemporaryDirectory() as folder, _importable(folder):
-        return mlflow.pyfunc.log_model(
+        return mlflow_module().pyfunc.log_model(
             name="model",
             python_model=str(travelling_code(Path(folder), name)),
             code_paths=[str(Path(folder) / name)],
@@ -44,7 +44,7 @@ def log_packaged_model(model: Path, lineage: dict[str, Any]) -> Any:
 
 
 @contextmanager
-def _importable(folder: str) -> Iterator[None]:
+def _importable(folder: str) -> Generator[None]:
     """MLflow runs the model's code while it logs it."""
     sys.path.insert(0, folder)
     try:
@@ -69,14 +69,15 @@ def as_package(text: str, name: str) -> str:
 
 def serving_config() -> dict[str, Any]:
     """What the model needs to know of how it was trained and measured, and the bounds of a request."""
-    import pyarrow.parquet as pq
+    from components.store.schemas.prompts import PROMPTS
+    from components.store.tables import read_rows
 
-    columns = ["task", "answer_as", "thinking", "prompt_form", "phrase", "frame"]
-    tasks: dict[str, dict[str, Any]] = {}
+    asked = ("answer_as", "thinking", "prompt_form", "phrase")
+    tasks: dict[str, dict[str, str | None]] = {}
     frames: set[str] = set()  # one: the base speaks in it
-    for row in pq.read_table("data/prompts/test.parquet", columns=columns).to_pylist():
-        frames.add(row.pop("frame"))
-        tasks.setdefault(row.pop("task"), row)
+    for row in read_rows(Path("data/prompts/test.parquet"), PROMPTS, ("task", *asked, "frame")):
+        frames.add(row["frame"])
+        tasks.setdefault(row["task"], {name: row[name] for name in asked})
     predict = load_section(PredictParams)
     return {
         "tasks": tasks,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from components.metrics.task import headline_of
-from components.model_registry.statement import Lineage
+from components.model_registry.lineage_types import Lineage, Stage, Traced
 
 WIDTH, HEIGHT, GAP_X, GAP_Y, LINE = 184, 74, 42, 18, 17
 TITLE_CHARS, TEXT_CHARS = 21, 23
@@ -43,7 +43,7 @@ class Node:
         return tuple(f"{one.what}: {one.value}" for one in self.digests)
 
 
-def graph(lineage: Lineage) -> tuple[list[Node], list[tuple[str, str]]]:
+def graph(lineage: Traced) -> tuple[list[Node], list[tuple[str, str]]]:
     """Nodes and edges, from the raw data to the version; the same lineage gives the same graph."""
     version, code, base = lineage["version"], lineage["code"], lineage["base"]
     best = headline_of(lineage["metrics"]["grpo"])
@@ -84,7 +84,7 @@ def _prompts(lineage: Lineage) -> list[str]:
     return sorted(lineage["prompts"], key=lambda path: (not path.endswith("/grpo.parquet"), path))
 
 
-def _steps(lineage: Lineage, stage: str) -> tuple[str, ...]:
+def _steps(lineage: Lineage, stage: Stage) -> tuple[str, ...]:
     params = lineage["params"][stage]
     return (f"{params['max_steps']} steps, seed {params['seed']}",)
 
@@ -101,7 +101,7 @@ def _together(lineage: Lineage, stage: str) -> tuple[Digest, ...]:
     return (Digest("folder", what, lineage["training"][stage]["weights_sha256"]),)
 
 
-def dot(lineage: Lineage) -> str:
+def dot(lineage: Traced) -> str:
     """Graphviz text."""
     nodes, edges = graph(lineage)
     lines = ["digraph lineage {", "  rankdir=LR; node [shape=box];"]
@@ -114,7 +114,7 @@ def dot(lineage: Lineage) -> str:
     return "\n".join([*lines, "}"])
 
 
-def page(lineage: Lineage) -> str:
+def page(lineage: Traced) -> str:
     """HTML with the graph as SVG; every digest in full where the pointer rests, and in the list below it."""
     nodes, edges = graph(lineage)
     places: dict[str, tuple[int, int]] = {}

@@ -6,11 +6,11 @@ import getpass
 import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from components.errors import RegistryError
 from components.model_registry.gain import Gate, Rescore
 from components.model_registry.gates import SEEN, VERIFIED, gate_table, lineage_gates, untainted
+from components.model_registry.mlflow_types import Client, Version
 from components.model_registry.recall import CHAMPION
 from components.model_registry.registry import (
     alias_version,
@@ -117,14 +117,14 @@ def rollback(force: bool = False, reason: str = "", unseen_ok: bool = False) -> 
     return uri_of(previous), uri_of(champion) if champion else ""
 
 
-def _record(client: Any, version: Any, outcome: Promotion, reason: str) -> None:
+def _record(client: Client, version: Version, outcome: Promotion, reason: str) -> None:
     when = datetime.now(UTC)
     record = asdict(outcome) | {"who": getpass.getuser(), "when": when.isoformat(), "reason": reason}
     text = json.dumps(record, indent=2, sort_keys=True)
     client.log_text(version.run_id, text, f"{PROMOTIONS}/{when:%Y%m%dT%H%M%S%f}.json")
 
 
-def _move(client: Any, version: Any, champion: Any) -> None:
+def _move(client: Client, version: Version, champion: Version | None) -> None:
     """`previous` first: a kill between the two leaves a champion, and the same command finishes."""
     if champion is not None and champion.version != version.version:
         client.set_registered_model_alias(version.name, PREVIOUS, champion.version)

@@ -5,18 +5,19 @@ from __future__ import annotations
 import getpass
 import json
 from datetime import UTC, datetime
-from typing import Any
 
 from components.errors import RecallError, RegistryError
 from components.model_registry.index import used_by
+from components.model_registry.mlflow_types import Client, Version
 from components.model_registry.registry import alias_version, all_versions, connect, only_writer
+from components.store.json_file import is_object
 
 TAINT, CHAMPION, RECALLS = "lookout.tainted", "champion", "recalls"
 HEAD = "> **Recalled.**"
 """What the version's page in the registry begins with, where it is marked."""
 
 
-def marks(version: Any) -> dict[str, str]:
+def marks(version: Version) -> dict[str, str]:
     """What was recalled -> why; empty where nothing was."""
     text = version.tags.get(TAINT)
     if not text:
@@ -25,19 +26,19 @@ def marks(version: Any) -> dict[str, str]:
         found = json.loads(text)
     except json.JSONDecodeError:
         found = None
-    if isinstance(found, dict):
-        return {str(what): str(reason) for what, reason in found.items()}
+    if is_object(found):
+        return {what: str(reason) for what, reason in found.items()}
     what, _, reason = text.partition(": ")  # an earlier Lookout wrote the last mark as text
     return {what: reason}
 
 
-def told(version: Any) -> str | None:
+def told(version: Version) -> str | None:
     """The marks in one line, None where there is none."""
     found = marks(version)
     return "; ".join(f"{what}: {reason}" for what, reason in found.items()) if found else None
 
 
-def warning(version: Any) -> str | None:
+def warning(version: Version) -> str | None:
     """What every page of a marked version says, with what to do where it is the champion; None without a mark."""
     said = told(version)
     if said is None:
@@ -97,7 +98,7 @@ def _want(reason: str) -> None:
         raise RegistryError("a recall wants a reason: --reason")
 
 
-def _mark(client: Any, version: Any, found: dict[str, str], what: str, reason: str) -> None:
+def _mark(client: Client, version: Version, found: dict[str, str], what: str, reason: str) -> None:
     """Tag, the head of the version's page, and a record of the move among its run's artifacts."""
     page = (version.description or "").split("\n\n", 1)[-1] if HEAD in (version.description or "") else None
     page = version.description or "" if page is None else page

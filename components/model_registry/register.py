@@ -15,6 +15,8 @@ from components.machine.git import git
 from components.machine.terminal import plain
 from components.model_registry.card import model_card
 from components.model_registry.lineage import MODEL, collect_lineage, image_names
+from components.model_registry.lineage_types import Lineage
+from components.model_registry.mlflow_types import Client, Version, mlflow_module
 from components.model_registry.packaging import log_packaged_model
 from components.model_registry.record import run_metrics, run_params, version_tags
 from components.model_registry.registry import (
@@ -36,7 +38,7 @@ from components.model_registry.state_commit import (
     tag_says,
     tag_state,
 )
-from components.model_registry.statement import Lineage, from_statement, to_statement
+from components.model_registry.statement import from_statement, to_statement
 from components.model_registry.subjects import (
     ARTIFACTS,
     IMAGES_FILE,
@@ -92,7 +94,7 @@ def register_model(out: Path = REGISTRATION) -> dict[str, Any]:
     return registration
 
 
-def _tag_version(version: Any, lineage: Lineage, made: bool) -> None:
+def _tag_version(version: Version, lineage: Lineage, made: bool) -> None:
     """The version's state on a commit under its tag, with the key and the digest of the statement in its message.
 
     A plain tag of another lineage (a clone brought it) stays: this version's tag has the key in its name. The tag of
@@ -117,9 +119,12 @@ def _tag_version(version: Any, lineage: Lineage, made: bool) -> None:
             "the one that it was registered with", version.name, version.version, wrong[0],
         )  # fmt: skip
         return
+    commit = registered["code"]["commit"]
+    if commit is None:  # it was registered where there was no git: its tag has nothing to stand on
+        return
     digest = file_sha256(artifact(version, STATEMENT_FILE))
     said = f"{version.name} version {version.version}\n\n{KEY_SAID}: {key}\n{STATEMENT_SAID}: {digest}\n"
-    tag_state(tag, registered["state"], said, registered["code"]["commit"], renew=made)
+    tag_state(tag, registered["state"], said, commit, renew=made)
 
 
 def _another_lineage(tag: str, lineage: Lineage) -> bool:
@@ -127,10 +132,8 @@ def _another_lineage(tag: str, lineage: Lineage) -> bool:
     return said != lineage["key"] if said else git("show", f"{tag}:dvc.lock") != lineage["state"]["dvc.lock"]
 
 
-def _create_version(client: Any, name: str, lineage: Lineage) -> Any:
-    import mlflow
-
-    info: Any = None
+def _create_version(client: Client, name: str, lineage: Lineage) -> Version:
+    mlflow = mlflow_module()
     mlflow.set_experiment(EXPERIMENT)
     title = f"{'+'.join(lineage['data'])} grpo {lineage['key'][:8]}"
     card = model_card(lineage)
@@ -152,7 +155,7 @@ def _create_version(client: Any, name: str, lineage: Lineage) -> Any:
                 there = Path(place) if Path(place).is_dir() else Path(folder, place)
                 subjects |= digests(there, f"{RUN_FILES}{place}")
             statement = Path(folder) / STATEMENT_FILE
-            write_json(statement, to_statement(lineage | {"subjects": subjects}))
+            write_json(statement, to_statement({**lineage, "subjects": subjects}))
             mlflow.log_artifact(str(statement))
             client.log_model_artifact(info.model_id, str(statement), str(Path(STATEMENT_COPY).parent))
     try:
@@ -165,7 +168,7 @@ def _create_version(client: Any, name: str, lineage: Lineage) -> Any:
     return version
 
 
-def _log_datasets(client: Any, run_id: str, lineage: Lineage) -> None:
+def _log_datasets(client: Client, run_id: str, lineage: Lineage) -> None:
     """Each dataset as an input of the run, with its DVC digest: MLflow searches runs by it."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
@@ -184,7 +187,7 @@ def _log_datasets(client: Any, run_id: str, lineage: Lineage) -> None:
     client.log_inputs(run_id, inputs)
 
 
-def _log_numbers(client: Any, run_id: str, lineage: Lineage) -> None:
+def _log_numbers(client: Client, run_id: str, lineage: Lineage) -> None:
     """Scores of the three models, and the training curves step by step."""
     from mlflow.entities import Metric
 

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from components.errors import RegistryError
 from components.machine.home import lookout_home, mlflow_uri
 from components.model_registry.local_store import ready_store, ready_to_write, sentence_of, wait_for
+from components.model_registry.mlflow_types import Client, Version, mlflow_module
 from components.model_registry.subjects import POLICY, STATEMENT_FILE
 from components.params.reading import PARAMS_FILE, load_section
 from components.params.register import RegisterParams
@@ -36,7 +37,7 @@ _SHORT = re.compile(r"\d+$|@|models:/")
 """A version's own spellings: a folder of such a name does not take its place."""
 
 
-class Client:
+class _Explained:
     """MLflow's client, whose failures are of our tree: what is not there stays an MlflowException, all else is one
     sentence.
     """
@@ -57,7 +58,7 @@ class Client:
 
 
 @contextmanager
-def explained() -> Iterator[None]:
+def explained() -> Generator[None]:
     """Around a call of MLflow's: a store that is locked, damaged or does not answer is a RegistryError.
 
     What MLflow says of a name that is not there, or there already, passes.
@@ -75,7 +76,7 @@ def explained() -> Iterator[None]:
         raise _one_sentence(error) from None
 
 
-def connect() -> Any:
+def connect() -> Client:
     """An MLflow client on the configured store; the store is made where it is the local default.
 
     Raises RegistryError, after a bounded wait, where the store is held, damaged, does not answer or wants a password.
@@ -89,7 +90,7 @@ def connect() -> Any:
     mlflow.set_tracking_uri(mlflow_uri())
     try:
         with explained():
-            client: Any = Client(mlflow.MlflowClient())
+            client = _client()
             if client.get_experiment_by_name(EXPERIMENT) is None:
                 _make_experiment(client)
     except mlflow.MlflowException as error:
@@ -97,7 +98,11 @@ def connect() -> Any:
     return client
 
 
-def _make_experiment(client: Any) -> None:
+def _client() -> Any:
+    return _Explained(mlflow_module().MlflowClient())
+
+
+def _make_experiment(client: Client) -> None:
     import mlflow
 
     local = mlflow_uri().startswith("sqlite:")  # a server has a place of its own
@@ -126,7 +131,7 @@ def _one_sentence(error: Exception) -> RegistryError:
 
 
 @contextmanager
-def only_writer() -> Iterator[None]:
+def only_writer() -> Generator[None]:
     """One register, promote or rollback at a time on this machine, with a backup of the local store before it.
 
     A second one waits for WRITER_WAIT_S, and says for whom. Raises RegistryError where that is not enough, and where
@@ -156,7 +161,7 @@ def parse_reference(reference: str) -> tuple[str, str | None, str | None]:
     return match["name"] or "", match["version"], match["alias"]
 
 
-def find_version(client: Any, reference: str) -> Any:
+def find_version(client: Client, reference: str) -> Version:
     """The model version that any verb's reference names: the one reader of them, which says what it found.
 
     `1` and `@ALIAS` are of `profile_model`; models:/NAME/1 and models:/NAME@ALIAS name theirs; a run's ID, alone or in
@@ -169,7 +174,7 @@ def find_version(client: Any, reference: str) -> Any:
     return version
 
 
-def _found(client: Any, reference: str) -> Any:
+def _found(client: Client, reference: str) -> Version:
     import mlflow
 
     run = _RUN.fullmatch(reference)
@@ -193,19 +198,19 @@ def profile_model() -> str:
     return load_section(RegisterParams).model_name if PARAMS_FILE.exists() else "lookout"
 
 
-def uri_of(version: Any) -> str:
+def uri_of(version: Version) -> str:
     """What MLflow calls a version: models:/NAME/NUMBER."""
     return f"{REGISTRY}{version.name}/{version.version}"
 
 
-def _version_of_run(client: Any, run: str) -> Any:
+def _version_of_run(client: Client, run: str) -> Version:
     versions = client.search_model_versions(f"run_id = '{run}'")
     if not versions:
         raise RegistryError(f"no registered version belongs to the run {run}")
     return max(versions, key=lambda version: int(version.creation_timestamp))
 
 
-def _version_of_folder(client: Any, folder: Path) -> Any:
+def _version_of_folder(client: Client, folder: Path) -> Version:
     from components.store.digest import file_sha256
 
     digests = [file_sha256(path) for path in sorted(folder.rglob("*.safetensors"))]
@@ -215,14 +220,14 @@ def _version_of_folder(client: Any, folder: Path) -> Any:
     raise RegistryError(f"{folder}: no registered version has its {len(digests)} weight files, by SHA-256")
 
 
-def all_versions(client: Any) -> list[Any]:
+def all_versions(client: Client) -> list[Version]:
     """Every version that carries a lineage, newest first."""
     return [version for version in registered_versions(client) if KEY_TAG in version.tags]
 
 
-def registered_versions(client: Any) -> list[Any]:
+def registered_versions(client: Client) -> list[Version]:
     """Every version of every model, whoever registered it, newest first."""
-    found: list[Any] = []
+    found: list[Version] = []
     token: str | None = None
     while True:
         page = client.search_model_versions(max_results=1000, page_token=token, order_by=["creation_timestamp DESC"])
@@ -232,13 +237,13 @@ def registered_versions(client: Any) -> list[Any]:
             return found
 
 
-def version_with_key(client: Any, name: str, key: str) -> Any:
+def version_with_key(client: Client, name: str, key: str) -> Version | None:
     """The version with this lineage key, None where there is none."""
     found = client.search_model_versions(f"name = '{name}' and tags.`{KEY_TAG}` = '{key}'")
     return min(found, key=lambda version: int(version.version)) if found else None
 
 
-def alias_version(client: Any, name: str, alias: str) -> Any:
+def alias_version(client: Client, name: str, alias: str) -> Version | None:
     """The version that an alias names, None where there is none."""
     import mlflow
 
@@ -248,36 +253,38 @@ def alias_version(client: Any, name: str, alias: str) -> Any:
         return None
 
 
-def statement_of(version: Any) -> dict[str, Any]:
+def statement_of(version: Version) -> dict[str, Any]:
     """The version's statement. Raises RegistryError where its run does not hold one."""
     return json.loads(artifact(version, STATEMENT_FILE).read_text())
 
 
-def artifact(version: Any, path: str) -> Path:
+def artifact(version: Version, path: str) -> Path:
     """A local copy of an artifact of the version's run, a file or a folder. Raises RegistryError."""
     import mlflow
+    from mlflow.artifacts import download_artifacts
 
     try:
         with explained():
-            return Path(mlflow.artifacts.download_artifacts(run_id=version.run_id, artifact_path=path))
+            return Path(download_artifacts(run_id=version.run_id, artifact_path=path))
     except (mlflow.MlflowException, OSError) as error:
         raise RegistryError(
             f"{version.name} version {version.version}: its run holds no {path} ({' '.join(str(error).split())[:120]})"
         ) from None
 
 
-def model_folder(version: Any) -> Path:
+def model_folder(version: Version) -> Path:
     """A local copy of the version's weights, tokenizer and processor. Raises RegistryError."""
     return package_folder(version) / "artifacts" / POLICY
 
 
-def package_folder(version: Any) -> Path:
+def package_folder(version: Version) -> Path:
     """A local copy of all that MLflow loads: the policy's folder, code, MLmodel. Raises RegistryError."""
     import mlflow
+    from mlflow.artifacts import download_artifacts
 
     try:
         with explained():
-            return Path(mlflow.artifacts.download_artifacts(uri_of(version)))
+            return Path(download_artifacts(uri_of(version)))
     except (mlflow.MlflowException, OSError) as error:
         said = " ".join(str(error).split())[:120]
         raise RegistryError(f"{version.name} version {version.version}: its files cannot be had ({said})") from None

@@ -14,8 +14,10 @@ from components.machine.dvc import run_dvc
 from components.machine.home import lookout_home
 from components.machine.last_words import reason
 from components.model_registry.lineage import hardware, installed
+from components.model_registry.lineage_types import Base, Lineage
+from components.model_registry.mlflow_types import Version
 from components.model_registry.registry import connect, find_version, statement_of, uri_of
-from components.model_registry.statement import Lineage, from_statement
+from components.model_registry.statement import from_statement
 from components.model_registry.verify import lock_of, unseen, verify
 from components.params.reading import PARAMS_FILE
 from components.params.whole import load_params
@@ -74,7 +76,7 @@ def reproduce(reference: str, into: Path, start: str = "ingest") -> Reproduction
     )  # fmt: skip
 
 
-def _refuse_broken(version: Any) -> None:
+def _refuse_broken(version: Version) -> None:
     findings = verify(uri_of(version))
     broken = [finding for finding in findings if finding.holds is False]
     if broken:
@@ -88,7 +90,7 @@ def _refuse_broken(version: Any) -> None:
 
 def _worktree(lineage: Lineage, into: Path) -> None:
     commit = lineage["code"]["commit"]
-    if not lineage["code"]["clean"]:
+    if commit is None or not lineage["code"]["clean"]:
         raise RegistryError("its code was not committed when it was registered: it cannot be made again")
     if into.exists() and any(into.iterdir()):
         raise RegistryError(f"{into} is there already and not empty; name a new folder")
@@ -96,7 +98,7 @@ def _worktree(lineage: Lineage, into: Path) -> None:
     load_params(into / PARAMS_FILE)  # DVC empties the folders that params.yaml names before a stage runs
 
 
-def bring_local_base(base: dict[str, Any], into: Path) -> None:
+def bring_local_base(base: Base, into: Path) -> None:
     """Has the worktree see the local folder that the base was made from, where it is what the lineage says.
 
     Raises RegistryError where the folder is gone or a file of it has another digest. A base that was built, fetched by
@@ -104,7 +106,7 @@ def bring_local_base(base: dict[str, Any], into: Path) -> None:
     """
     if not base.get("local"):
         return
-    wanted, folder = base["source_sha256"], Path(base["name"])
+    wanted, folder = base.get("source_sha256", {}), Path(base["name"])
     if not folder.is_dir():
         raise RegistryError(f"the version's base was made from the local folder {folder}, which is not there")
     found = file_digests(folder)

@@ -10,6 +10,8 @@ from components.errors import RegistryError
 from components.machine.home import lookout_home
 from components.metrics.protocols import RANKED
 from components.model_registry.gain import GRPO_SCORES, TEST_PROMPTS, gain_of, refuse_unknown
+from components.model_registry.lineage_types import Lineage
+from components.model_registry.mlflow_types import Version
 from components.model_registry.registry import (
     artifact,
     connect,
@@ -18,7 +20,7 @@ from components.model_registry.registry import (
     statement_of,
     uri_of,
 )
-from components.model_registry.statement import Lineage, from_statement
+from components.model_registry.statement import from_statement
 from components.model_registry.subjects import POLICY
 from components.model_registry.verify import refuse_altered
 from components.params.predict import PredictParams
@@ -29,7 +31,7 @@ from components.scoring.measured import measured, value_in
 from components.store.digest import file_md5
 
 
-def scores_of(version: Any, other: Lineage) -> Path:
+def scores_of(version: Version, other: Lineage) -> Path:
     """What score writes of `version` on the test prompts of `other`, which must lie in this checkout.
 
     Raises RegistryError where they do not.
@@ -67,7 +69,7 @@ def rescore(reference: str) -> dict[str, Any]:
     }
 
 
-def _scored_here(version: Any) -> Path:
+def _scored_here(version: Version) -> Path:
     from components.machine.progress import progress
     from components.policy.predict import predict_files
     from components.scoring import score

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from components.errors import RegistryError
+from components.model_registry.lineage_types import TrainedOn
 from components.model_registry.registry import connect, find_version, model_folder, parse_reference, statement_of
 from components.model_registry.statement import from_statement
 from components.store.digest import file_sha256
 
-SAID = ("role", "licence", "dvc_md5")
 
-
-def registered_policy(reference: str) -> tuple[Path, str, str, dict[str, dict[str, Any]], str]:
+def registered_policy(reference: str) -> tuple[Path, str, str, dict[str, TrainedOn], str]:
     """Its files, the SHA-256 of its weights, its lineage's key, what it was trained on (bases before it too), and the
     frame that it speaks in.
 
@@ -35,6 +33,9 @@ def registered_policy(reference: str) -> tuple[Path, str, str, dict[str, dict[st
         wrong = sorted(name for name in {*found, *lineage["files"]} if found.get(name) != lineage["files"].get(name))
         raise RegistryError(f"base.pretrained.path: {wrong[0]} of {reference} is not the file of its statement")
     weights = ",".join(lineage["weights"].values())
-    own = {name: {key: one[key] for key in SAID} for name, one in lineage["data"].items()}
+    own = {
+        name: TrainedOn(role=one["role"], licence=one["licence"], dvc_md5=one["dvc_md5"])
+        for name, one in lineage["data"].items()
+    }
     data, frame = lineage["base"].get("data", {}) | own, lineage["params"]["prompts"]["frame"]
     return folder, weights, lineage["key"], data, frame

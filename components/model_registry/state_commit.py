@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from components.errors import RegistryError
-from components.machine.code_state import uncommitted
+from components.machine.code_state import CodeState, uncommitted
 from components.machine.git import git, git_bytes
 from components.machine.home import main_checkout
+from components.model_registry.mlflow_types import Version
 from components.model_registry.registry import KEY_TAG
 
 
-def refuse_dirty(state: dict[str, Any]) -> None:
+def refuse_dirty(state: CodeState) -> None:
     """Raises RegistryError, with the command to run, where code differs from its commit."""
     said = uncommitted(state)
     if said:
@@ -47,7 +47,7 @@ def own_tag(plain: str, key: str) -> str:
     return f"{plain}-{key[:8]}"
 
 
-def tag_of(version: Any) -> str:
+def tag_of(version: Version) -> str:
     """git_tag of a registered version."""
     return git_tag(version.name, version.version, version.tags.get(KEY_TAG, ""))
 

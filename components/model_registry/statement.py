@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from typing import Any
+from typing import Any, Final, cast
 
+from components.model_registry.lineage_types import Lineage, Training
 from components.model_registry.subjects import POLICY_FILES
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:lookout:dvc-repro:v1"
 BUILDER = "urn:lookout:register:v3"
-Lineage = dict[str, Any]
 Statement = dict[str, Any]
 Resource = dict[str, Any]
-INTERNAL = ("commands", "processes", "seeds", "images_sha256", "prompt_summary")
+INTERNAL: Final = ("commands", "processes", "seeds", "images_sha256", "prompt_summary")
 STATE = "state/"
 
 
@@ -85,7 +85,7 @@ def _byproducts(lineage: Lineage) -> list[Resource]:
     ]
 
 
-def _times(training: dict[str, Any]) -> dict[str, str]:
+def _times(training: dict[str, Training]) -> dict[str, str]:
     """Start of the first training and end of the last, RFC 3339."""
     runs = [one["run"] for one in training.values() if "run" in one]
     if not runs:
@@ -103,7 +103,7 @@ def from_statement(statement: Statement) -> Lineage:
         for one in statement["subject"]
     }  # an earlier Lookout named the policy's files only, without a folder
     files = _under(subjects, POLICY_FILES)
-    return {
+    lineage = {
         "schema": "lineage/2",
         "key": details["metadata"]["invocationId"],
         "weights": {name: digest for name, digest in files.items() if name.endswith(".safetensors")},
@@ -121,6 +121,7 @@ def from_statement(statement: Statement) -> Lineage:
         **build["externalParameters"],
         **build["internalParameters"],
     }
+    return cast("Lineage", lineage)
 
 
 def _under(resources: dict[str, Any], prefix: str) -> dict[str, Any]:

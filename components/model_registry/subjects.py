@@ -5,8 +5,8 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from components.model_registry.mlflow_types import Client
 from components.store.digest import file_sha256
 
 STATEMENT_FILE = "statement.json"
@@ -40,21 +40,21 @@ def package_digests(folder: Path) -> dict[str, str]:
     }
 
 
-def logged_digests(client: Any, model_id: str, policy: dict[str, str]) -> dict[str, str]:
+def logged_digests(client: Client, model_id: str, policy: dict[str, str]) -> dict[str, str]:
     """Every file of a model that was logged just now; `policy`: its weights' folder, which is not downloaded again."""
-    import mlflow
+    from mlflow.artifacts import download_artifacts
 
     place = client.get_logged_model(model_id).artifact_location
     found = {f"{POLICY_FILES}{name}": digest for name, digest in policy.items()}
     with tempfile.TemporaryDirectory() as folder:
         for path in _listed(client, model_id):
             if f"{MODEL_FILES}{path}" not in found:
-                copy = mlflow.artifacts.download_artifacts(artifact_uri=f"{place}/{path}", dst_path=folder)
+                copy = download_artifacts(artifact_uri=f"{place}/{path}", dst_path=folder)
                 found[f"{MODEL_FILES}{path}"] = file_sha256(Path(copy))
     return found
 
 
-def _listed(client: Any, model_id: str, folder: str | None = None) -> Iterator[str]:
+def _listed(client: Client, model_id: str, folder: str | None = None) -> Iterator[str]:
     for entry in client.list_logged_model_artifacts(model_id, folder):
         if entry.is_dir:
             yield from _listed(client, model_id, entry.path)

@@ -9,21 +9,26 @@ from components.core.class_words import counted
 from components.core.words import TRAINED
 from components.machine.terminal import plain
 from components.metrics.task import headline_of
+from components.model_registry.lineage_types import NamedVersion, Traced
 from components.model_registry.recall import warning
 from components.model_registry.registry import connect, find_version, statement_of
-from components.model_registry.statement import Lineage, from_statement
+from components.model_registry.statement import from_statement
 from components.store.left_out import left_out_lines
 
 
-def trace(reference: str) -> Lineage:
+def trace(reference: str) -> Traced:
     """The lineage behind any reference that registry.find_version reads. Raises RegistryError where it is not there."""
     version = find_version(connect(), reference)
-    found = {"name": version.name, "version": int(version.version), "run_id": version.run_id}
-    found["recalled"] = warning(version)
-    return {"version": found} | from_statement(statement_of(version))
+    named: NamedVersion = {
+        "name": version.name,
+        "version": int(version.version),
+        "run_id": version.run_id,
+        "recalled": warning(version),
+    }
+    return {"version": named, **from_statement(statement_of(version))}
 
 
-def lineage_tree(lineage: Lineage) -> Any:
+def lineage_tree(lineage: Traced) -> Any:
     """A rich Tree of the lineage."""
     from rich.text import Text
     from rich.tree import Tree

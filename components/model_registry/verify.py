@@ -6,13 +6,12 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from components.errors import RegistryError
 from components.machine.git import git
 from components.model_registry.cached import data_findings
 from components.model_registry.claims import Finding, claim_findings
+from components.model_registry.lineage_types import Lineage
+from components.model_registry.mlflow_types import Version
 from components.model_registry.registry import (
     KEY_SAID,
     STATEMENT_SAID,
@@ -23,7 +22,7 @@ from components.model_registry.registry import (
     statement_of,
 )
 from components.model_registry.state_commit import git_tag, tag_exists, tag_says
-from components.model_registry.statement import Lineage, from_statement
+from components.model_registry.statement import from_statement
 from components.model_registry.subjects import (
     IMAGES_FILE,
     MODEL_FILES,
@@ -33,6 +32,7 @@ from components.model_registry.subjects import (
     STATEMENT_FILE,
     package_digests,
 )
+from components.model_registry.yaml_text import yaml_values
 from components.store.digest import dvc_folder_digest, file_sha256
 
 UNREADABLE = (KeyError, TypeError, ValueError, AttributeError)
@@ -53,7 +53,7 @@ def verify(reference: str, deep: bool = False) -> list[Finding]:
         return [_inside(version, folder), Finding("statement of the run", False, said)]
 
 
-def _findings(version: Any, folder: Path, deep: bool) -> list[Finding]:
+def _findings(version: Version, folder: Path, deep: bool) -> list[Finding]:
     lineage = from_statement(statement_of(version))
     lock, tag = lock_of(lineage), git_tag(version.name, version.version, lineage["key"])
     images = artifact(version, IMAGES_FILE).read_text()
@@ -67,7 +67,7 @@ def _findings(version: Any, folder: Path, deep: bool) -> list[Finding]:
     ]
 
 
-def refuse_altered(version: Any, folder: Path) -> None:
+def refuse_altered(version: Version, folder: Path) -> None:
     """Raises RegistryError, with the first broken claim, where files that MLflow would load are not those registered.
 
     Loading a model runs the code that lies beside it in the registry: this is asked before.
@@ -84,7 +84,7 @@ def refuse_altered(version: Any, folder: Path) -> None:
         )
 
 
-def _loaded(version: Any, lineage: Lineage, folder: Path) -> list[Finding]:
+def _loaded(version: Version, lineage: Lineage, folder: Path) -> list[Finding]:
     """What decides which code and weights a load runs: the files, and the statement that names them."""
     tag = git_tag(version.name, version.version, lineage["key"])
     return [*_files(lineage, folder), _inside(version, folder), *_tag(version, lineage, tag)]
@@ -92,7 +92,7 @@ def _loaded(version: Any, lineage: Lineage, folder: Path) -> list[Finding]:
 
 def lock_of(lineage: Lineage) -> Any:
     """The embedded dvc.lock as plain values."""
-    return _yaml(lineage["state"]["dvc.lock"])
+    return yaml_values(lineage["state"]["dvc.lock"], {"stages": {}})
 
 
 def image_list(text: str) -> list[str]:
@@ -128,7 +128,7 @@ def _files(lineage: Lineage, folder: Path) -> list[Finding]:
     return findings
 
 
-def _inside(version: Any, folder: Path) -> Finding:
+def _inside(version: Version, folder: Path) -> Finding:
     """The statement that travels inside the model is that of the run."""
     copy = folder / STATEMENT_COPY
     if not copy.exists():
@@ -150,7 +150,7 @@ def _images(text: str, lineage: Lineage) -> Finding:
     return Finding("list of training images", found == lineage["images_sha256"], f"{len(digests)} images")
 
 
-def _tag(version: Any, lineage: Lineage, tag: str) -> list[Finding]:
+def _tag(version: Version, lineage: Lineage, tag: str) -> list[Finding]:
     """What git holds of the version: the key, the statement, its state and its commit, where nobody rewrites them."""
     named, stands = "statement is the one that was registered", "its params.yaml and dvc.lock stand on a commit"
     if not tag_exists(tag):
@@ -169,17 +169,8 @@ def _tag(version: Any, lineage: Lineage, tag: str) -> list[Finding]:
 
 
 def _commit(lineage: Lineage) -> Finding:
-    code = lineage["code"]
-    if not code["clean"]:
+    code, commit = lineage["code"], lineage["code"]["commit"]
+    if commit is None or not code["clean"]:
         return Finding("code is a commit", False, f"it was not committed: {', '.join(code['changed'][:3])}")
-    known = git("cat-file", "-t", code["commit"]) is not None
-    return Finding(
-        "code is a commit", True if known else None, code["commit"] + ("" if known else ", not in this clone")
-    )
-
-
-def _yaml(text: str) -> Any:
-    try:
-        return YAML(typ="safe", pure=True).load(text)
-    except YAMLError:
-        return {"stages": {}}
+    known = git("cat-file", "-t", commit) is not None
+    return Finding("code is a commit", True if known else None, commit + ("" if known else ", not in this clone"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ class RegisteredPolicy:
     weights_sha256: str
     lineage: str
     """The lineage's key."""
-    data: dict[str, dict[str, Any]]
+    data: Mapping[str, Mapping[str, object]]
     """What it was trained on, by dataset, its own base's data too: role, licence, dvc_md5."""
     frame: str
     """How it was trained to say coordinates."""
