@@ -67,7 +67,8 @@ class BaseParams(StageParams):
     pretrained: PretrainedParams | None = None
     local: PathText = NO_LOCAL_BASE
     """What the stage base depends on beside its code: the local folder that base.pretrained.path names, so that DVC
-    sees when its files change. Without a local folder it is a file of the code, which is a dependency anyway.
+    sees when its files change. Without a local folder it is a file of the code, which is a dependency anyway: any,
+    since params.yaml of an earlier version names the one that its commit has.
     """
 
     @model_validator(mode="after")
@@ -75,7 +76,7 @@ class BaseParams(StageParams):
         if (self.build is None) == (self.pretrained is None):
             raise ValueError("want exactly one of base.build and base.pretrained")
         named = self.pretrained.path if self.pretrained else None
-        if self.local not in (NO_LOCAL_BASE, named):
+        if self.local != named and not self.local.startswith("components/"):
             raise ValueError(f"base.local is {self.local}, want the folder of base.pretrained.path or {NO_LOCAL_BASE}")
         return self
 

@@ -20,10 +20,9 @@ import pytest
 from components.datasets.add import Wish, add_dataset, remove_dataset
 from components.errors import ParamsError, SourceError
 from components.params.whole import load_params
-from components.prompting import build as prompts
-from components.sources import ingest
+from components.sources.reading import read_split
 from components.sources.source import RawScene
-from components.stages import validate
+from components.stages import ingest, prompts, validate
 from components.store.schemas.prompts import PROMPTS
 from components.store.tables import read_rows
 from tests.support.layouts import LAYOUTS, TASK_LAYOUTS, hash_of, picture
@@ -414,5 +413,5 @@ def test_an_annotation_file_may_have_a_hash_in_its_name(here: Path) -> None:
     coco_file(Path("data/raw/new/annotations/batch#1_train.json"), "person")
     wish = Wish("coco", "train", "CC0-1.0", {"train": "annotations/batch#1_train.json"})
     add_dataset("new", "data/raw/new", wish, track=False)
-    rows = ingest.read_split(Path("data/raw/new"), load_params().datasets["new"], "train")
+    rows = read_split(Path("data/raw/new"), load_params().datasets["new"], "train")
     assert [row.image_path for row in rows if isinstance(row, RawScene)] == [f"train/{i}.jpg" for i in range(3)]

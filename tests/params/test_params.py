@@ -15,7 +15,7 @@ from components.params.grpo import GrpoParams
 from components.params.reading import PARAMS_FILE, load_raw, load_section
 from components.params.rewards import RewardsParams
 from components.params.sft import SftParams
-from components.params.whole import load_params
+from components.params.whole import check_params, load_params
 
 
 def changed(tmp_path: Path, old: str, new: str) -> Path:
@@ -114,3 +114,12 @@ def test_perception_r1s_profiles_have_the_papers_values_and_a_reward_for_their_t
         assert (params.prompts.thinking, params.sft.max_steps) == ("none", 0)
         asked = [grammar_of(key, dataset) for key, dataset in params.datasets.items()]
         assert without_accuracy(params.rewards.weights, asked) == []
+
+
+def test_the_base_of_an_earlier_version_may_name_the_file_that_its_commit_has() -> None:
+    raw = load_raw(PARAMS_FILE)
+    raw["base"]["local"] = "components/training/base_model.py"
+    assert check_params(raw, PARAMS_FILE).base.local == "components/training/base_model.py"
+    raw["base"]["local"] = "data/raw"
+    with pytest.raises(ParamsError, match=r"base.local is data/raw, want the folder of base\.pretrained\.path or comp"):
+        check_params(raw, PARAMS_FILE)
