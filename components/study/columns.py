@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from components.core.tasks import has_own_tables
 from components.report.tasks import TASK_PAGES
-
-Metrics = Mapping[str, Any]
+from components.store.schemas.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True)

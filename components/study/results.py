@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,7 +15,8 @@ from components.metrics.detection import ImageCounts, f1_gain_interval, pooled
 from components.metrics.task import headline_of
 from components.store.atomic import atomic_file
 from components.store.counts import counts_of
-from components.study.columns import Metrics, columns_of
+from components.store.schemas.metrics import Metrics
+from components.study.columns import columns_of
 from components.study.plan import Arm, Run, Study, runs_of
 from components.study.run import finished_names
 
@@ -27,7 +27,7 @@ class RunScores:
 
     sample_ids: list[str]
     counts: list[ImageCounts]
-    metrics: dict[str, Any]
+    metrics: Metrics
 
 
 @dataclass(frozen=True, slots=True)

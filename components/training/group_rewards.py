@@ -11,7 +11,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +25,36 @@ from components.params.rewards import RewardsParams
 from components.rewards import judges, make_rewards, weighted_total, without_accuracy
 from components.rewards.reward import Reward
 from components.store.atomic import atomic_file
-from components.store.samples import READING_COLUMNS, read_sample, truth_of_sample
+from components.store.samples import READING_COLUMNS, Readable, read_sample, truth_of_sample
+from components.store.schemas.rollouts import RolloutRow
 
 log = logging.getLogger("lookout.grpo")
-Row = Any
 COLUMNS = READING_COLUMNS
+
+
+class Scored(TypedDict):
+    """A completion in its group; `advantage` is TRL's, on rank 0's share."""
+
+    sample_id: str
+    text: str
+    token_count: int
+    index_in_group: int
+    rewards: dict[str, float | None]  # None = not scored
+    total: float
+    failure: str | None
+    advantage: float | None
+
+
+class Completion(Readable, Scored):
+    """The same with the truth that it is held against."""
+
+    disagreement: NDArray[np.float16] | None  # the group's, on its first
+
+
+class KeptRollout(Scored):
+    """The same in a rollouts file, which is JSON."""
+
+    disagreement: str | None  # in hexadecimal digits
 
 
 class GroupRewards:
@@ -43,7 +68,7 @@ class GroupRewards:
         self._rewards = make_rewards(params)
         self._completions: object = None
         self._scores: dict[str, list[float | None]] = {}
-        self.groups: list[list[Row]] = []
+        self.groups: list[list[Completion]] = []
         """The last batch's groups, a row a completion, with rewards (rank 0's share carries advantages later)."""
         self.local: slice = slice(0, 0)
 
@@ -67,7 +92,7 @@ class GroupRewards:
 
     def _score(self, completion_ids: list[list[int]], columns: dict[str, Any]) -> None:
         rows = [
-            {"text": self._decode(ids), "token_count": len(ids)} | {key: columns[key][i] for key in COLUMNS}
+            _unscored(self._decode(ids), len(ids), {key: columns[key][i] for key in COLUMNS})
             for i, ids in enumerate(completion_ids)
         ]
         gathered, self.local = _gather(rows)
@@ -76,6 +101,13 @@ class GroupRewards:
             score_group(group, self._rewards, self._params)
         mine = gathered[self.local]
         self._scores = {name: [row["rewards"][name] for row in mine] for name in self._rewards}
+
+
+def _unscored(text: str, token_count: int, columns: dict[str, Any]) -> Completion:
+    return Completion(
+        **columns, text=text, token_count=token_count,
+        index_in_group=0, rewards={}, total=0.0, failure=None, advantage=None, disagreement=None,
+    )  # fmt: skip
 
 
 def check_rewards(params: RewardsParams, grammars: Iterable[str]) -> None:
@@ -88,12 +120,12 @@ def check_rewards(params: RewardsParams, grammars: Iterable[str]) -> None:
         )
 
 
-def whole_groups(rows: list[Row], size: int) -> list[list[Row]]:
+def whole_groups(rows: list[Completion], size: int) -> list[list[Completion]]:
     """Rows of one sample, `size` at a time in their order. Raises TrainingError where a group is not whole."""
-    by_sample: dict[str, list[Row]] = defaultdict(list)
+    by_sample: dict[str, list[Completion]] = defaultdict(list)
     for row in rows:
         by_sample[row["sample_id"]].append(row)
-    groups: list[list[Row]] = []
+    groups: list[list[Completion]] = []
     for sample_id, members in by_sample.items():
         if len(members) % size:
             raise TrainingError(f"{sample_id} has {len(members)} completions in a batch, want groups of {size}")
@@ -101,8 +133,8 @@ def whole_groups(rows: list[Row], size: int) -> list[list[Row]]:
     return groups
 
 
-def score_group(group: list[Row], rewards: Mapping[str, tuple[float, Reward]], params: RewardsParams) -> None:
-    """Adds to each row its rewards (None = not scored), total, failure and index; the map to the first one.
+def score_group(group: list[Completion], rewards: Mapping[str, tuple[float, Reward]], params: RewardsParams) -> None:
+    """Puts its scores into each row, and the map into the first one.
 
     rewards: make_rewards of the params.
     """
@@ -120,7 +152,9 @@ def score_group(group: list[Row], rewards: Mapping[str, tuple[float, Reward]], p
         first["disagreement"] = disagreement_map(answers, truth, params.looking.grid)
 
 
-def _scores(name: str, reward: Reward, sample: Row, answers: list[AnyParsed], truth: AnyTruth) -> NDArray[np.float32]:
+def _scores(
+    name: str, reward: Reward, sample: Readable, answers: list[AnyParsed], truth: AnyTruth
+) -> NDArray[np.float32]:
     """(G,): what the reward says; NaN where it cannot judge this kind of answer."""
     if not judges(name, sample["answer_as"], sample["thinking"]):
         return np.full(len(answers), np.nan, dtype=np.float32)
@@ -131,7 +165,7 @@ def _or_none(value: float) -> float | None:
     return None if np.isnan(value) else value
 
 
-def _gather(rows: list[Row]) -> tuple[list[Row], slice]:
+def _gather(rows: list[Completion]) -> tuple[list[Completion], slice]:
     """Every process's rows in rank order, and where this process's own stand."""
     from accelerate.utils import gather_object
     from torch import distributed
@@ -153,31 +187,38 @@ class RolloutKeeper:
         self._folder = folder
         self._steps = {round(step) for step in np.linspace(0, max(0, max_steps - 1), kept_groups)}
 
-    def keep(self, step: int, group: list[Row]) -> None:
+    def keep(self, step: int, group: list[Completion]) -> None:
         if step not in self._steps:
             return
         rows = [_plain(row) for row in group]
         with atomic_file(self._folder / f"{step:08d}.json") as partial:
             partial.write_text(json.dumps(rows))
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[RolloutRow]:
         """Every kept rollout as rollouts.parquet has it."""
         files = sorted(self._folder.glob("*.json"))
         return [_stored(row, int(file.stem)) for file in files for row in json.loads(file.read_text())]
 
 
-def _plain(row: Row) -> Row:
-    kept = ("sample_id", "index_in_group", "text", "token_count", "failure", "rewards", "total")
-    picture = row.get("disagreement")
-    return {key: row[key] for key in kept} | {
-        "advantage": row.get("advantage"),
+def _plain(row: Completion) -> KeptRollout:
+    picture = row["disagreement"]
+    return {
+        "sample_id": row["sample_id"],
+        "index_in_group": row["index_in_group"],
+        "text": row["text"],
+        "token_count": row["token_count"],
+        "failure": row["failure"],
+        "rewards": row["rewards"],
+        "total": row["total"],
+        "advantage": row["advantage"],
         "disagreement": None if picture is None else picture.tobytes().hex(),
     }
 
 
-def _stored(row: Row, step: int) -> Row:
-    picture = row.pop("disagreement")
-    return row | {
+def _stored(row: KeptRollout, step: int) -> RolloutRow:
+    picture = row["disagreement"]
+    return {
+        **row,
         "step": step,
         "group_id": f"{row['sample_id']}#{step}",
         "rewards": list(row["rewards"].items()),

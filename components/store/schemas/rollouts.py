@@ -20,7 +20,7 @@ class RolloutRow(TypedDict):
     failure: str | None  # null where it parsed
     rewards: list[tuple[str, Float32 | None]]  # null = not scored
     total: Float32
-    advantage: Float32
+    advantage: Float32 | None  # null where the trainer said none
     disagreement: bytes | None  # float16 (grid, grid), on the group's first row; null elsewhere
 
 
