@@ -204,11 +204,12 @@ FUZZED = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FUZZED)
-def test_two_thousand_damaged_files_give_scenes_or_one_sentence(tmp_path: Path, name: str) -> None:
+def test_damaged_files_give_scenes_or_one_sentence(tmp_path: Path, name: str) -> None:
+    count = 500 if name == "citypersons_mat" else 2000  # a .mat file is read by a process of its own
     dataset = LAYOUTS[name](tmp_path)
     path, rng, refused = tmp_path / FUZZED[name], random.Random(name), 0
     content = path.read_bytes()
-    for _ in range(2000):
+    for _ in range(count):
         path.write_bytes(mutated(content, rng))
         try:
             rows = rows_of(dataset)
@@ -221,7 +222,7 @@ def test_two_thousand_damaged_files_give_scenes_or_one_sentence(tmp_path: Path, 
             if isinstance(scene, RawScene):
                 assert not re.search(r"(^|/)\.\.(/|$)|^/", scene.image_path)
                 assert all(np.isfinite(box.full).all() for box in scene.boxes)
-    assert 200 < refused < 2000
+    assert count / 10 < refused < count
 
 
 def test_an_unchanged_image_is_not_read_again(tmp_path: Path) -> None:
