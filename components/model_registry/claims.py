@@ -46,10 +46,13 @@ class Finding:
 def claim_findings(version: Version, lineage: Lineage, lock: Any, folder: Path) -> list[Finding]:
     """All of them; `folder` is what MLflow loads. Raises RegistryError where the run lacks an artifact altogether."""
     reports = {place: artifact(version, place) for place in ARTIFACTS}
+    flavor = yaml_values((folder / "MLmodel").read_text(), {}).get("flavors", {}).get("python_function", {})
+    # the file that MLflow runs: a copy of one of the modules under code/, under the name that it had there
+    entry = folder / Path(str(flavor.get("model_code_path"))).name
     return [
         _artifacts(lineage, reports),
-        _loads(folder),
-        _code(lineage, folder),
+        _loads(flavor, entry, folder),
+        _code(lineage, entry, folder),
         _key(lineage),
         _params(lineage, lock),
         _scores(lineage, lock, reports[SCORES]),
@@ -81,16 +84,14 @@ def _artifacts(lineage: Lineage, reports: dict[str, Path]) -> Finding:
     return _compared(claim, wrong, f"{len(found)} files")
 
 
-def _loads(folder: Path) -> Finding:
+def _loads(loaded: Any, entry: Path, folder: Path) -> Finding:
     """MLmodel loads the policy and the code that the statement names, and nothing from elsewhere."""
-    loaded = _flavor(folder)
     paths = {name: one.get("path") for name, one in loaded.get("artifacts", {}).items() if name != "statement"}
     seen = {
         "weights from": (paths, {"policy": f"artifacts/{POLICY}"}),
         "loader": (loaded.get("loader_module"), LOADER),
         "code": (loaded.get("code"), "code"),
     }
-    entry = _entry(folder)
     wrong = [f"{name} {found}, want {wanted}" for name, (found, wanted) in seen.items() if found != wanted]
     folders = sorted(path.name for path in (folder / "artifacts").iterdir() if path.is_dir())
     wrong += [f"another folder of weights: artifacts/{name}" for name in folders if name != POLICY]
@@ -98,16 +99,7 @@ def _loads(folder: Path) -> Finding:
     return _compared("MLmodel loads what was registered", wrong, f"artifacts/{POLICY}, {entry.name}")
 
 
-def _flavor(folder: Path) -> Any:
-    return yaml_values((folder / "MLmodel").read_text(), {}).get("flavors", {}).get("python_function", {})
-
-
-def _entry(folder: Path) -> Path:
-    """The file that MLflow runs: a copy of one of the modules under code/, under the name that it had there."""
-    return folder / Path(str(_flavor(folder).get("model_code_path"))).name
-
-
-def _code(lineage: Lineage, folder: Path) -> Finding:
+def _code(lineage: Lineage, entry: Path, folder: Path) -> Finding:
     """The code that travels is, file by file, that of the commit."""
     claim, code = "code that is loaded is the commit's", lineage["code"]
     commit = code["commit"]
@@ -119,7 +111,6 @@ def _code(lineage: Lineage, folder: Path) -> Finding:
     for path in there:
         package, *inner = path.relative_to(folder / "code").parts
         sources[path] = "/".join((PACKAGE, *inner)) if package == name else ""
-    entry = _entry(folder)
     sources[entry] = next((sources[path] for path in there if _is_copy(entry, path)), "")
     committed = files_at(commit, [source for source in sources.values() if source])
     wrong = [
