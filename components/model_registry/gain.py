@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,7 @@ def _on_the_same_images(
     test = TEST_PROMPTS.as_posix()
     same = before["prompts"].get(test) == after["prompts"].get(test)
     old = artifact(champion, GRPO_SCORES) if same else rescore(champion, after)
-    prompts = lambda: _prompts(after, metric)  # noqa: E731  (only where the metric wants the truth)
+    prompts = cache(partial(_prompts, after, metric))  # looked for only where the metric wants the truth, and once
     return measured(old, metric, prompts), measured(artifact(version, GRPO_SCORES), metric, prompts)
 
 
