@@ -42,7 +42,7 @@ def scores_of(version: Version, other: Lineage) -> Path:
             f"the champion must be scored on the new test images, but {TEST_PROMPTS} is not theirs here (md5 "
             f"{wanted}): check out the challenger's state (git checkout lookout/v<N>, dvc checkout)"
         )
-    return _scored_here(version)
+    return _scored_here(version, load_section(PromoteParams).metric)
 
 
 def rescore(reference: str) -> dict[str, Any]:
@@ -56,8 +56,14 @@ def rescore(reference: str) -> dict[str, Any]:
     lineage = from_statement(statement_of(version))
     refuse_unknown(lineage, version, metric)
     same = lineage["prompts"].get(TEST_PROMPTS.as_posix()) == file_md5(TEST_PROMPTS)
-    scores = measured(artifact(version, GRPO_SCORES) if same else _scored_here(version), metric, lambda: TEST_PROMPTS)
-    before, now = value_in(lineage["metrics"]["grpo"], metric) or 0.0, scores.measure(scores.once) or 0.0
+    folder = artifact(version, GRPO_SCORES) if same else _scored_here(version, metric)
+    scores = measured(folder, metric, lambda: TEST_PROMPTS)
+    before, now = value_in(lineage["metrics"]["grpo"], metric), scores.measure(scores.once)
+    if before is None or now is None:  # as 0 it would be the best of a number of which less is better
+        raise RegistryError(
+            f"{metric} of {uri_of(version)} is {before} at registration and {now} on the {len(scores.sample_ids)} "
+            "images here; want a number for both: have the test images anybody to find?"
+        )
     return {
         "version": uri_of(version),
         "metric": metric,
@@ -69,13 +75,13 @@ def rescore(reference: str) -> dict[str, Any]:
     }
 
 
-def _scored_here(version: Version) -> Path:
+def _scored_here(version: Version, metric: str) -> Path:
     from components.machine.progress import progress
     from components.policy.predict import predict_files
     from components.scoring import score
 
     kept = lookout_home() / "rescored" / f"{version.name}-{version.version}"
-    answering, scoring = _settings()
+    answering, scoring = _settings(metric)
     with tempfile.TemporaryDirectory() as name:
         package = package_folder(version)
         refuse_altered(version, package)
@@ -84,11 +90,11 @@ def _scored_here(version: Version) -> Path:
     return kept
 
 
-def _settings() -> tuple[PredictParams, ScoreParams]:
+def _settings(metric: str) -> tuple[PredictParams, ScoreParams]:
     """The profile's own, but one process, and no sampled answers unless the metric is ranked by them."""
     answering, scoring = load_section(PredictParams), load_section(ScoreParams)
     answering = answering.model_copy(update={"processes": 1})
-    if load_section(PromoteParams).metric.partition(".")[0] not in RANKED:
+    if metric.partition(".")[0] not in RANKED:
         scoring = scoring.model_copy(update={"confidence": "constant"})
     if scoring.confidence != "consensus":
         answering = answering.model_copy(update={"samples": 0})

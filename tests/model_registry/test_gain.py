@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from components.errors import DataError, ParamsError, RegistryError
-from components.model_registry import gain
+from components.model_registry import gain, rescore
 from components.model_registry.gain import gain_gates, refuse_unknown
 from components.params.promote import PromoteParams
 from components.params.reading import load_section
 from components.scoring import score
-from components.scoring.measured import measured, names_in, value_in
+from components.scoring.measured import Measured, measured, names_in, value_in
 from components.store.digest import file_md5
 from components.store.schemas.scores import PER_IMAGE
 from components.store.tables import read_table, write_table
@@ -151,3 +151,20 @@ def test_truth_that_lies_nowhere_is_one_sentence(
     with pytest.raises(RegistryError, match=r"coco\.AP, which wants the truth .* neither here nor in the cache"):
         gain_gates(one, one, params("coco.AP"), never)
     assert not gain_gates(one, one, params("detection.f1"), never)[0].passed  # counts alone need none
+
+
+def test_a_number_that_is_undefined_on_the_images_here_is_an_error_and_never_0(
+    checkout: Path, scored: dict[int, tuple[Path, dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, metrics = scored[7]
+    prompts = {PROMPTS: file_md5(checkout / PROMPTS)}
+    monkeypatch.setattr(rescore, "connect", lambda: None)
+    monkeypatch.setattr(rescore, "find_version", lambda *_: version(folder, ""))
+    monkeypatch.setattr(rescore, "statement_of", lambda one: one)
+    monkeypatch.setattr(rescore, "from_statement", lambda _: {"prompts": prompts, "metrics": {"grpo": metrics}})
+    monkeypatch.setattr(rescore, "artifact", lambda one, _place: one.scores)
+    found = rescore.rescore("3")
+    assert (found["now"], found["loss"]) == (found["before"], 0.0)
+    monkeypatch.setattr(rescore, "measured", lambda *_: Measured(["a"], ["crowd"], lambda _drawn: None))
+    with pytest.raises(RegistryError, match=r"of models:/people/3 is 0\.\d+ at registration and None on the 1 images"):
+        rescore.rescore("3")
