@@ -61,7 +61,7 @@ def _part(evaluated: Any, table: str, iou: int | None, area: int, count: int) ->
     return values if iou is None else values[iou]
 
 
-def resampled(data: EvaluationSet, most: int, name: str) -> Callable[[Indices], float | None]:
+def resampled(data: EvaluationSet, name: str, most: int) -> Callable[[Indices], float | None]:
     """One number of images drawn so often (I,): COCO matches once, and accumulates anew for each drawing."""
     table, iou, area, count = _numbers(most)[name]
     low, high = AREA_RANGES[AREAS.index(area)]

@@ -42,14 +42,10 @@ def _one_of(numbers_of: Callable[[EvaluationSet], Callable[[Indices], dict[str, 
     return make
 
 
-def _coco(data: EvaluationSet, name: str, most: int) -> Measure:
-    return coco.resampled(data, most, name)
-
-
 _Maker: TypeAlias = Callable[[EvaluationSet, str], Measure]
 _MAKERS: dict[str, _Maker] = {
-    "coco": partial(_coco, most=100),
-    "coco_500": partial(_coco, most=500),
+    "coco": partial(coco.resampled, most=100),
+    "coco_500": partial(coco.resampled, most=500),
     "crowdhuman": _one_of(crowdhuman.resampled),
     "citypersons": _one_of(citypersons.resampled),
     "detection": lambda data, name: {"mean_f1": resampled_mean_f1}[name](data),

@@ -17,13 +17,12 @@ from components.errors import DataError
 from components.metrics.evaluation_set import Detections, EvaluationSet, Indices, evaluation_set
 from components.metrics.resampling import POOLED, TABLES, Measure, of_boxes, of_counts
 from components.metrics.task import headline_of
+from components.params.promote import HEADLINE
 from components.scoring.answers import image_truths
 from components.store.counts import row_counts
 from components.store.schemas.prompts import PROMPTS
 from components.store.schemas.scores import DETECTIONS, PER_IMAGE, DetectionRow, PerImageRow
 from components.store.tables import read_rows
-
-HEADLINE = "headline"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
