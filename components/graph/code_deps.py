@@ -10,8 +10,7 @@ from ruamel.yaml import YAML
 
 from components.errors import ParamsError
 from components.graph.closure import ROOT, code_files
-
-DVC_FILE = Path("dvc.yaml")
+from components.graph.stages import DVC_FILE, stage_bodies
 
 
 def code_deps(stage: str) -> list[str]:
@@ -48,8 +47,7 @@ def with_code_deps(graph: Any) -> Any:
 
 def body_of(stage: str) -> dict[str, Any]:
     """What dvc.yaml says of a stage, of each of them where it runs for several; empty where it knows none."""
-    graph = YAML(typ="safe").load(DVC_FILE.read_text())["stages"] if DVC_FILE.exists() else {}
-    body = graph.get(stage, {})
+    body = stage_bodies().get(stage, {}) if DVC_FILE.exists() else {}
     return body.get("do", body)
 
 

@@ -14,10 +14,15 @@ from components.params.reading import load_raw
 DVC_FILE = Path("dvc.yaml")
 
 
+def stage_bodies() -> dict[str, Any]:
+    """Stage -> what dvc.yaml says of it."""
+    return YAML(typ="safe").load(DVC_FILE.read_text())["stages"]
+
+
 def stage_names() -> list[str]:
     """Every stage in the graph's order as dvc.yaml writes it, foreach stages one by one. Raises ParamsError."""
-    graph, values = YAML(typ="safe").load(DVC_FILE.read_text()), load_raw()
-    return [name for stage, body in graph["stages"].items() for name in _expanded(stage, body, values)]
+    values = load_raw()
+    return [name for stage, body in stage_bodies().items() for name in _expanded(stage, body, values)]
 
 
 def _expanded(stage: str, body: dict[str, Any], values: dict[str, Any]) -> Iterator[str]:
