@@ -54,7 +54,7 @@ def _importable(folder: str) -> Generator[None]:
 
 
 def travelling_code(folder: Path, name: str) -> Path:
-    """Writes what serving.py imports to `folder`/`name` under that package name; the path of the renamed serving.py."""
+    """Writes what SERVING imports to `folder`/`name` under that package name; the path of SERVING's copy."""
     for path in import_closure(SERVING):
         target = folder / name / path.relative_to(PACKAGE)
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -38,9 +38,8 @@ def run_training(stage: str, launch: LaunchParams, train: Callable[[], None]) ->
     if not is_worker():
         warn_uncommitted(logging.getLogger("lookout.training"))
     with nullcontext() if is_worker() else training_lock(stage):
-        if (
-            not is_worker() and launch.deepspeed != "none" and launch.nodes == 1
-        ):  # another node's build is not seen here
+        # of several nodes another one's build is not seen here
+        if not is_worker() and launch.deepspeed != "none" and launch.nodes == 1:
             free_builds()
         run_processes(stage, [], launch, train)
 
