@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
+from components.core.dotted import leaves
 from components.errors import ParamsError
 from components.graph.compose import overridden
 from components.params.plain_yaml import load_yaml
@@ -111,7 +110,7 @@ def test_more_overrides_than_a_form_needs_are_refused() -> None:
 
 def test_a_value_that_every_profile_shares_is_written_once() -> None:
     files = [*sorted(Path("conf/shared").glob("*.yaml")), Path("conf/profile/dip-r1.yaml")]
-    written = {path.stem: dict(_leaves(load_yaml(path.read_text()))) for path in files}
+    written = {path.stem: _written(path) for path in files}
     common = written.pop("common")
     assert len(common) > 50
     for name, values in written.items():
@@ -119,9 +118,5 @@ def test_a_value_that_every_profile_shares_is_written_once() -> None:
     assert written["gpu"].items() & (written["dip-r1"].items() | written["perception-r1"].items()) == set()
 
 
-def _leaves(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for key, value in values.items():
-        if isinstance(value, dict) and value:
-            yield from _leaves(value, f"{prefix}{key}.")
-        elif key != "defaults":
-            yield f"{prefix}{key}", str(value)
+def _written(path: Path) -> dict[str, str]:
+    return {key: str(value) for key, value in leaves(load_yaml(path.read_text())).items() if key != "defaults"}
