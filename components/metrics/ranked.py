@@ -31,7 +31,7 @@ from components.metrics.evaluation_set import EvaluationSet, Floats, evaluation_
 from components.metrics.protocols import tie_shuffles
 from components.metrics.task import Judged, ScoreSettings, Table, TaskNumbers
 
-RANKED = ("coco_AP", "coco_AP50", "crowdhuman_AP", "crowdhuman_MR", "calibration_error")
+BY_CONFIDENCE = ("coco_AP", "coco_AP50", "crowdhuman_AP", "crowdhuman_MR", "calibration_error")
 """What depends on how boxes are ranked; all None under a confidence that is not known of every box."""
 CONVENTIONS = {
     "lookout": "strict grammar: an unreadable answer counts as no boxes; greedy; every image counts",
@@ -71,7 +71,7 @@ def ranked_numbers(images: Sequence[Judged], params: ScoreSettings) -> TaskNumbe
         "detection": detection_numbers(counts, by_iou) | {"f1_interval": _interval(counts, params)},
         "salvaged": pooled(image_counts(Matcher(_set(images, params.confidence, rescued=True)).at(params.min_iou))),
         "confidences": {
-            name: _ranked(data, crowd, images, matched, name) if name in ranked else dict.fromkeys(RANKED)
+            name: _ranked(data, crowd, images, matched, name) if name in ranked else dict.fromkeys(BY_CONFIDENCE)
             for name in unknown
         },
         "tie_shuffles": tie_shuffles(constant, params.tie_shuffles) | {"seeds": params.tie_shuffles},
@@ -104,7 +104,7 @@ def _ranked(data: EvaluationSet, crowd: CrowdView, images: Sequence[Judged], mat
     scores = _scores(images, name)
     coco, people = coco_metrics(data.with_scores(scores))["coco"], crowd.metrics(scores)
     calibration = calibration_error(scores[matched.counted], matched.partner[matched.counted] >= 0)
-    return dict(zip(RANKED, (coco["AP"], coco["AP50"], people["AP"], people["MR"], calibration), strict=True))
+    return dict(zip(BY_CONFIDENCE, (coco["AP"], coco["AP50"], people["AP"], people["MR"], calibration), strict=True))
 
 
 def _dataset(images: Sequence[Judged], params: ScoreSettings) -> DatasetTables:

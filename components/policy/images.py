@@ -23,13 +23,13 @@ def load_prompts(path: Path) -> Dataset:
 def _with_images(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
     files = zip(batch["image_path"], batch["image_sha256"], batch["tile"], strict=True)
     images = [
-        open_image(Path(path), sha) if tile is None else open_image(Path(path), sha).crop(tile)
+        prompt_image(Path(path), sha) if tile is None else prompt_image(Path(path), sha).crop(tile)
         for path, sha, tile in files
     ]
     return batch | {"image": images}
 
 
-def open_image(path: Path, sha256: str | None = None) -> Image.Image:
+def prompt_image(path: Path, sha256: str | None = None) -> Image.Image:
     """The image upright in RGB. Raises DataError where it is missing or its bytes are not those of the prompts."""
     content = read_image_bytes(path)
     found = hashlib.sha256(content).hexdigest()

@@ -24,7 +24,7 @@ from components.params.reading import load_section
 from components.params.rewards import RewardsParams
 from components.params.vllm import VllmParams
 from components.policy.answering import answer_tokens
-from components.policy.images import load_prompts, open_image
+from components.policy.images import load_prompts, prompt_image
 from components.policy.launch import deepspeed_config, run_training
 from components.rewards import collapse_signs
 from components.training.checkpoints import resume_point
@@ -102,9 +102,9 @@ def test_an_image_whose_bytes_changed_is_refused(prepared: Path, tmp_path, monke
     row = load_prompts(Path("data/prompts/test.parquet"))[0]
     assert row["image"].size == (64, 64)
     with pytest.raises(DataError, match="the prompts were made from 000000000000"):
-        open_image(Path(row["image_path"]), "0" * 64)
+        prompt_image(Path(row["image_path"]), "0" * 64)
     with pytest.raises(DataError, match="cannot be read"):
-        open_image(tmp_path / "none.jpg")
+        prompt_image(tmp_path / "none.jpg")
 
 
 def columns(samples: list[str]) -> dict:

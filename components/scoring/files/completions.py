@@ -123,7 +123,7 @@ class TruthLine(StrictModel):
         }  # fmt: skip
 
 
-class CompletionLine(TruthLine):
+class CompletionWithTruth(TruthLine):
     """One completion with the truth of its image; all lines of a group show the same image."""
 
     group: str | int
@@ -154,7 +154,7 @@ def score_file(completions: Path, params: RewardsParams) -> Iterator[dict[str, A
 
 
 def score_group(
-    group: list[CompletionLine], rewards: Mapping[str, Reward], params: RewardsParams
+    group: list[CompletionWithTruth], rewards: Mapping[str, Reward], params: RewardsParams
 ) -> list[dict[str, Any]]:
     """The scores of one group's completions, in order: by every reward that can judge such answers."""
     first = group[0]
@@ -211,16 +211,16 @@ def read_text(path: Path) -> str:
     return content
 
 
-def _line(path: Path, number: int, text: str) -> tuple[int, CompletionLine]:
+def _line(path: Path, number: int, text: str) -> tuple[int, CompletionWithTruth]:
     try:
-        return number, CompletionLine.model_validate(json.loads(text))
+        return number, CompletionWithTruth.model_validate(json.loads(text))
     except ValidationError as error:
         raise DataError(f"{path}:{number}: {first_sentence(error, '')}") from None
     except (ValueError, RecursionError) as error:  # a JSON error is a ValueError, so is a number of 5,000 digits
         raise DataError(f"{path}:{number}: not a JSON object on one line ({error})") from None
 
 
-def _check_one_image(path: Path, group: list[tuple[int, CompletionLine]]) -> None:
+def _check_one_image(path: Path, group: list[tuple[int, CompletionWithTruth]]) -> None:
     (first_number, first), *others = group
     wanted = first.image()
     for number, line in others:

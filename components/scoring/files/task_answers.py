@@ -83,14 +83,14 @@ class Question:
     grammars: tuple[str, ...]
 
 
-class TaskScores(TaskSummary):
+class AnswerScores(TaskSummary):
     """What the command prints."""
 
     task: str
     notes: list[str]
 
 
-def score_answers(task: str, truth: Path, predictions: Path) -> TaskScores:
+def score_answers(task: str, truth: Path, predictions: Path) -> AnswerScores:
     """The task's entry of metrics.json: samples, format_rate, failures, headline with its interval, numbers, notes.
 
     Raises DataError with the first offender where the two files do not fit.
@@ -104,7 +104,7 @@ def score_answers(task: str, truth: Path, predictions: Path) -> TaskScores:
     return {"task": task, **task_summary(metric, numbers, answers, SETTINGS), "notes": list(numbers.notes)}
 
 
-def table(scores: TaskScores) -> str:
+def table(scores: AnswerScores) -> str:
     """The same in lines for a terminal; a dash for what is undefined."""
     best, ends = scores["headline"], scores["headline"]["interval"]
     interval = f"  ({interval_text(ends, 4)}, 95 % bootstrap)" if ends else ""
