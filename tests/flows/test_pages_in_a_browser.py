@@ -74,8 +74,9 @@ def test_a_run_is_started_watched_and_answered_in_the_pages(
 ) -> None:
     folder = copy_of(finished[0], tmp_path / "checkout")
     with servers_up(folder) as running, pictured(page, tmp_path):
+        a_hostile_override_runs_nothing(page, running)
         root = start_by_the_form(page, running)
-        run = until(lambda: ended(running, "retrain"), 600, running.log)
+        run = until(lambda: ended(running, 1), 600, running.log)
         assert run["state"]["type"] == "COMPLETED", run["state"]["message"]
         look_at_the_run(page, root, run)
         answer_the_pause(page, running)
@@ -86,16 +87,35 @@ def test_a_run_is_started_watched_and_answered_in_the_pages(
         shot(page, "deployments")
 
 
+def a_hostile_override_runs_nothing(page: Page, running: Running) -> None:
+    """A dataset whose name is a line of shell: the run fails with the sentence, and no shell has seen it."""
+    dataset = ("{format: crowdhuman, root: data/raw/crowd, annotations: {train: a.odgt, test: b.odgt}, role: both, "
+               "licence: CC0}")  # fmt: skip
+    root = override_by_the_form(page, running, "datasets={'x; touch ran_a_shell #': " + dataset + "}")
+    run = until(lambda: ended(running, 0), 180, running.log)
+    page.goto(f"{root}/runs/flow-run/{run['id']}")
+    expect(page.get_by_text("Failed").first).to_be_visible()
+    expect(page.get_by_text("which is no parameter here").first).to_be_visible()
+    shot(page, "hostile")
+    assert run["state"]["type"] == "FAILED"
+    assert not list(running.folder.rglob("*ran_a_shell*"))
+
+
 def start_by_the_form(page: Page, running: Running) -> str:
+    root = override_by_the_form(page, running, "rewards.weights.looking=0.4")
+    assert len(running.flow_runs("retrain")) == 2
+    return root
+
+
+def override_by_the_form(page: Page, running: Running, override: str) -> str:
+    """Types one override into the form of `retrain` and submits it; Prefect's address."""
     root = form(page, running, "retrain")
     expect(page.get_by_text("checked before anything runs")).to_be_visible()  # each parameter is described
     page.get_by_role("button", name="Add item").first.click()
     expect(page.locator("textarea")).to_have_count(3)
-    page.locator("textarea").nth(1).fill("rewards.weights.looking=0.4")
+    page.locator("textarea").nth(1).fill(override)
     shot(page, "form")
-    sent = submit_form(page)
-    assert sent["overrides"] == ["rewards.weights.looking=0.4"]
-    assert len(running.flow_runs("retrain")) == 1
+    assert submit_form(page)["overrides"] == [override]
     return root
 
 
@@ -129,8 +149,9 @@ def accepted(page: Page, path: str, press: Callable[[], None]) -> Response:
     return answer.value
 
 
-def ended(running: Running, flow: str) -> dict[str, Any] | None:
-    runs = running.flow_runs(flow)
+def ended(running: Running, number: int) -> dict[str, Any] | None:
+    """The retraining of this number, from 0, once it has ended."""
+    runs = sorted(running.flow_runs("retrain"), key=lambda run: run["created"])[number:]
     return next((run for run in runs if run["state"]["type"] in ("COMPLETED", "FAILED", "CRASHED")), None)
 
 

@@ -162,7 +162,7 @@ def test_a_cancelled_run_ends_all_its_processes_and_the_one_that_waited_finishes
         until(lambda: "waits: crowd · all" in running.log(), 180, running.log)
         of_the_first = stages(running)
         begun = time.monotonic()
-        running.client.post(f"/flow_runs/{run}/set_state", json={"state": {"type": "CANCELLING"}}).raise_for_status()
+        running.asked(f"/flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}})
         until(lambda: not any(process.is_running() for process in of_the_first), 60, running.log)
         assert running.wait(run, 60)[0] == "CANCELLED"
         assert time.monotonic() - begun < 40

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import psutil
@@ -71,16 +72,22 @@ class Running:
         """Schedules a run at once; its ID."""
         if deployment not in self._deployments:
             self._deployments[deployment] = self.client.get(f"/deployments/name/{deployment}").json()["id"]
-        answer = self.client.post(f"/deployments/{self._deployments[deployment]}/create_flow_run",
-                                  json={"parameters": parameters, "state": {"type": "SCHEDULED"}})  # fmt: skip
-        return answer.raise_for_status().json()["id"]
+        body = {"parameters": parameters, "state": {"type": "SCHEDULED"}, "idempotency_key": str(uuid4())}
+        return self.asked(f"/deployments/{self._deployments[deployment]}/create_flow_run", body)["id"]
+
+    def asked(self, path: str, body: dict[str, Any]) -> Any:
+        """The server's answer; where SQLite behind it is locked (503) it has done nothing and is asked again."""
+        answer = until(
+            lambda: got if (got := self.client.post(path, json=body)).status_code != 503 else None, 90, self.log
+        )
+        return answer.raise_for_status().json()
 
     def unschedule(self, deployment: str) -> None:
         """No schedule starts it any more: a test does."""
         found = self.client.get(f"/deployments/name/{deployment}").raise_for_status().json()
         for schedule in found["schedules"]:
             path = f"/deployments/{found['id']}/schedules/{schedule['id']}"
-            self.client.patch(path, json={"active": False}).raise_for_status()
+            until(lambda path=path: self.client.patch(path, json={"active": False}).is_success, 90, self.log)
 
     def state(self, run: str) -> tuple[str, str]:
         """(type, message) of a run's state."""
@@ -93,13 +100,12 @@ class Running:
     def flow_runs(self, flow: str) -> list[dict[str, Any]]:
         """Runs of a flow that a schedule did not make."""
         body = {"flows": {"name": {"any_": [flow]}}, "limit": 50}
-        runs = self.client.post("/flow_runs/filter", json=body).raise_for_status().json()
-        return [run for run in runs if not run["auto_scheduled"]]
+        return [run for run in self.asked("/flow_runs/filter", body) if not run["auto_scheduled"]]
 
     def artifacts(self, key: str) -> list[Any]:
         """Content of the artifacts of this key, newest first."""
         body = {"artifacts": {"key": {"any_": [key]}}, "sort": "CREATED_DESC"}
-        return [one["data"] for one in self.client.post("/artifacts/filter", json=body).raise_for_status().json()]
+        return [one["data"] for one in self.asked("/artifacts/filter", body)]
 
     def log(self) -> str:
         path = self.folder / ".lookout/servers/worker.log"
