@@ -94,32 +94,14 @@ def signature() -> Any:
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
     from mlflow.types.schema import Array
 
-    inputs = Schema(
-        [
-            ColSpec(DataType.string, "image", required=False),
-            ColSpec(DataType.binary, "image_bytes", required=False),
-            ColSpec(DataType.string, "prompt", required=False),
-            ColSpec(DataType.string, "task", required=False),
-            ColSpec(DataType.string, "phrase", required=False),
-        ]
-    )
-    outputs = Schema(
-        [
-            ColSpec(Array(Array(DataType.double)), "boxes"),
-            ColSpec(Array(DataType.string), "labels"),
-            ColSpec(Array(DataType.double), "scores"),
-            ColSpec(DataType.long, "count"),
-            ColSpec(Array(Array(DataType.double)), "points"),
-            ColSpec(DataType.string, "text", required=False),
-            ColSpec(DataType.string, "task"),
-            ColSpec(Array(Array(DataType.double)), "look"),
-            ColSpec(DataType.string, "think", required=False),
-            ColSpec(DataType.string, "failure", required=False),
-            ColSpec(DataType.string, "why", required=False),
-            ColSpec(DataType.string, "said", required=False),
-            ColSpec(DataType.string, "overlay", required=False),
-        ]
-    )
+    text, rows = DataType.string, Array(Array(DataType.double))
+    asked = {"image": text, "image_bytes": DataType.binary, "prompt": text, "task": text, "phrase": text}
+    inputs = Schema([ColSpec(kind, name, required=False) for name, kind in asked.items()])
+    answered = {"boxes": rows, "labels": Array(text), "scores": Array(DataType.double), "count": DataType.long}
+    answered |= {"points": rows, "text": text, "task": text, "look": rows}
+    answered |= dict.fromkeys(("think", "failure", "why", "said", "overlay"), text)
+    may_be_none = {"text", "think", "failure", "why", "said", "overlay"}
+    outputs = Schema([ColSpec(kind, name, required=name not in may_be_none) for name, kind in answered.items()])
     options = ParamSchema(
         [
             ParamSpec("max_new_tokens", DataType.long, 0),  # 0: as the model was measured

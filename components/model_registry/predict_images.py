@@ -16,10 +16,10 @@ from components.core.envelope import SURROGATE
 from components.errors import DataError, ImageError, RegistryError
 from components.model_registry.registry import connect, explained, find_version, package_folder, uri_of
 from components.model_registry.verify import refuse_altered
+from components.serving.drawn import draw_answer
 from components.store.atomic import atomic_file
 from components.store.image_files import decode_image, open_image, read_image_bytes
 
-COLOUR = "#ff7a1a"
 AT_ONCE = 16
 MADE_BY = "lookout predict"
 """Stands in each copy: only such a file is replaced."""
@@ -142,16 +142,10 @@ def _short(stem: str) -> str:
 
 
 def _draw(image: Any, answer: dict[str, Any], target: Path) -> Path:
-    from PIL import ImageDraw, PngImagePlugin
+    from PIL import PngImagePlugin
 
-    draw: Any = ImageDraw.Draw(image)
-    width = max(1, round(max(image.size) / 300))
-    for box, score in zip(answer["boxes"], answer["scores"], strict=True):
-        draw.rectangle(box, outline=COLOUR, width=width)
-        if score is not None and min(image.size) >= 200:  # on a smaller picture the number would hide the person
-            draw.text((box[0] + width + 1, box[1] + width), f"{score:.2f}", fill=COLOUR)
-    for x, y in answer.get("points", []):
-        draw.ellipse((x - 2 * width, y - 2 * width, x + 2 * width, y + 2 * width), fill=COLOUR)
+    small = min(image.size) < 200  # on it the numbers would hide the people
+    draw_answer(image, answer, () if small else answer["scores"])
     note = PngImagePlugin.PngInfo()
     note.add_text("Software", MADE_BY)
     try:

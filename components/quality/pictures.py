@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +12,7 @@ from PIL import ImageDraw
 
 from components.errors import ImageError
 from components.store.image_files import decode, read_image_bytes
+from components.store.image_uris import image_uri
 
 THUMBNAIL_PX = 160
 MOST_THUMBNAILS = 24
@@ -56,9 +55,7 @@ def thumbnail(path: Path, root: Path, boxes: Sequence[tuple[Box, str]], side_px:
     for box, colour in boxes:
         if all(map(math.isfinite, box)):
             draw.rectangle(_inside(box, scale, small.size), outline=colour, width=2 if colour == AT_FAULT else 1)
-    buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return image_uri(small, "JPEG", quality=80)
 
 
 def _inside(box: Box, scale: float, size: tuple[int, int]) -> list[float]:

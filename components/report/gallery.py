@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import io
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from components.core.boxes import as_boxes
 from components.core.coverage import coverages, soft_dice
 from components.report.captions import counted
 from components.store.image_files import open_image
+from components.store.image_uris import image_uri
 
 Box = Point = Sequence[float]
 POINT_FRAC = 0.022
@@ -77,7 +77,7 @@ class Images:
     def key(self, path: Path) -> str | None:
         """The image's key in the page; None where it does not fit any more."""
         if path not in self._keys:
-            uri = data_uri(path)
+            uri = photo_uri(path)
             if len(uri) > self.left:
                 return None
             self.left -= len(uri)
@@ -146,9 +146,7 @@ def heat_uri(disagreement: bytes) -> str:
     pixels = np.concatenate(
         [np.broadcast_to(np.array(HEAT_COLOUR, np.uint8), (side, side, 3)), alpha[..., None]], axis=2
     )
-    buffer = io.BytesIO()
-    Image.fromarray(pixels, "RGBA").save(buffer, "PNG", optimize=True)
-    return png_uri(buffer.getvalue())
+    return image_uri(Image.fromarray(pixels, "RGBA"), "PNG", optimize=True)
 
 
 def looked_well(look: Sequence[Box], disagreement: bytes | None, width_px: int, height_px: int) -> bool:
@@ -198,19 +196,12 @@ def _rectangles(boxes: Sequence[Box], kind: str) -> str:
     )
 
 
-def data_uri(path: Path) -> str:
+def photo_uri(path: Path) -> str:
     """The image itself in the page; large ones as a thumbnail. Raises DataError where it cannot be read."""
     image = open_image(path)
     if max(image.size) > THUMB_PX:
         image.thumbnail((THUMB_PX, THUMB_PX))
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=88)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def png_uri(content: bytes) -> str:
-    """PNG bytes as an address that needs no server."""
-    return "data:image/png;base64," + base64.b64encode(content).decode()
+    return image_uri(image, "JPEG", quality=88)
 
 
 def contact_sheet(pictures: Sequence[Picture]) -> bytes:

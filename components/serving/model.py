@@ -25,13 +25,13 @@ from components.core.reasons import why
 from components.core.words import Thinking
 from components.errors import DataError
 from components.policy.answering import Policy
+from components.serving.drawn import draw_answer
 from components.serving.request_images import LACKING, content_of
 from components.store.image_files import decode_image
 from components.store.schemas.completions import GreedyAnswer
 
 BATCH = 16
 CONFIDENCES = ("constant", "rank", "logprob")
-COLOUR = "#ff7a1a"
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,15 +204,8 @@ def _scores(answer: Answer, line: GreedyAnswer, confidence: str) -> list[float |
 
 def _overlay(image: Any, said: dict[str, Any]) -> str:
     """The image with its boxes and points, a PNG in base64."""
-    from PIL import ImageDraw
-
     copy = image.copy()
-    draw: Any = ImageDraw.Draw(copy)
-    width = max(1, round(max(copy.size) / 300))
-    for box in said["boxes"]:
-        draw.rectangle(box, outline=COLOUR, width=width)
-    for x, y in said["points"]:
-        draw.ellipse((x - 2 * width, y - 2 * width, x + 2 * width, y + 2 * width), fill=COLOUR)
+    draw_answer(copy, said)
     buffer = io.BytesIO()
     copy.save(buffer, "PNG")
     return base64.b64encode(buffer.getvalue()).decode()
