@@ -17,15 +17,20 @@ def as_boxes(values: ArrayLike) -> Boxes:
     Raises ValueError where the shape is not (N, 4) or a number is not finite.
     The order of corners is not checked: raw annotations keep their defects until validation.
     """
-    boxes = np.array(values, dtype=np.float32)
-    if boxes.size == 0:
-        boxes = boxes.reshape(0, 4)
-    if boxes.ndim != 2 or boxes.shape[1] != 4:
-        raise ValueError(f"boxes have shape {boxes.shape}, want (N, 4): x1 y1 x2 y2")
-    if not np.isfinite(boxes).all():
-        raise ValueError(f"boxes hold a number that is not finite: {boxes[~np.isfinite(boxes).all(axis=1)][0]}")
-    boxes.setflags(write=False)
-    return boxes
+    return finite_rows(values, "boxes", ("x1", "y1", "x2", "y2"))
+
+
+def finite_rows(values: ArrayLike, name: str, columns: tuple[str, ...]) -> NDArray[np.float32]:
+    """A read-only float32 copy with so many columns; `name` is what the sentence of a ValueError calls them."""
+    rows = np.array(values, dtype=np.float32)
+    if rows.size == 0:
+        rows = rows.reshape(0, len(columns))
+    if rows.ndim != 2 or rows.shape[1] != len(columns):
+        raise ValueError(f"{name} have shape {rows.shape}, want (N, {len(columns)}): {' '.join(columns)}")
+    if not np.isfinite(rows).all():
+        raise ValueError(f"{name} hold a number that is not finite: {rows[~np.isfinite(rows).all(axis=1)][0]}")
+    rows.setflags(write=False)
+    return rows
 
 
 def areas(boxes: Boxes) -> Matrix:

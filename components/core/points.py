@@ -7,7 +7,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from components.core.boxes import Boxes
+from components.core.boxes import Boxes, finite_rows
 
 Points: TypeAlias = NDArray[np.float32]
 
@@ -17,15 +17,7 @@ def as_points(values: ArrayLike) -> Points:
 
     Raises ValueError where the shape is not (N, 2) or a number is not finite.
     """
-    points = np.array(values, dtype=np.float32)
-    if points.size == 0:
-        points = points.reshape(0, 2)
-    if points.ndim != 2 or points.shape[1] != 2:
-        raise ValueError(f"points have shape {points.shape}, want (N, 2): x y")
-    if not np.isfinite(points).all():
-        raise ValueError(f"points hold a number that is not finite: {points[~np.isfinite(points).all(axis=1)][0]}")
-    points.setflags(write=False)
-    return points
+    return finite_rows(values, "points", ("x", "y"))
 
 
 def centres(boxes: Boxes) -> Points:
