@@ -149,11 +149,11 @@ def score_file(completions: Path, params: RewardsParams) -> Iterator[dict[str, A
     rewards = {name: make(params) for name, make in REWARDS.items()}
     for rows in members.values():
         _check_one_image(completions, [lines[i] for i in rows])
-        scored |= zip(rows, score_group([lines[i][1] for i in rows], rewards, params), strict=True)
+        scored |= zip(rows, group_scores([lines[i][1] for i in rows], rewards, params), strict=True)
     return (scored[i] for i in range(len(lines)))
 
 
-def score_group(
+def group_scores(
     group: list[CompletionWithTruth], rewards: Mapping[str, Reward], params: RewardsParams
 ) -> list[dict[str, Any]]:
     """The scores of one group's completions, in order: by every reward that can judge such answers."""
