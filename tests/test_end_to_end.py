@@ -53,10 +53,22 @@ def test_the_flow_leaves_its_artifacts(folder: Path) -> None:
         "        print(sorted({a.key for a in await client.read_artifacts()}))\n"
         "asyncio.run(main())\n"
     )
-    command = [sys.executable, "-c", code]
-    answer = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=True)
     shown = ["contact-sheet", "gates", "links", "progress-grpo", "progress-sft", "scores", "validation-crowd"]
-    assert answer.stdout.strip() == str(shown)
+    assert printed_by(code, folder) == str(shown)
+
+
+def printed_by(code: str, folder: Path, *arguments: str) -> str:
+    """The last line that Python prints for `code`, run in `folder`."""
+    answer = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=folder,
+        env=environment(folder),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 0, answer.stderr[-3000:]
+    return answer.stdout.splitlines()[-1]
 
 
 def test_the_version_is_registered_once_traced_and_repaired(folder: Path) -> None:
@@ -102,9 +114,7 @@ def test_the_registered_model_answers_bytes_base64_and_data_uris(folder: Path) -
         "except Exception as error: refused = str(error)\n"
         "print(json.dumps([answers, refused]))\n"
     )
-    command = [sys.executable, "-c", code]
-    answer = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=True)
-    answers, refused = json.loads(answer.stdout.splitlines()[-1])
+    answers, refused = json.loads(printed_by(code, folder))
     assert set(answers[0]) == {
         "task", "boxes", "labels", "scores", "count", "points", "text", "look", "think", "failure", "why", "said"
     }  # fmt: skip
@@ -142,12 +152,8 @@ def test_two_versions_load_side_by_side_where_the_repository_is_not(
     folder = copied(reweighted[0], tmp_path / "checkout")
     image = sorted(str(path) for path in (folder / "data/raw/crowd/Images").iterdir())[0]
     store = f"sqlite:///{folder}/.lookout/mlflow.db"
-    command = [sys.executable, "-c", WITHOUT_US, store, "models:/lookout/1", "models:/lookout/2", image]
-    answer = subprocess.run(
-        command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, check=False
-    )
-    assert answer.returncode == 0, answer.stderr[-3000:]
-    answers, extra, refused, packages = json.loads(answer.stdout.splitlines()[-1])
+    versions = ("models:/lookout/1", "models:/lookout/2")
+    answers, extra, refused, packages = json.loads(printed_by(WITHOUT_US, tmp_path, store, *versions, image))
     assert answers[0] == answers[2]
     assert extra == [
         "boxes", "count", "failure", "labels", "look", "overlay", "points", "said", "scores", "task", "text", "think",

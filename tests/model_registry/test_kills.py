@@ -25,17 +25,7 @@ IMPORTED = ("mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store", "mlflow.s
 
 def killed(work: Callable[[], object], after_s: float) -> bool:
     """Runs `work` in a process of its own and kills it after so many seconds; whether it was still at it."""
-    child = os.fork()
-    if child == 0:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 1)
-        os.dup2(nowhere, 2)
-        code = 1
-        try:
-            work()
-            code = 0
-        finally:
-            os._exit(code)
+    child = forked(work, silent=True)
     time.sleep(after_s)
     ended, _ = os.waitpid(child, os.WNOHANG)
     if ended == 0:
@@ -50,16 +40,25 @@ def finished(work: Callable[[], object]) -> float:
     This process holds no open database when it forks.
     """
     begun = time.monotonic()
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            work()
-            code = 0
-        finally:
-            os._exit(code)
-    assert os.waitpid(child, 0)[1] == 0
+    assert os.waitpid(forked(work), 0)[1] == 0
     return time.monotonic() - begun
+
+
+def forked(work: Callable[[], object], silent: bool = False) -> int:
+    """The process that does `work` and ends with 0 where it raised nothing."""
+    child = os.fork()
+    if child:
+        return child
+    code = 1
+    try:
+        if silent:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, 1)
+            os.dup2(nowhere, 2)
+        work()
+        code = 0
+    finally:
+        os._exit(code)
 
 
 def drill(prepared: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, kills: int) -> None:
