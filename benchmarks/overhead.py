@@ -17,7 +17,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from benchmarks.measuring import REPEATS, Cell, Form, Table, medians, run_script
-from components.stages.running import QUIET
+from components.machine.quiet import QUIET
 
 IMPORTS = {
     "components.cli.main": "import components.cli.main",

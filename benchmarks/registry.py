@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measuring import REPEATS, Cell, Form, Table, medians, run_script, seconds_of
+from components.machine.quiet import QUIET
 from components.model_registry.index import used_by
 from components.model_registry.registry import EXPERIMENT, KEY_TAG, STATEMENT_FILE, connect
 from components.model_registry.statement import to_statement
 from components.model_registry.subjects import IMAGES_FILE
 from components.model_registry.trace import trace
-from components.stages.running import QUIET
 from components.store.atomic import write_json
 
 IMAGE = "0" * 64

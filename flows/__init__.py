@@ -6,8 +6,8 @@ Importing it points Prefect at the server that `make up` started, where one runs
 import os
 
 from components.machine.home import lookout_home
+from components.machine.quiet import QUIET
 from components.operations.up import client_settings
-from components.stages.running import QUIET
 
 os.environ.update(QUIET)
 os.environ.setdefault("PREFECT_HOME", str(lookout_home() / "prefect"))

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from components.stages.running import QUIET
+from components.machine.quiet import QUIET
 
 os.environ.update(QUIET | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"})
 TOGETHER = {"PostgreSQL and S3": "servers", "test_backends.py": "servers", "test_processes.py": "processes"}

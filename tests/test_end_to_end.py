@@ -93,7 +93,7 @@ def test_a_training_of_another_task_begins_from_the_version_and_names_it(folder:
     own = {"path": "models:/lookout/1", "revision": None, "factor": 16, "min_pixels": 4096, "max_pixels": 4096}
     params["base"] = {"build": None, "pretrained": own}
     write_params(folder, params)
-    run(folder, "components.stages.base")
+    run(folder, "components.operations.stage", "components.stages.base")
     origin = json.loads((folder / "models/base/lookout_base.json").read_text())
     assert (origin["kind"], origin["name"]) == ("registered", "models:/lookout/1")
     assert origin["revision"] == origin["sha256"]["model.safetensors"] == weights(folder, "grpo")

@@ -21,8 +21,8 @@ def main() -> None:
     import logging
     import os
 
+    from components.machine.quiet import QUIET
     from components.machine.refusals import refusal
-    from components.stages.running import QUIET
 
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)

@@ -14,6 +14,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from components.machine.workers import is_worker
+
 if TYPE_CHECKING:
     from concurrent.futures import ProcessPoolExecutor
 
@@ -32,11 +34,6 @@ def die_with_parent(number: int | None = None) -> bool:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
     return not _adopted()
-
-
-def is_worker() -> bool:
-    """Whether torch's launcher started this process, as one of several."""
-    return "LOCAL_RANK" in os.environ
 
 
 def _adopted() -> bool:
@@ -72,13 +69,8 @@ def _begin_worker(initializer: Any) -> None:
         initializer()
 
 
-def become(arguments: list[str]) -> None:
-    """Goes on as `python -m arguments...` does."""
-    sys.argv[:] = arguments
-    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
-
-
 if __name__ == "__main__":
     if not die_with_parent():
         sys.exit("error: the process that started this one has ended")
-    become(sys.argv[1:])
+    del sys.argv[0]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

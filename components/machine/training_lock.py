@@ -34,37 +34,9 @@ def training_lock(stage: str) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def sole_run(stage: str, checkpoints: Path) -> Iterator[None]:
-    """Held while one exact run trains: two of them would write the same resume points.
-
-    Raises TrainingError where that very run is already under way.
-    """
-    checkpoints.parent.mkdir(parents=True, exist_ok=True)
-    with checkpoints.with_suffix(".lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise TrainingError(f"{stage} cannot start: this very run is already under way; wait for it") from None
-        yield
-
-
 def holders() -> list[str]:
     """Who trains on this machine right now."""
     return [who for who in map(_holder, _slots()) if who]
-
-
-def is_held(checkpoints: Path) -> bool:
-    """Whether a training is at these resume points right now."""
-    lock = checkpoints.with_suffix(".lock")
-    if not lock.exists():
-        return False
-    with lock.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
 
 
 def _folder() -> Path:

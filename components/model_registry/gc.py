@@ -123,7 +123,7 @@ def _named_runs(client: Client, version: Version) -> set[str]:
 
 
 def _checkpoints() -> list[Path]:
-    from components.machine.training_lock import is_held  # with LOOKOUT_JOBS a training may run beside us
+    from components.training.checkpoints import is_held  # with LOOKOUT_JOBS a training may run beside us
 
     folder = lookout_home() / "checkpoints"
     found = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []

@@ -8,6 +8,9 @@ from pydantic import Field, model_validator
 
 from components.params.model import StageParams, StrictModel
 
+GRACE_S = 60
+"""How long a training that is asked to end may go on, for its step and the resume point behind it."""
+
 
 class LoraParams(StrictModel):
     r: int = Field(ge=1)

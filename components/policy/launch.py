@@ -1,4 +1,7 @@
-"""One training, one or more processes: where params ask for more than one, torchrun's own launcher starts them."""
+"""One stage, one or more processes: where params ask for more than one, torchrun's own launcher starts them.
+
+The starter of the stages calls it: it decides no output, and no stage imports it.
+"""
 
 from __future__ import annotations
 
@@ -15,22 +18,20 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import TrainingError
-from components.machine.children import is_worker
 from components.machine.code_state import warn_uncommitted
 from components.machine.training_lock import training_lock
-from components.params.trainer import LaunchParams
+from components.machine.workers import is_worker
+from components.params.predict import PredictParams
+from components.params.trainer import GRACE_S, LaunchParams
 from components.policy.extensions import free_builds
 
-DEEPSPEED_FOLDER = Path("conf/deepspeed")
 OWN_SENTENCE = re.compile(r"^error: (.+)$", re.MULTILINE)
 """What a process of ours says before it ends by a failure that the user can mend."""
 LAST_OF_TRACEBACK = re.compile(r"^[\w.]+(?:Error|Exception|Interrupt|Exit)\b.*$", re.MULTILINE)
-GRACE_S = 60
-"""How long a training that is asked to end may go on, for its step and the resume point behind it."""
 
 
-def run_training(stage: str, launch: LaunchParams, train: Callable[[], None]) -> None:
-    """Calls `train` here, or has `python -m components.stages.<stage>` do so in every process that params ask for.
+def run_training(stage: str, command: Sequence[str], launch: LaunchParams, train: Callable[[], None]) -> None:
+    """Calls `train` here, or starts `python command...`, which does so, for every process that params ask for.
 
     The machine's training lock is held meanwhile. Raises TrainingError where another training runs, or with the
     sentence of a process that failed; all others are ended then.
@@ -41,11 +42,20 @@ def run_training(stage: str, launch: LaunchParams, train: Callable[[], None]) ->
         # of several nodes another one's build is not seen here
         if not is_worker() and launch.deepspeed != "none" and launch.nodes == 1:
             free_builds()
-        run_processes(stage, [], launch, train)
+        _run_processes(stage, command, launch, train)
 
 
-def run_processes(stage: str, arguments: list[str], launch: LaunchParams, work: Callable[[], None]) -> None:
-    """As run_training, with arguments for the stage's command, and beside whatever else the machine does."""
+def run_predict(command: Sequence[str], params: PredictParams, predict: Callable[[], None]) -> None:
+    """As run_training, beside whatever else the machine does; what several processes answered is put together here."""
+    launch = LaunchParams(
+        processes=params.processes, deepspeed="none", threads=params.threads, nodes=1, rendezvous=None
+    )
+    _run_processes("predict", command, launch, predict)
+    if launch.processes > 1 and not is_worker():
+        predict()
+
+
+def _run_processes(stage: str, command: Sequence[str], launch: LaunchParams, work: Callable[[], None]) -> None:
     if is_worker():
         if os.environ["RANK"] != "0":
             logging.getLogger("lookout").setLevel(logging.WARNING)  # only the first process logs
@@ -53,10 +63,10 @@ def run_processes(stage: str, arguments: list[str], launch: LaunchParams, work: 
     elif launch.processes == 1 and launch.nodes == 1:
         work()
     else:
-        _launch(stage, arguments, launch)
+        _launch(stage, command, launch)
 
 
-def _launch(stage: str, arguments: list[str], launch: LaunchParams) -> None:
+def _launch(stage: str, command: Sequence[str], launch: LaunchParams) -> None:
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, Std
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
@@ -82,8 +92,7 @@ def _launch(stage: str, arguments: list[str], launch: LaunchParams) -> None:
         logs_specs=DefaultLogsSpecs(str(logs), tee=Std.ALL),
     )
     try:
-        command = ("-u", "-m", "components.machine.children", f"components.stages.{stage}", *arguments)
-        elastic_launch(config, sys.executable)(*command)
+        elastic_launch(config, sys.executable)("-u", *command)
     except ChildFailedError as error:
         raise TrainingError(_why(stage, error, logs, asked)) from None
     finally:
@@ -146,13 +155,3 @@ def _said(failure: Any, logs: Path) -> str:
     """The error stream of one process, as torch's launcher has kept it."""
     kept = logs.glob(f"*/attempt_*/{failure.local_rank}/stderr.log")
     return "".join(path.read_text(errors="replace") for path in sorted(kept))
-
-
-def deepspeed_config(launch: LaunchParams) -> str | None:
-    """Path of the DeepSpeed JSON that the params name, None for none. Raises TrainingError where it is missing."""
-    if launch.deepspeed == "none":
-        return None
-    path = DEEPSPEED_FOLDER / f"{launch.deepspeed}.json"
-    if not path.exists():
-        raise TrainingError(f"{path} is not there, but launch.deepspeed is {launch.deepspeed!r}")
-    return str(path)

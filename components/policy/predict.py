@@ -21,11 +21,10 @@ import torch
 
 from components.errors import DataError
 from components.machine.home import lookout_home
+from components.machine.workers import is_worker
 from components.params.predict import PredictParams
-from components.params.trainer import LaunchParams
 from components.policy.answering import Policy
 from components.policy.images import load_prompts
-from components.policy.launch import is_worker, run_processes
 from components.store.atomic import atomic_folder, write_json
 from components.store.digest import file_sha256
 from components.store.schemas.completions import (
@@ -70,12 +69,7 @@ def predict_files(model: Path, prompts: Path, out: Path, params: PredictParams, 
     with one sentence.
     """
     journal = lookout_home() / "predictions" / _fingerprint(model, prompts, params)
-    launch = LaunchParams(
-        processes=params.processes, deepspeed="none", threads=params.threads, nodes=1, rendezvous=None
-    )
-    run_processes(
-        "predict", ["--model", model.name], launch, lambda: _answer_all(model, prompts, journal, params, progress)
-    )
+    _answer_all(model, prompts, journal, params, progress)
     if is_worker():
         return None
     sample_ids = [row["sample_id"] for row in read_rows(prompts, PROMPTS, ["sample_id"])]

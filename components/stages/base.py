@@ -9,7 +9,6 @@ from components.model_registry.registry import REGISTRY
 from components.model_registry.starting_policy import registered_policy
 from components.params.base import BaseParams
 from components.params.reading import load_section
-from components.stages.running import run_stage
 from components.store.atomic import atomic_folder
 
 log = logging.getLogger("lookout.base")
@@ -29,7 +28,3 @@ def run(out: Path, params: BaseParams) -> None:
 
 def main() -> None:
     run(Path("models/base"), load_section(BaseParams))
-
-
-if __name__ == "__main__":
-    run_stage(main)

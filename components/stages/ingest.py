@@ -8,7 +8,6 @@ from pathlib import Path
 from components.params.datasets import Datasets
 from components.params.reading import entry_of, load_entries
 from components.sources.ingest import run
-from components.stages.running import run_stage
 
 
 def main() -> None:
@@ -16,7 +15,3 @@ def main() -> None:
     parser.add_argument("--dataset", required=True, help="key in the section datasets: of params.yaml")
     name = parser.parse_args().dataset
     run(name, Path("data/interim") / name, entry_of(load_entries("datasets", Datasets), "datasets", name))
-
-
-if __name__ == "__main__":
-    run_stage(main)

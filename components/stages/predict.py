@@ -9,7 +9,6 @@ from pathlib import Path
 from components.machine.progress import progress
 from components.params.predict import PredictParams
 from components.params.reading import load_section
-from components.stages.running import run_stage
 
 log = logging.getLogger("lookout.predict")
 
@@ -29,7 +28,3 @@ def main() -> None:
             model, summary["images"], summary["samples_per_image"], summary["seconds"], summary["images_per_s"],
             summary["tokens_per_s"],
         )  # fmt: skip
-
-
-if __name__ == "__main__":
-    run_stage(main)

@@ -9,13 +9,8 @@ from components.params.datasets import Datasets
 from components.params.prompts import PromptParams
 from components.params.reading import load_entries, load_section
 from components.prompting.build import run
-from components.stages.running import run_stage
 
 
 def main() -> None:
     datasets = load_entries("datasets", Datasets)
     run(Path("models/base"), Path("data/prompts"), datasets, load_section(PromptParams), load_section(BaseParams))
-
-
-if __name__ == "__main__":
-    run_stage(main)

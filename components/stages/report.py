@@ -18,7 +18,6 @@ from components.params.report import ReportParams
 from components.params.rewards import RewardsParams
 from components.report.evaluation import Inputs, evaluation_page, read_evaluated
 from components.report.gallery import SHEET_COLUMNS, contact_sheet
-from components.stages.running import run_stage
 from components.store.atomic import atomic_folder
 
 log = logging.getLogger("lookout.report")
@@ -65,7 +64,3 @@ def shown_params() -> dict[str, Any]:
 
 def plain(params: StrictModel) -> dict[str, Any]:
     return params.model_dump(mode="json", by_alias=True)
-
-
-if __name__ == "__main__":
-    run_stage(main)

@@ -9,7 +9,6 @@ from pathlib import Path
 from components.params.reading import load_section
 from components.params.score import ScoreParams
 from components.scoring.score import run
-from components.stages.running import run_stage
 
 log = logging.getLogger("lookout.score")
 
@@ -25,7 +24,3 @@ def main() -> None:
     for task, one in metrics["tasks"].items():
         for note in one.get("notes", ()):
             log.info("%s: %s", task, note)
-
-
-if __name__ == "__main__":
-    run_stage(main)

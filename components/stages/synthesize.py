@@ -16,7 +16,6 @@ from components.drawing.text import write_text
 from components.errors import ParamsError
 from components.params.drawing import DrawingParams, Drawn, check_root
 from components.params.reading import PARAMS_FILE, entry_of, load_entries
-from components.stages.running import run_stage
 from components.store.atomic import atomic_folder
 
 WRITERS: dict[str, Callable[[Path, Any, int], dict[str, int]]] = {
@@ -50,7 +49,3 @@ def main() -> None:
     if root.resolve() != Path.cwd().resolve() / root:
         raise ParamsError(f"{root} leads to {root.resolve()} by a link; drawing replaces it: take the link away")
     run(root, params)
-
-
-if __name__ == "__main__":
-    run_stage(main)

@@ -14,7 +14,6 @@ from components.params.datasets import DatasetParams, Datasets
 from components.params.prompts import PromptParams
 from components.params.reading import entry_of, load_entries, load_section
 from components.params.validate import ValidateParams
-from components.stages.running import run_stage
 from components.store.atomic import atomic_folder, write_json
 from components.store.schemas.validated import QUARANTINE
 from components.store.tables import write_table
@@ -64,7 +63,3 @@ def main() -> None:
     docs = Path("reports/validation") / name
     interim, out = Path("data/interim") / name, Path("data/validated") / name
     run(name, interim, out, docs, dataset, labels, params, base)
-
-
-if __name__ == "__main__":
-    run_stage(main)

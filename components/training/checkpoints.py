@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import shutil
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from components.errors import ModelError
+from components.errors import ModelError, TrainingError
 from components.machine.home import lookout_home
 from components.policy.weight_files import WEIGHTS, tensors_of
 
@@ -19,6 +22,34 @@ CHECKED = {".safetensors", ".pt", ".pth"}
 def checkpoint_folder(stage: str, fingerprint: str) -> Path:
     """Where this run and no other keeps its resume points."""
     return lookout_home() / "checkpoints" / f"{stage}-{fingerprint[:16]}"
+
+
+@contextmanager
+def sole_run(stage: str, checkpoints: Path) -> Iterator[None]:
+    """Held while one exact run trains: two of them would write the same resume points.
+
+    Raises TrainingError where that very run is already under way.
+    """
+    checkpoints.parent.mkdir(parents=True, exist_ok=True)
+    with checkpoints.with_suffix(".lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise TrainingError(f"{stage} cannot start: this very run is already under way; wait for it") from None
+        yield
+
+
+def is_held(checkpoints: Path) -> bool:
+    """Whether a training is at these resume points right now."""
+    lock = checkpoints.with_suffix(".lock")
+    if not lock.exists():
+        return False
+    with lock.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def resume_point(stage: str, folder: Path, processes: int = 1, say: bool = True) -> Path | None:

@@ -11,9 +11,9 @@ from typing import Any
 
 from components.graph.closure import code_files
 from components.params.trainer import TrainerParams
-from components.policy.launch import deepspeed_config
 from components.store.atomic import canonical_json
 from components.store.digest import file_sha256
+from components.training.deepspeed import deepspeed_config
 
 LIBRARIES = (
     "torch", "transformers", "trl", "accelerate", "peft", "deepspeed", "tokenizers", "datasets", "numpy", "pillow",
@@ -24,8 +24,6 @@ DECIDES_NOTHING = (
     "components/graph/",
     "components/machine/",
     "components/params/",  # their values are in it
-    "components/policy/launch.py",
-    "components/policy/meeting.py",
     "components/stages/",
     "components/store/atomic.py",
     "components/store/digest.py",

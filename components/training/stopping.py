@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from components.policy.launch import GRACE_S
+from components.params.trainer import GRACE_S
 
 log = logging.getLogger("lookout.training")
 ASKS = (signal.SIGTERM, signal.SIGINT)

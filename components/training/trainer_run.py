@@ -20,13 +20,12 @@ from transformers import PrinterCallback, TrainerCallback, TrainerControl, Train
 from transformers.utils.logging import disable_progress_bar
 
 from components.errors import TrainingError
-from components.machine.training_lock import sole_run
 from components.params.trainer import TrainerParams
 from components.policy.folder import load_model, weights_sha256
-from components.policy.launch import deepspeed_config
 from components.policy.processor import load_processor
 from components.store.atomic import atomic_file, atomic_folder, write_json
-from components.training.checkpoints import checkpoint_folder, resume_point, state_of
+from components.training.checkpoints import checkpoint_folder, resume_point, sole_run, state_of
+from components.training.deepspeed import deepspeed_config
 from components.training.disk import refuse_full_disk
 from components.training.fingerprint import run_fingerprint
 from components.training.publishing import Weights, publish, rehearse, weights_of_checkpoint, whole_weights

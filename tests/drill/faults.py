@@ -35,7 +35,8 @@ TABLES: dict[tuple[str, ...], str] = {
     ("score", "--model", "sft"): "data/prompts/test.parquet",
 }
 STATE = ("images.sqlite", "lineage-index.sqlite", "mlflow.db")
-READERS = {"images.sqlite": ("components.stages.ingest", "--dataset", "crowd"),
+STARTER = "components.operations.stage"
+READERS = {"images.sqlite": (STARTER, "components.stages.ingest", "--dataset", "crowd"),
            "lineage-index.sqlite": ("components.cli.main", "used-by", "crowd"),
            "mlflow.db": ("components.cli.main", "trace", "1")}  # fmt: skip
 
@@ -56,7 +57,7 @@ def disks(folder: Path, stages: int | None = None) -> Iterator[Fault]:
             with mounted(folder / place, how) as there:
                 if not there:
                     return
-                answer = done(folder, f"components.stages.{arguments[0]}", *arguments[1:])
+                answer = done(folder, STARTER, f"components.stages.{arguments[0]}", *arguments[1:])
             yield _met(f"{arguments[0]}: {place} {how}", answer)
 
 
@@ -65,7 +66,8 @@ def tables(folder: Path, stages: int | None = None) -> Iterator[Fault]:
     for arguments, name in list(TABLES.items())[:stages]:
         with _damaged(folder / name, _middle):
             yield _met(
-                f"{arguments[0]}: {name} damaged", done(folder, f"components.stages.{arguments[0]}", *arguments[1:])
+                f"{arguments[0]}: {name} damaged",
+                done(folder, STARTER, f"components.stages.{arguments[0]}", *arguments[1:]),
             )
 
 

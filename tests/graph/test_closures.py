@@ -51,6 +51,19 @@ def test_a_stage_depends_on_the_sections_that_dvc_watches_for_it(stage: str) -> 
     assert sections - BESIDE.get(stage, set()) == {FILE_OF.get(name, name) for name in watched}
 
 
+STARTS = {
+    "components/machine/children.py", "components/machine/quiet.py", "components/machine/refusals.py",
+    "components/machine/training_lock.py", "components/operations/stage.py", "components/policy/extensions.py",
+    "components/policy/launch.py", "components/policy/meeting.py",
+}  # fmt: skip
+"""How a stage is started, guarded, spread over processes, and how its failure is told: that decides no output."""
+
+
+@pytest.mark.parametrize("stage", sorted(set(BODIES) - {"synthesize", "ingest"}))  # these two have pools of their own
+def test_how_a_stage_is_started_makes_none_stale(stage: str) -> None:
+    assert STARTS.isdisjoint(code_files(stage))
+
+
 def test_training_depends_on_one_module_of_the_graph() -> None:
     for stage in ("sft", "grpo"):
         found = {Path(path).name for path in code_files(stage) if path.startswith("components/graph/")}

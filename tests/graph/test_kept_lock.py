@@ -54,7 +54,9 @@ def test_a_lock_that_dvc_has_written_anew_is_not_torn() -> None:
         assert repair() is None
 
 
-def test_a_stage_does_not_keep_a_cut_lock_that_dvc_has_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stage_does_not_keep_a_cut_lock_that_dvc_has_read(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     Path("dvc.lock").write_text(TWO)
     keep()
     for cut in (TWO[: TWO.rindex(".dir")], TWO[: TWO.rindex("    outs:")]):
@@ -63,10 +65,10 @@ def test_a_stage_does_not_keep_a_cut_lock_that_dvc_has_read(monkeypatch: pytest.
             keep()
         monkeypatch.setattr(sys, "argv", ["stage", "components.stages.prompts"])
         monkeypatch.setattr(stage, "die_with_parent", lambda: True)
-        monkeypatch.setattr(stage, "become", pytest.fail)
-        with pytest.raises(SystemExit) as caught:
+        monkeypatch.setattr(stage, "perform", pytest.fail)
+        with pytest.raises(SystemExit):
             stage.main()
-        assert str(caught.value).startswith("error: dvc.lock: it is not whole")
+        assert capsys.readouterr().err.startswith("error: dvc.lock: it is not whole")
         assert KEPT.read_text() == TWO
 
 

@@ -21,7 +21,7 @@ import torch
 from safetensors.torch import save_file
 
 from components.machine.refusals import refusal
-from components.stages import running
+from components.operations import stage
 from components.store.atomic import atomic_folder, write_json
 from components.store.schemas.ingested import NOTES
 from components.store.tables import write_table
@@ -129,7 +129,6 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path: Path) -> None:
 def test_a_stage_that_meets_a_full_disk_says_one_sentence_and_keeps_the_old_output(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(running, "die_with_parent", lambda: True)
     with atomic_folder(tmp_path / "out") as folder:
         (folder / "old").write_text("whole")
 
@@ -138,7 +137,7 @@ def test_a_stage_that_meets_a_full_disk_says_one_sentence_and_keeps_the_old_outp
             raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "out"))
 
     with pytest.raises(SystemExit) as caught:
-        running.run_stage(main)
+        stage.perform(main)
     assert caught.value.code == 1
     assert capsys.readouterr().err == (
         f"error: the disk is full ({tmp_path / 'out'}); the old output is whole; free space\n"

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 from components.cli.main import app
 from components.errors import RegistryError
-from components.machine.training_lock import sole_run
 from components.model_registry import gc
 from components.model_registry.registry import EXPERIMENT, connect, registered_versions
+from components.training.checkpoints import sole_run
 
 TWO_DAYS_S = 48 * 3600
 

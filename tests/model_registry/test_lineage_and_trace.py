@@ -126,13 +126,13 @@ def test_a_training_says_at_its_start_which_code_is_not_committed(
     )
     launch = LaunchParams(processes=1, deepspeed="none", threads=1, nodes=1, rendezvous=None)
     with caplog.at_level(logging.WARNING):
-        run_training("sft", launch, lambda: logging.getLogger("lookout").warning("trains"))
+        run_training("sft", [], launch, lambda: logging.getLogger("lookout").warning("trains"))
         (tmp_path / "conf").mkdir()
         (tmp_path / "conf/new.yaml").write_text("")
-        run_training("sft", launch, lambda: logging.getLogger("lookout").warning("trains"))
+        run_training("sft", [], launch, lambda: logging.getLogger("lookout").warning("trains"))
         monkeypatch.setenv("LOCAL_RANK", "1")  # one of several processes: the launcher has said it
         monkeypatch.setenv("RANK", "0")
-        run_training("sft", launch, lambda: logging.getLogger("lookout").warning("trains"))
+        run_training("sft", [], launch, lambda: logging.getLogger("lookout").warning("trains"))
     said = [record.getMessage() for record in caplog.records]
     assert [line for line in said if line == "trains"] == ["trains"] * 3
     (warned,) = [line for line in said if line != "trains"]

@@ -38,7 +38,7 @@ def test_a_training_with_deepspeed_frees_them_before_it_starts(
     monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path))
     (tmp_path / "lock").touch()
     seen: list[bool] = []
-    monkeypatch.setattr(launch, "run_processes", lambda *_: seen.append((tmp_path / "lock").exists()))
+    monkeypatch.setattr(launch, "_run_processes", lambda *_: seen.append((tmp_path / "lock").exists()))
     more = {"deepspeed": deepspeed, "nodes": nodes, "rendezvous": "10.0.0.1:29500" if nodes > 1 else None}
-    launch.run_training("sft", LaunchParams(processes=2, threads=1, **more), lambda: None)
+    launch.run_training("sft", [], LaunchParams(processes=2, threads=1, **more), lambda: None)
     assert seen == [not freed]

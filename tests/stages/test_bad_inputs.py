@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.cli import main as cli
-from components.stages import grpo, ingest, prompts, running, validate
+from components.operations import stage
+from components.stages import grpo, ingest, prompts, validate
 from components.store.schemas.prompts import PROMPTS
 from components.store.tables import read_rows, write_table
 from tests.support.layouts import TASK_LAYOUTS
@@ -35,12 +36,11 @@ def workspace(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 @pytest.fixture
 def sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Fail:
     """Runs a stage's main, or a `lookout` command, that must fail; what it says."""
-    monkeypatch.setattr(running, "die_with_parent", lambda: True)
 
     def fail(main: Callable[[], Any], *arguments: str) -> str:
         monkeypatch.setattr(sys, "argv", ["stage", *arguments])
         with pytest.raises(SystemExit) as caught:
-            cli.main() if main is cli.main else running.run_stage(main)
+            cli.main() if main is cli.main else stage.perform(main)
         said = capsys.readouterr().err.strip().splitlines()
         assert caught.value.code == 1
         assert said[-1].startswith("error: ")

@@ -66,7 +66,7 @@ def edited(path: str, old: str, new: str) -> Iterator[None]:
     [
         ("components/machine/progress.py", "import", "import os\nimport"),
         ("components/machine/training_lock.py", "import", "import os\nimport"),
-        ("components/policy/launch.py", "GRACE_S = 60", "GRACE_S = 90"),
+        ("components/params/trainer.py", "GRACE_S = 60", "GRACE_S = 90"),
         ("components/training/stopping.py", "import", "import os\nimport"),
         ("components/training/trainer_run.py", "TrainerFactory =", "# a comment\nTrainerFactory ="),
         ("components/training/trainer_run.py", '"""RFC 3339', '"""The time, RFC 3339'),

@@ -125,7 +125,7 @@ def test_adapters_on_a_frozen_vision_tower_resume_exactly_and_are_merged(workspa
 
 def start(folder: Path, stage: str) -> subprocess.Popen[str]:
     environment = os.environ | {"LOOKOUT_HOME": str(folder / "home"), "PYTHONPATH": str(folder)}
-    command = [sys.executable, "-m", f"components.stages.{stage}"]
+    command = [sys.executable, "-m", "components.operations.stage", f"components.stages.{stage}"]
     log = (folder / f"{stage}.log").open("w")
     return subprocess.Popen(command, cwd=folder, env=environment, stderr=log, text=True, start_new_session=True)
 

@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import save_file
 
 from components.errors import DataError, ModelError, TrainingError
-from components.machine.training_lock import sole_run, training_lock
+from components.machine.training_lock import training_lock
 from components.params.base import BaseParams, PretrainedParams
 from components.params.grpo import GrpoParams
 from components.params.reading import load_section
@@ -25,9 +25,10 @@ from components.params.rewards import RewardsParams
 from components.params.vllm import VllmParams
 from components.policy.answering import answer_tokens
 from components.policy.images import load_prompts, prompt_image
-from components.policy.launch import deepspeed_config, run_training
+from components.policy.launch import run_training
 from components.rewards import collapse_signs
-from components.training.checkpoints import resume_point
+from components.training.checkpoints import resume_point, sole_run
+from components.training.deepspeed import deepspeed_config
 from components.training.disk import refuse_full_disk
 from components.training.group_rewards import GroupRewards, whole_groups
 from components.training.grpo import SamePrompts, check_batches, check_vllm
@@ -250,7 +251,7 @@ def test_one_process_runs_in_place_under_the_lock(own_home: Path) -> None:
             pass
 
     launch = load_section(GrpoParams).launch.model_copy(update={"processes": 1})
-    run_training("grpo", launch, train)
+    run_training("grpo", [], launch, train)
     assert ran == [os.getpid()]
 
 
