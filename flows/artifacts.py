@@ -18,7 +18,7 @@ from components.metrics.task import headline_of
 from components.operations.summary import scores
 from components.operations.up import mlflow_page, page_link
 from components.quality.drift import drift_of
-from components.report.gallery import png_uri
+from components.store.image_uris import content_uri
 from components.store.json_file import read_json
 
 REPORTS = Path("reports")
@@ -77,7 +77,9 @@ def show_scores() -> None:
         rows.append({"model": model} | scores(model) | {f"{best.name}, 95 %": interval_text(best.interval)})
     create_table_artifact(rows, key="scores")
     sheet = (REPORTS / "evaluation" / "contact_sheet.png").read_bytes()
-    create_image_artifact(png_uri(sheet), key="contact-sheet", description="truth green, answer orange, look blue")
+    create_image_artifact(
+        content_uri(sheet, "PNG"), key="contact-sheet", description="truth green, answer orange, look blue"
+    )
 
 
 def show_gates(outcome: dict[str, Any]) -> str:
