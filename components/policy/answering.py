@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import LogitsProcessor, LogitsProcessorList
 
 from components.policy.decoding import characters_of, text_of
 from components.policy.device import own_device
 from components.policy.folder import load_model
 from components.policy.processor import load_processor
+from components.policy.prompts_once import distinct_prompts, images_by_row
+from components.policy.sampling import Drawn, Sampling, sample_completions
 from components.store.schemas.completions import GreedyAnswer, SampledAnswer
 
 ANSWER_TAG = "<answer>"
-
-
-class _ChosenLogProbs(LogitsProcessor):
-    """The log-probability of the likeliest token of each step: the greedy choice. (B,) a step, not (B, vocabulary)."""
-
-    def __init__(self) -> None:
-        self.steps: list[torch.Tensor] = []
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        self.steps.append(scores.float().log_softmax(-1).amax(-1))
-        return scores
 
 
 class Policy:
@@ -38,7 +29,9 @@ class Policy:
         self.device = own_device()
         self.model = load_model(folder, "bfloat16" if bf16 else "float32").to(self.device).eval()
         self.max_new_tokens = max_new_tokens
-        self._sampling = {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0}
+        ends: Any = self.model.generation_config.eos_token_id
+        self._greedy = Sampling(tuple(ends) if isinstance(ends, list) else (ends,), (self.model.config.image_token_id,))
+        self._sampling = replace(self._greedy, temperature=temperature, top_p=top_p)
 
     @torch.inference_mode()
     def complete(
@@ -52,15 +45,12 @@ class Policy:
 
         After `max_time` seconds every answer ends where it is, as at the limit of tokens.
         """
-        chosen = _ChosenLogProbs()
-        limits = {"max_new_tokens": max_new_tokens or self.max_new_tokens, "max_time": max_time}
-        processors = LogitsProcessorList([chosen])
-        tokens = self._generate(images, prompts, do_sample=False, logits_processor=processors, **limits)
-        logprobs = torch.stack(chosen.steps, dim=1).tolist()
+        limits = {"max_new_tokens": max_new_tokens or self.max_new_tokens, "seconds": max_time}
+        drawn = self._draw(images, prompts, 1, self._greedy, logprobs=True, **limits)
         lines: list[GreedyAnswer] = []
-        for row, values in zip(tokens, logprobs, strict=True):
-            line, length = self._line(row)
-            spans = answer_tokens(self.processor.tokenizer, row[:length], values[:length], line["text"])
+        for one in drawn:
+            line, length = self._line(one.tokens)
+            spans = answer_tokens(self.processor.tokenizer, one.tokens[:length], one.logprobs[:length], line["text"])
             lines.append({**line, "answer_tokens": spans})
         return lines
 
@@ -70,19 +60,22 @@ class Policy:
     ) -> list[SampledAnswer]:
         """`count` sampled answers to each prompt, one prompt's after another's; the same for the same seed."""
         torch.manual_seed(seed)
-        options = {"max_new_tokens": self.max_new_tokens, "num_return_sequences": count} | self._sampling
-        return [self._line(row)[0] for row in self._generate(images, prompts, **options)]
+        drawn = self._draw(images, prompts, count, self._sampling, max_new_tokens=self.max_new_tokens)
+        return [self._line(one.tokens)[0] for one in drawn]
 
-    def _generate(self, images: list[Any], prompts: list[list[dict[str, str]]], **options: Any) -> list[list[int]]:
+    def _draw(
+        self, images: list[Any], prompts: list[list[dict[str, str]]], count: int, sampling: Sampling, **limits: Any
+    ) -> list[Drawn]:
+        """`count` completions of each prompt, one prompt's after another's."""
         texts = [chat(self.processor, prompt) for prompt in prompts]
         inputs = self.processor(text=texts, images=images, return_tensors="pt", padding=True).to(self.device)
-        answer = self.model.generate(**inputs, **options)
-        return answer[:, inputs["input_ids"].shape[1] :].tolist()
+        by_row = images_by_row(len(texts), inputs["pixel_values"], inputs["image_grid_thw"])
+        distinct = distinct_prompts(self.model, inputs["input_ids"], inputs["attention_mask"], by_row)
+        each = replace(distinct, owner=distinct.owner.repeat_interleave(count))
+        return sample_completions(self.model, each, sampling, **limits)
 
     def _line(self, tokens: list[int]) -> tuple[SampledAnswer, int]:
-        ends = self.model.generation_config.eos_token_id
-        stops = set(ends if isinstance(ends, list) else [ends])
-        length = next((i for i, token in enumerate(tokens) if token in stops), len(tokens))
+        length = next((i for i, token in enumerate(tokens) if token in self._greedy.ends), len(tokens))
         text = text_of(self.processor.tokenizer, tokens[:length])
         reason = "stop" if length < len(tokens) else "length"
         return {"text": text, "finish_reason": reason, "token_count": length}, length

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
@@ -26,6 +27,7 @@ from components.params.rewards import RewardsParams
 from components.policy.answering import Policy, answer_tokens
 from components.policy.decoding import characters_of, text_of
 from components.policy.device import own_device
+from components.policy.sampling import Drawn, Sampling
 from components.policy.tiny import build_tokenizer
 from components.training.group_rewards import GroupRewards
 from tests.training.test_training_parts import columns
@@ -125,54 +127,25 @@ def test_a_special_token_that_the_policy_writes_is_no_text_for_rewards_predict_a
     assert VllmPolicy(Path("x"), params)._line(output)[0]["text"] == text
 
 
-def policy_saying(tokenizer: Any, tokens: list[int], **settings: Any) -> Policy:
-    """A policy whose model says these tokens; `policy.asked` keeps what it was asked with."""
+def policy_saying(tokenizer: Any, tokens: list[int]) -> Policy:
+    """A policy that draws these tokens, whatever it is asked."""
     policy = Policy.__new__(Policy)
-    policy.asked = []  # type: ignore[attr-defined]
-
-    class Inputs(dict[str, Any]):
-        def to(self, _: str) -> Any:
-            return self
-
-    def processor(**_: Any) -> Inputs:
-        return Inputs(input_ids=torch.tensor([[1, 2]]))
-
-    def generate(input_ids: torch.Tensor, **options: Any) -> torch.Tensor:
-        policy.asked.append(options)  # type: ignore[attr-defined]
-        for step in options.get("logits_processor", ()):
-            for _ in tokens:
-                step(input_ids, torch.zeros(1, len(tokenizer)))
-        return torch.cat([input_ids, torch.tensor([tokens])], dim=1)
-
-    processor.tokenizer, processor.apply_chat_template = tokenizer, lambda *_, **__: "x"  # type: ignore[attr-defined]
-    policy.processor, policy.device, policy.max_new_tokens = processor, "cpu", 8
-    config = SimpleNamespace(eos_token_id=tokenizer.eos_token_id)
-    policy.model = SimpleNamespace(generate=generate, generation_config=config)
+    policy.processor, policy.max_new_tokens = SimpleNamespace(tokenizer=tokenizer), 8  # type: ignore[assignment]
+    policy._greedy = Sampling((tokenizer.eos_token_id,), ())
+    policy._draw = lambda *_, **__: [Drawn(tokens, [-1.0] * len(tokens))]  # type: ignore[method-assign]
     return policy
 
 
-def test_of_a_folders_generation_config_only_its_end_and_pad_tokens_act(
-    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_of_a_folders_generation_config_only_its_end_and_pad_tokens_act(prepared: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(prepared / "models/base", tmp_path / "published")
     theirs = json.loads((folder / "generation_config.json").read_text())
     acts = {"do_sample": True, "temperature": 0.01, "top_k": 1, "top_p": 0.001, "repetition_penalty": 1.5}
     (folder / "generation_config.json").write_text(json.dumps(theirs | acts))
-    policy = Policy(folder, 12, temperature=1.0, top_p=0.9)
-    asked: list[Any] = []
-    prepare = policy.model._prepare_generation_config
-    monkeypatch.setattr(
-        policy.model, "_prepare_generation_config", lambda *a, **k: asked.append(prepare(*a, **k)) or asked[-1]
-    )
-    from PIL import Image
-
+    policy, plain = (Policy(one, 12, temperature=1.0, top_p=0.9) for one in (folder, prepared / "models/base"))
     one = [Image.new("RGB", (64, 64))], [[{"role": "user", "content": "Find every person."}]]
-    policy.complete(*one)
+    assert policy.complete(*one) == plain.complete(*one)  # a penalty on what was said would change it
     texts = {line["text"] for line in policy.sample(*one, count=4, seed=1)}
     assert len(texts) > 1  # top_p .001 and top_k 1 would give one text
-    greedy, sampled = (config for config, _ in asked)
-    assert (greedy.do_sample, greedy.repetition_penalty) == (False, 1.0)
-    assert (sampled.temperature, sampled.top_p, sampled.top_k, sampled.repetition_penalty) == (1.0, 0.9, 0, 1.0)
 
 
 def test_each_of_several_processes_takes_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

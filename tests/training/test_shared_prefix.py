@@ -18,16 +18,15 @@ from components.errors import TrainingError
 from components.policy.folder import load_model
 from components.policy.images import load_prompts
 from components.policy.processor import load_processor
+from components.policy.prompts_once import distinct_prompts, images_by_row
 from components.training.shared_prefix import trainer as shared_prefix
 from components.training.shared_prefix.layouts import Completions, layout_costs, pack_rows, packed_mask
-from components.training.shared_prefix.prompts_once import distinct_prompts, images_by_row
-from components.training.shared_prefix.sampling import Sampling, sample_completions
 from components.training.shared_prefix.trainer import SharedPrefixTrainer, shares_prefix
+from tests.support.toy_models import FAMILIES, other_model, ragged_batch, widen
 
 LOSS_TYPES = ("grpo", "bnpo", "dr_grpo", "dapo", "cispo", "sapo", "luspo", "vespo")
 NEAR = 1e-5
 log = logging.getLogger("lookout.exact")
-MERGED = 4
 
 
 def trainer(workspace: Path, kind: type[GRPOTrainer], size: int = 8, model: Any = None, **settings: Any) -> Any:
@@ -51,14 +50,6 @@ def trainer(workspace: Path, kind: type[GRPOTrainer], size: int = 8, model: Any 
     )  # fmt: skip
     made.current_gradient_accumulation_steps = 1
     return made
-
-
-def widen(model: Any) -> None:
-    torch.manual_seed(7)
-    with torch.no_grad():
-        for weight in model.parameters():
-            if weight.ndim > 1:
-                weight.mul_(2.0)
 
 
 def rollouts(stock: Any, size: int, seed: int = 3) -> dict[str, Any]:
@@ -222,57 +213,7 @@ def test_settings_agree(workspace: Path, setting: str) -> None:
     assert_same(*made, inputs)
 
 
-def other_model(kind: str, tokens: int) -> Any:
-    """A tiny model of another family that is known to work, with random weights."""
-    import transformers
-
-    text = {"vocab_size": tokens, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
-            "num_key_value_heads": 1, "intermediate_size": 48, "max_position_embeddings": 256,
-            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [4, 2, 2]},
-            "tie_word_embeddings": False}  # fmt: skip
-    common = {"depth": 2, "num_heads": 2, "patch_size": 4, "spatial_merge_size": 2, "temporal_patch_size": 1}
-    ids = {"image_token_id": 3, "video_token_id": 4, "vision_start_token_id": 5, "vision_end_token_id": 6}
-    if kind == "qwen2_vl":
-        vision = common | {"embed_dim": 32, "hidden_size": 32, "mlp_ratio": 2}
-        config = transformers.Qwen2VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=False, **ids)
-        return transformers.Qwen2VLForConditionalGeneration(config)
-    if kind == "qwen2_5_vl":
-        vision = common | {"hidden_size": 32, "out_hidden_size": 32, "intermediate_size": 48, "window_size": 8,
-                           "fullatt_block_indexes": [1]}  # fmt: skip
-        config = transformers.Qwen2_5_VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=False, **ids)
-        return transformers.Qwen2_5_VLForConditionalGeneration(config)
-    vision = common | {"hidden_size": 32, "out_hidden_size": 32, "intermediate_size": 48,
-                       "num_position_embeddings": 64, "deepstack_visual_indexes": [0]}  # fmt: skip
-    config = transformers.Qwen3VLConfig(
-        text_config=text | {"head_dim": 16}, vision_config=vision, tie_word_embeddings=False, **ids
-    )
-    return transformers.Qwen3VLForConditionalGeneration(config)
-
-
-def ragged_batch() -> dict[str, Any]:
-    """Six rows of three prompts, in no order: two images of unequal size, prompts padded on the left, completions of
-    1 to 7 tokens."""
-    random = torch.Generator().manual_seed(0)
-    grids = torch.tensor([[1, 4, 4], [1, 2, 4], [1, 4, 4]])
-    patches = [torch.randn(int(grid.prod()), 3 * 4 * 4, generator=random) for grid in grids]
-    prompts = [[5] + [3] * (int(grid.prod()) // MERGED) + [6] + tail for grid, tail in
-               zip(grids, ([10, 11], [12], [10, 11]), strict=True)]  # fmt: skip
-    order = [0, 1, 2, 0, 2, 1]
-    width = max(map(len, prompts))
-    ids = torch.tensor([[0] * (width - len(prompts[row])) + prompts[row] for row in order])
-    mask = torch.tensor([[0] * (width - len(prompts[row])) + [1] * len(prompts[row]) for row in order])
-    lengths = torch.tensor([7, 1, 3, 5, 7, 2])
-    completions = torch.randint(10, 40, (6, 7), generator=random)
-    answered = (torch.arange(7) < lengths[:, None]).long()
-    return {
-        "input_ids": torch.cat([ids, completions], dim=1),
-        "attention_mask": torch.cat([mask, answered], dim=1),
-        "pixel_values": torch.cat([patches[row] for row in order]),
-        "image_grid_thw": grids[order],
-    }
-
-
-@pytest.mark.parametrize("kind", ["qwen2_5_vl", "qwen2_vl", "qwen3_vl"])
+@pytest.mark.parametrize("kind", FAMILIES)
 @pytest.mark.parametrize("per_row", [None, 1, 2])
 def test_every_known_family_agrees_on_ragged_batches(kind: str, per_row: int | None) -> None:
     torch.manual_seed(1)
@@ -325,30 +266,6 @@ def with_images(batch: list[dict[str, Any]]) -> list[dict[str, Any]]:
     from trl.data_utils import prepare_multimodal_messages
 
     return [row | {"prompt": prepare_multimodal_messages(row["prompt"], images=[row["image"]])} for row in batch]
-
-
-@pytest.mark.parametrize("kind", ["qwen2_5_vl", "qwen2_vl", "qwen3_vl"])
-def test_sampling_follows_the_policys_own_chances(kind: str) -> None:
-    """At a temperature near 0 each drawn token is the likeliest of a plain forward pass over all before it."""
-    torch.manual_seed(2)
-    model = other_model(kind, 40).eval()
-    widen(model)
-    batch = ragged_batch()
-    asked, mask = batch["input_ids"][:, :-7], batch["attention_mask"][:, :-7]
-    images = images_by_row(6, batch["pixel_values"], batch["image_grid_thw"])
-    with torch.no_grad():
-        prompts = distinct_prompts(model, asked, mask, images)
-        drawn = sample_completions(model, prompts, Sampling(1e-4, 1.0, (39,), (3,)), 6)
-        whole = torch.cat([asked, torch.tensor([one + [0] * (6 - len(one)) for one in drawn])], dim=1)
-        logits = model(
-            input_ids=whole, attention_mask=torch.cat([mask, torch.ones(6, 6)], dim=1).long(),
-            mm_token_type_ids=(whole == 3).int(), **{k: batch[k] for k in ("pixel_values", "image_grid_thw")},
-        ).logits  # fmt: skip
-    logits[..., 3] = -torch.inf
-    likeliest = logits[:, -7:-1].argmax(-1)
-    for row, tokens in enumerate(drawn):
-        assert tokens == likeliest[row, : len(tokens)].tolist()
-    assert len({tuple(one) for one in drawn}) == 3  # one a prompt
 
 
 def test_a_row_of_the_packed_mask_sees_the_prompt_and_its_own_completion() -> None:

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import DynamicCache
 
-from components.training.shared_prefix.prompts_once import Prompts
+from components.policy.prompts_once import Prompts
 
 NO_LABEL = -100
 PROMPT, PADDING = 0, -1

@@ -1,8 +1,8 @@
 """TRL's GRPO trainer, paying for each prompt and its image once a group instead of once a completion.
 
 Exact mathematics: losses and gradients are those of stock TRL to floating-point noise (tests/training/
-test_shared_prefix.py). What changes is the order of work: layouts of the log-probabilities in prefix_layouts.py,
-sampling in sampling.py. Source of the idea: Prefix Grouper, arXiv:2506.05433.
+test_shared_prefix.py). What changes is the order of work: layouts of the log-probabilities in layouts.py, sampling in
+policy/sampling.py. Source of the idea: Prefix Grouper, arXiv:2506.05433.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 
 from components.errors import TrainingError
 from components.policy.families import FAMILIES
+from components.policy.prompts_once import Prompts, distinct_prompts, images_by_row
+from components.policy.sampling import Sampling, sample_completions
 from components.training.shared_prefix.layouts import Completions, Scored, layout_costs, packed, two_part
-from components.training.shared_prefix.prompts_once import Prompts, distinct_prompts, images_by_row
-from components.training.shared_prefix.sampling import Sampling, sample_completions
 
 log = logging.getLogger("lookout.grpo")
 SharedPrefix = Literal["auto", "on", "off"]
@@ -58,7 +58,7 @@ class SharedPrefixTrainer(GRPOTrainer):
     def _sampling(self) -> Sampling:
         image_token = self._inner(self.model).config.image_token_id  # a sampled one would have no image
         ends = tuple(self.eos_token_ids)
-        return Sampling(self.temperature, self.top_p, ends, (image_token,), self.top_k, self.min_p)
+        return Sampling(ends, (image_token,), self.temperature, self.top_p, self.top_k, self.min_p)
 
     def _get_per_token_logps_and_entropies(
         self,
@@ -126,8 +126,8 @@ class SharedPrefixTrainer(GRPOTrainer):
         wrapped: Any = self.model_wrapped
         with unwrap_model_for_generation(wrapped, self.accelerator, **self._for_sampling) as policy, torch.no_grad():
             prompts = distinct_prompts(self._inner(self.model), ids.to(device), mask.to(device), by_row)
-            completions = sample_completions(policy, prompts, self._sampling, self._longest)
-        return completions, None
+            drawn = sample_completions(policy, prompts, self._sampling, self._longest, capture=not self._zero3)
+        return [one.tokens for one in drawn], None
 
 
 def shares_prefix(asked: SharedPrefix, why_not: str | None) -> bool:
