@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from components.core.metrics_json import Spread
 from components.metrics.citypersons import citypersons_metrics
 from components.metrics.coco import coco_metrics
 from components.metrics.crowdhuman import CrowdView, crowdhuman_metrics
@@ -36,7 +37,7 @@ def all_metrics(data: EvaluationSet) -> Metrics:
     return {name: table for protocol in PROTOCOLS.values() for name, table in protocol(data).items()}
 
 
-def tie_shuffles(data: EvaluationSet, seeds: int) -> dict[str, dict[str, float]]:
+def tie_shuffles(data: EvaluationSet, seeds: int) -> dict[str, Spread]:
     """Mean and sd (n - 1) of the ranked numbers over random orders among equal scores: `coco.AP`, `crowdhuman.MR`, ...
 
     Where all scores are equal the order of generation is the ranking; this says how much that decides. Empty where

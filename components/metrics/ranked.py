@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
+from components.core.metrics_json import BoxTables, DatasetTables, DetectionTable, Numbers
 from components.core.scene import Truth
 from components.errors import DataError
-from components.metrics.box_tables import BoxTables, DatasetTables, Numbers
 from components.metrics.citypersons import citypersons_metrics
 from components.metrics.coco import coco_metrics, coco_tables, evaluate, precision_recall_curve
 from components.metrics.confidence import calibration_error, reliability
@@ -68,13 +67,13 @@ def ranked_numbers(images: Sequence[Judged], params: ScoreSettings) -> TaskNumbe
         "coco_500": coco["coco_500"],
         "crowdhuman": crowd.metrics(data.found.score),
         "citypersons": citypersons_metrics(data),
-        "detection": detection_numbers(counts, by_iou) | {"f1_interval": _interval(counts, params)},
+        "detection": _detection(counts, by_iou, params),
         "salvaged": pooled(image_counts(Matcher(_set(images, params.confidence, rescued=True)).at(params.min_iou))),
         "confidences": {
             name: _ranked(data, crowd, images, matched, name) if name in ranked else dict.fromkeys(BY_CONFIDENCE)
             for name in unknown
         },
-        "tie_shuffles": tie_shuffles(constant, params.tie_shuffles) | {"seeds": params.tie_shuffles},
+        "tie_shuffles": {**tie_shuffles(constant, params.tie_shuffles), "seeds": params.tie_shuffles},
         "datasets": {
             source: _dataset([image for image in images if image.source == source], params)
             for source in dict.fromkeys(image.source for image in images)
@@ -95,7 +94,7 @@ def _set(images: Sequence[Judged], confidence: str, rescued: bool = False) -> Ev
     return evaluation_set(found, [image.truth for image in images if isinstance(image.truth, Truth)])
 
 
-def _scores(images: Sequence[Judged], confidence: str) -> Any:
+def _scores(images: Sequence[Judged], confidence: str) -> Floats:
     return np.concatenate([image.found.scores[confidence] for image in images])
 
 
@@ -114,15 +113,27 @@ def _dataset(images: Sequence[Judged], params: ScoreSettings) -> DatasetTables:
     coco = coco_metrics(data)["coco"]
     return {
         "images": len(images),
-        "detection": detection_numbers(counts, f1_by_iou(matcher)) | {"f1_interval": _interval(counts, params)},
+        "detection": _detection(counts, f1_by_iou(matcher), params),
         "coco": {name: coco[name] for name in ("AP", "AP50", "AR100")},
         "crowdhuman": crowdhuman_metrics(data),
     }
 
 
-def _interval(counts: Sequence[ImageCounts], params: ScoreSettings) -> list[float] | None:
+def _detection(
+    counts: Sequence[ImageCounts], by_iou: Mapping[float, float | None], params: ScoreSettings
+) -> DetectionTable:
+    numbers = detection_numbers(counts, by_iou)
     interval = f1_interval(counts, params.bootstrap_samples, params.seed)
-    return list(interval) if interval else None
+    return {
+        "precision": numbers["precision"],
+        "recall": numbers["recall"],
+        "f1": numbers["f1"],
+        "mean_f1": numbers["mean_f1"],
+        "count_mae": numbers["count_mae"],
+        "count_rmse": numbers["count_rmse"],
+        "count_within_10_percent": numbers["count_within_10_percent"],
+        "f1_interval": list(interval) if interval else None,
+    }
 
 
 def _plots(

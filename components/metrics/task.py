@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeAlias
 
 from components.core.boxes import Boxes
 from components.core.grammars import AnyParsed
+from components.core.metrics_json import BoxTables, Numbers, Overall, Recorded
 from components.core.scene import AnyTruth
-from components.metrics.box_tables import BoxTables, Numbers
+from components.errors import DataError
 from components.metrics.detection import ImageCounts
 from components.metrics.evaluation_set import Detections, Floats
 
@@ -74,7 +75,7 @@ class TaskNumbers:
     notes: tuple[str, ...] = ()
     datasets: dict[str, Numbers] | None = None
     plots: dict[str, Table] = field(default_factory=dict[str, Table])
-    beside: BoxTables = field(default_factory=BoxTables)
+    beside: BoxTables | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +127,17 @@ class Headline:
     interval: tuple[float, float] | None
 
 
-def headline_of(metrics: Mapping[str, Any]) -> Headline:
-    """The headline of a metrics.json; of one written before there were tasks it is detection's F1."""
-    found: dict[str, Any] | None = metrics.get("headline")
-    if found is None:
+def headline_of(metrics: Overall | Recorded) -> Headline:
+    """The headline of a metrics.json; of one written before there were tasks it is detection's F1.
+
+    Raises DataError where it has neither.
+    """
+    if "headline" in metrics:
+        found = metrics["headline"]
+        name, value, interval = found["name"], found["value"], found["interval"]
+    elif "detection" in metrics:
         detection = metrics["detection"]
-        found = {"name": "F1 at .5", "value": detection["f1"], "interval": detection.get("f1_interval")}
-    interval = found["interval"]
-    return Headline(found["name"], found["value"], (interval[0], interval[1]) if interval else None)
+        name, value, interval = "F1 at .5", detection["f1"], detection.get("f1_interval")
+    else:
+        raise DataError("metrics.json has neither headline nor detection, so models cannot be compared by it")
+    return Headline(name, value, (interval[0], interval[1]) if interval else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from components.core.dotted import leaves
 from components.metrics.resampling import LESS_IS_BETTER
 from components.model_registry.gain import Gate, Rescore, gain_gates, refuse_unknown
 from components.model_registry.licences import terms
@@ -83,11 +84,12 @@ def _licences(lineage: Lineage, params: PromoteParams) -> Gate:
 
 def _protocols(lineage: Lineage, params: PromoteParams) -> Gate:
     metrics = lineage["metrics"]["grpo"]
-    tables = {name: one["numbers"] for name, one in metrics.get("tasks", {}).items()} | metrics
+    tasks: dict[str, object] = {name: one["numbers"] for name, one in metrics.get("tasks", {}).items()}
+    numbers = leaves({**tasks, **metrics})
     missing = [
         name
         for name in params.required_protocols
-        if all(value is None for value in (tables.get(name) or dict[str, object]()).values())
+        if all(value is None for path, value in numbers.items() if path.startswith(f"{name}."))
     ]
     return Gate("protocols", not missing, f"missing: {', '.join(missing)}" if missing else "all there",
                 ", ".join(params.required_protocols))  # fmt: skip

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypedDict
 
+from components.core.metrics_json import Recorded
 from components.machine.code_state import CodeState
 from components.store.schemas.prompt_summary import PromptSummary
 
 Stage = Literal["sft", "grpo"]
-Metrics = dict[str, Any]
-"""A metrics.json: its tables are those of the tasks that were scored."""
 
 
 class TrainedOn(TypedDict):
@@ -143,7 +142,7 @@ class Lineage(Decides):
     prompt_summary: PromptSummary
     training: dict[str, Training]
     seeds: dict[str, int]
-    metrics: dict[str, Metrics]  # by model
+    metrics: dict[str, Recorded]  # metrics.json by model
     environment: Environment
     files: dict[str, str]
     subjects: dict[str, str]

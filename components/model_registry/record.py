@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
 
 from components.core.dotted import leaves
+from components.core.metrics_json import Recorded
 from components.metrics.task import headline_of
-from components.model_registry.lineage_types import Lineage, Metrics
+from components.model_registry.lineage_types import Lineage
 from components.model_registry.registry import KEY_TAG
 
 NOT_A_KEY = re.compile(r"[^\w. :/-]")  # MLflow refuses such a name: a class map may say `*` or `person (other)`
@@ -38,7 +38,7 @@ def version_tags(lineage: Lineage) -> dict[str, str]:
     }
 
 
-def run_params(lineage: Lineage) -> dict[str, Any]:
+def run_params(lineage: Lineage) -> dict[str, object]:
     """The run's parameters by their dotted names."""
     flat = leaves({**lineage["params"], "rewards": lineage["rewards"]})
     return {NOT_A_KEY.sub("_", name): value for name, value in flat.items()}
@@ -54,7 +54,7 @@ def run_metrics(lineage: Lineage) -> dict[str, float]:
     }
 
 
-def _headlines(metrics: dict[str, Metrics]) -> dict[str, float]:
+def _headlines(metrics: dict[str, Recorded]) -> dict[str, float]:
     """`headline/<model> <number>`: what each model is judged by."""
     found: dict[str, float | None] = {}
     for model, one in metrics.items():

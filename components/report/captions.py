@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable
-from typing import Any
 
 from rapidfuzz.distance import Levenshtein
 
 from components.core.reasons import why
 from components.core.text import plain
+from components.store.schemas.metrics import Unreadable
 from components.store.schemas.prompts import PromptRow
 from components.store.schemas.scores import PerImageRow
 
@@ -40,7 +40,7 @@ def things_meant(sample: PromptRow) -> str:
     return counted(len(sample["truth_boxes"]), *words)
 
 
-def unread(reason: str, said: dict[str, Any] | None) -> str:
+def unread(reason: str, said: Unreadable | None) -> str:
     """An answer that cannot be read: why, in words, and its text with the place marked."""
     about = f"unreadable ({html.escape(reason)}): {html.escape(why(reason))}"
     if said is None:

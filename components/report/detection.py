@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from components.core.tasks import TASKS
 from components.metrics.citypersons import SUBSETS
+from components.params.datasets import Datasets
 from components.report import tables
 from components.report.curves import csv_line, read_csv
 from components.report.plots import SHARE, Line, chart
+from components.store.schemas.metrics import Metrics
 from components.store.schemas.prompts import PromptRow
 
-Row = dict[str, Any]
 UNDEFINED = "no point to draw: every group lacks either people or boxes, so the number is undefined"
 
 
-def sections(scores: Path, metrics: dict[str, Row], params: Row, samples: list[PromptRow]) -> str:
+def sections(scores: Path, metrics: dict[str, Metrics], given: Datasets, samples: list[PromptRow]) -> str:
     """What only boxes with confidences have: crowds, datasets, where it is right, how sure it may be."""
-    last = list(metrics)[-1]
+    last, boxes = list(metrics)[-1], tables.of_boxes(metrics)
     return f"""<section><h2>Crowds</h2>{tables.crowd(metrics, subset_people(samples))}</section>
-<section><h2>By dataset</h2>{tables.datasets(metrics, _roles(params))}</section>
+<section><h2>By dataset</h2>{tables.datasets(boxes, _roles(given))}</section>
 <section><h2>Where it is right</h2><div class="charts">{_score_charts(scores, list(metrics))}</div></section>
-<section><h2>How sure it may be</h2>{tables.confidences(metrics[last])}
+<section><h2>How sure it may be</h2>{tables.confidences(boxes[last])}
 <div class="charts">{_reliability_charts(scores, last)}</div></section>
 """
 
@@ -47,9 +47,9 @@ def subset_people(samples: list[PromptRow]) -> dict[str, int]:
     }
 
 
-def _roles(params: Row) -> dict[str, str]:
+def _roles(given: Datasets) -> dict[str, str]:
     words = {"eval": "out of domain: not trained on", "train": "trained on", "both": "in domain: trained on"}
-    return {name: words[dataset["role"]] for name, dataset in params["datasets"].items()}
+    return {name: words[dataset.role] for name, dataset in given.items()}
 
 
 def _score_charts(scores: Path, models: list[str]) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from components.core.class_words import counted
@@ -16,6 +15,9 @@ from components.core.tasks import TASKS
 from components.core.words import MODELS, TRAINED
 from components.errors import DataError
 from components.metrics.detection import ImageCounts
+from components.params.base import BaseParams
+from components.params.datasets import Datasets
+from components.params.rewards import RewardsParams
 from components.report import tables, tasks
 from components.report.captions import unread
 from components.report.curves import line_of, read_csv
@@ -27,6 +29,7 @@ from components.store.digest import file_sha256
 from components.store.json_file import read_json
 from components.store.left_out import left_out_lines
 from components.store.samples import image_groups, whole_row
+from components.store.schemas.metrics import Unreadable
 from components.store.schemas.prompts import PROMPTS, PromptRow
 from components.store.schemas.scores import DETECTIONS, PER_IMAGE, DetectionRow, PerImageRow
 from components.store.tables import read_rows
@@ -44,6 +47,16 @@ class Inputs:
     prompts: Path
     """The folder of prompts: test.parquet, and grpo.parquet for the training groups."""
     validated: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the page says of params.yaml: dvc.yaml names these sections for the stage."""
+
+    profile: str
+    base: BaseParams
+    rewards: RewardsParams
+    datasets: Datasets
 
 
 def images_to_test(inputs: Inputs) -> list[PromptRow]:
@@ -84,7 +97,7 @@ def pictures_of(model: str, inputs: Inputs, samples: list[PromptRow], rows: list
             f"{inputs.prompts / 'test.parquet'}, {missing[0]} first; run score again"
         )
     many = len(kinds_of(samples)) > 1
-    texts = read_json(inputs.scores / model / "unreadable.json")
+    texts: dict[str, Unreadable] = read_json(inputs.scores / model / "unreadable.json")
     pictures = [
         _picture(
             sample, images[sample["sample_id"]], found.get(sample["sample_id"], []), many,
@@ -101,7 +114,7 @@ def kinds_of(samples: Iterable[PromptRow]) -> set[str]:
 
 
 def _picture(
-    sample: PromptRow, image: PerImageRow, found: list[DetectionRow], labelled: bool, said: dict[str, Any] | None
+    sample: PromptRow, image: PerImageRow, found: list[DetectionRow], labelled: bool, said: Unreadable | None
 ) -> Picture:
     total = image["predicted_count"] + image["truth_count"]
     size = sample["width_px"], sample["height_px"]
@@ -137,10 +150,10 @@ def _picture(
 
 
 def evaluation_page(
-    inputs: Inputs, evaluated: Evaluated, params: dict[str, Any], gallery_images: int, made: str = ""
+    inputs: Inputs, evaluated: Evaluated, settings: Settings, gallery_images: int, made: str = ""
 ) -> str:
     """The whole page as HTML; it loads nothing from anywhere. made: at which commit, a sentence for its head."""
-    metrics = {model: read_json(inputs.scores / model / "metrics.json") for model in MODELS}
+    metrics: tasks.ByModel = {model: read_json(inputs.scores / model / "metrics.json") for model in MODELS}
     style, script = (
         resources.files("components.report").joinpath(f"page.{kind}").read_text() for kind in ("css", "js")
     )
@@ -151,26 +164,25 @@ def evaluation_page(
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <title>Lookout: evaluation</title><style>{style}</style></head><body><main>
 <header><h1>{tasks.title(metrics, kinds_of(evaluated.samples))}</h1>
-<p>Profile <b>{html.escape(params["profile"])}</b>: {metrics[MODELS[-1]]["images"]} held-out images, answered greedily
+<p>Profile <b>{html.escape(settings.profile)}</b>: {metrics[MODELS[-1]]["images"]} held-out images, answered greedily
 by the policy before training, after the supervised cold start, and after GRPO. {tasks.how_measured(metrics)}
-{_scale(params)}</p><p class="note">{html.escape(made)}</p></header>
+{_scale(settings.base)}</p><p class="note">{html.escape(made)}</p></header>
 <section><h2>Numbers</h2>{tasks.numbers(metrics)}{tables.gains(evaluated.counts, metrics[MODELS[-1]])}</section>
-{tasks.parts(inputs.scores, metrics, params, evaluated.samples)}
+{tasks.parts(inputs.scores, metrics, settings.datasets, evaluated.samples)}
 <section><h2>Training</h2>{_warnings(inputs)}<div class="charts">{_training_charts(inputs)}</div>
 <p class="note">Long curves: pale as logged, strong their running mean.</p></section>
 <section id="images"><h2>Images, worst first</h2>{gallery}</section>
 {groups}
-<section><h2>What it was made from</h2>{_origins(inputs, params)}</section>
+<section><h2>What it was made from</h2>{_origins(inputs, settings.rewards)}</section>
 </main><script type="application/json" id="pictures">{json.dumps(shown.uris)}</script>
 <script>{script}</script></body></html>
 """
 
 
-def _scale(params: dict[str, Any]) -> str:
-    build = params["base"]["build"]
-    if build is None:
+def _scale(base: BaseParams) -> str:
+    if base.build is None:
         return ""
-    size = f"{build['text']['layers']} layers, {build['text']['hidden_size']} wide"
+    size = f"{base.build.text.layers} layers, {base.build.text.hidden_size} wide"
     return f"The policy ({size}) was built from nothing: this proves the machinery, not the paper's numbers."
 
 
@@ -247,8 +259,8 @@ def _button(data: str, value: str, text: str, title: str = "", pressed: bool = F
     return f"<button type='button' data-{data}='{value}' aria-pressed='{str(pressed).lower()}'{about}>{text}</button>"
 
 
-def _origins(inputs: Inputs, params: dict[str, Any]) -> str:
-    rewards = html.escape(json.dumps(params["rewards"], indent=2, sort_keys=True))
+def _origins(inputs: Inputs, params: RewardsParams) -> str:
+    rewards = html.escape(json.dumps(params.model_dump(mode="json", by_alias=True), indent=2, sort_keys=True))
     rows: list[list[str]] = []
     for path in sorted(inputs.validated.glob("*/validation.json")):
         content = read_json(path)

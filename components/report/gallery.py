@@ -5,9 +5,8 @@ from __future__ import annotations
 import html
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -61,8 +60,8 @@ class Picture:
     """HTML: what was said beside what is true."""
     truth_points: Sequence[Point] = ()
     answer_points: Sequence[Point] = ()
-    truth_labels: list[str] = field(default_factory=list)
-    answer_labels: list[str] = field(default_factory=list)
+    truth_labels: Sequence[str] = ()
+    answer_labels: Sequence[str] = ()
     """A word a box, where boxes are of several kinds; else none."""
 
 
@@ -222,7 +221,7 @@ def _drawn(picture: Picture) -> Image.Image:
     scale = SHEET_TILE_PX / max(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     image = image.resize(size, Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS)
-    draw: Any = ImageDraw.Draw(image)
+    draw = ImageDraw.Draw(image)
     for boxes, colour, line in (
         (picture.look, "#4aa8ff", 1),
         (picture.truth, "#28c76f", 4),

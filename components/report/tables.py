@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
 
 from components.core.dotted import value_at
+from components.core.metrics_json import Spread
 from components.core.number_text import MISSING, interval_text
 from components.metrics.detection import ImageCounts, f1_gain_interval, pooled
+from components.store.schemas.metrics import BoxMetrics, Metrics, has_boxes
 
-Metrics = dict[str, Any]
 BOOTSTRAP, SEED = 2000, 0
 
 HEADLINE = (
@@ -72,13 +72,19 @@ def table(name: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str
     )
 
 
+def of_boxes(metrics: Mapping[str, Metrics]) -> dict[str, BoxMetrics]:
+    """Those with detection's tables; where detection was asked for, all."""
+    return {model: one for model, one in metrics.items() if has_boxes(one)}
+
+
 def headline(metrics: dict[str, Metrics]) -> str:
     """base, SFT and GRPO on the same images."""
-    last = list(metrics.values())[-1]
-    rows = [[model, *(_cell(one, path) for _, path in HEADLINE)] for model, one in metrics.items()]
+    boxes = of_boxes(metrics)
+    last = list(boxes.values())[-1]
+    rows = [[model, *(_cell(one, path) for _, path in HEADLINE)] for model, one in boxes.items()]
     return (
         table("Numbers by model", ["model", *(name for name, _ in HEADLINE)], rows)
-        + f"<p class='note'>{_unreadable(metrics)} AP ranks boxes by the confidence "
+        + f"<p class='note'>{_unreadable(boxes)} AP ranks boxes by the confidence "
         f"{html.escape(last['confidence'])}, at most 100 boxes an image. The interval of F1 is a 95 % "
         "bootstrap over images. Count error: mean absolute "
         f"difference in people. Convention {html.escape(last['convention'])}: "
@@ -121,7 +127,7 @@ def crowd(metrics: dict[str, Metrics], people: dict[str, int]) -> str:
     )
 
 
-def datasets(metrics: dict[str, Metrics], roles: dict[str, str]) -> str:
+def datasets(metrics: dict[str, BoxMetrics], roles: dict[str, str]) -> str:
     """Each dataset by itself: in-domain where it was trained on, out of domain where it was only evaluated on."""
     rows = [
         [f"{html.escape(name)} <small>{roles.get(name, '')}</small>", model,
@@ -132,14 +138,13 @@ def datasets(metrics: dict[str, Metrics], roles: dict[str, str]) -> str:
     return table("Numbers by dataset", ["dataset", "model", *(name for name, _ in DATASET)], rows)
 
 
-def confidences(metrics: Metrics) -> str:
+def confidences(metrics: BoxMetrics) -> str:
     """The same boxes under each confidence."""
     found = metrics["confidences"]
     rows = [[name, *(_cell(found[name], path) for _, path in RANKED)] for name in CONFIDENCES if name in found]
-    spread = metrics["tie_shuffles"]
-    shuffled = [f"{spread[key]['mean']:.3f} ± {spread[key]['sd']:.3f}" if key in spread else MISSING
-                for key in ("coco.AP", "coco.AP50", "crowdhuman.AP", "crowdhuman.MR")]  # fmt: skip
-    rows.insert(1, [f"constant, {spread['seeds']} random orders", *shuffled, MISSING])
+    shuffles = metrics["tie_shuffles"]
+    shuffled = [_spread(shuffles.get(key)) for key in ("coco.AP", "coco.AP50", "crowdhuman.AP", "crowdhuman.MR")]
+    rows.insert(1, [f"constant, {shuffles['seeds']} random orders", *shuffled, MISSING])
     return (
         table("The same boxes under each confidence", ["confidence", *(name for name, _ in RANKED)], rows)
         + "<p class='note'>A model that gives no confidence is ranked by the order in which it names its boxes "
@@ -149,20 +154,24 @@ def confidences(metrics: Metrics) -> str:
     )
 
 
-def _cell(values: Metrics, path: str) -> str:
+def _spread(found: Spread | int | None) -> str:
+    return MISSING if found is None or isinstance(found, int) else f"{found['mean']:.3f} ± {found['sd']:.3f}"
+
+
+def _cell(values: Mapping[str, object], path: str) -> str:
     value = value_at(values, path)
     if value is None:
         return MISSING
-    interval = values["detection"].get("f1_interval") if path == "detection.f1" else None
+    interval = value_at(values, f"{path}_interval")
     spread = f"<small> {interval_text(interval)}</small>" if interval else ""
     return f"{value:.0f}" if value >= 100 else f"{value:.3f}{spread}"
 
 
-def _unreadable(metrics: dict[str, Metrics]) -> str:
+def _unreadable(metrics: dict[str, BoxMetrics]) -> str:
     parts: list[str] = []
     for model, one in metrics.items():
         reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(one["failures"].items()))
-        cut = (one.get("prediction") or {}).get("cut_at_the_limit", 0)
+        cut = one["prediction"]["cut_at_the_limit"] if one["prediction"] else 0
         saved = one["salvaged"]["f1"]
         salvage = f"; F1 {saved:.3f} with what could be salvaged" if reasons and saved is not None else ""
         about = f" ({html.escape(reasons)}; {cut} cut at the token limit{salvage})" if reasons else ""

@@ -6,20 +6,20 @@ import html
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from components.core.number_text import interval_text, number_text
+from components.params.datasets import Datasets
 from components.report import captions, detection, tables
 from components.report.captions import Caption, Meant
 from components.report.curves import csv_line
 from components.report.plots import SHARE, chart
+from components.store.schemas.metrics import Metrics
 from components.store.schemas.prompts import PromptRow
 
-Row = dict[str, Any]
-Metrics = dict[str, Row]
+ByModel = dict[str, Metrics]
 """metrics.json by model, in the order base, SFT, GRPO."""
-Sections = Callable[[Path, Metrics, Row, list[PromptRow]], str]
-"""(folder of scores, metrics, the page's params, test samples) -> HTML."""
+Sections = Callable[[Path, ByModel, Datasets, list[PromptRow]], str]
+"""(folder of scores, metrics, the section datasets of params.yaml, test samples) -> HTML."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class TaskPage:
     charts: tuple[Chart, ...] = ()
     title_of_kinds: str = ""
     """The title where things of several kinds are to be found; {kinds} is their number."""
-    table: Callable[[Metrics], str] | None = None
+    table: Callable[[ByModel], str] | None = None
     """Its table of the three models, where it is not the usual one."""
     sections: Sections | None = None
     """Its sections, in place of the usual table by dataset."""
@@ -112,7 +112,7 @@ TASK_PAGES: dict[str, TaskPage] = {
 """What each task looks like in the report and in a study's table."""
 
 
-def title(metrics: Metrics, kinds: set[str]) -> str:
+def title(metrics: ByModel, kinds: set[str]) -> str:
     """The page's heading; `kinds` are the labels of what detection is to find."""
     pages = [TASK_PAGES[task] for task in _tasks(metrics)]
     many = len(kinds) > 1
@@ -121,21 +121,21 @@ def title(metrics: Metrics, kinds: set[str]) -> str:
     )
 
 
-def how_measured(metrics: Metrics) -> str:
+def how_measured(metrics: ByModel) -> str:
     """A sentence a task: what counts as right."""
     return " ".join(TASK_PAGES[task].measured for task in _tasks(metrics))
 
 
-def numbers(metrics: Metrics) -> str:
+def numbers(metrics: ByModel) -> str:
     """Every task's table of the three models."""
     own = [table(metrics) for task in _tasks(metrics) if (table := TASK_PAGES[task].table)]
     return "".join([*own, *(_table(task, metrics) for task in _tasks(metrics) if not TASK_PAGES[task].table)])
 
 
-def parts(scores: Path, metrics: Metrics, params: Row, samples: list[PromptRow]) -> str:
+def parts(scores: Path, metrics: ByModel, given: Datasets, samples: list[PromptRow]) -> str:
     """Every task's own sections; then the other tasks by dataset, and their curves."""
     pages = {task: TASK_PAGES[task] for task in _tasks(metrics)}
-    own = "".join(page.sections(scores, metrics, params, samples) for page in pages.values() if page.sections)
+    own = "".join(page.sections(scores, metrics, given, samples) for page in pages.values() if page.sections)
     found = "".join(_by_dataset(task, metrics) for task, page in pages.items() if not page.sections)
     charts = "".join(
         chart(one.title, [csv_line(model, scores / model / "plots" / f"{one.file}.csv", one.x, one.y)
@@ -147,11 +147,11 @@ def parts(scores: Path, metrics: Metrics, params: Row, samples: list[PromptRow])
     return f"{own}{found}{figures}"
 
 
-def _tasks(metrics: Metrics) -> list[str]:
+def _tasks(metrics: ByModel) -> list[str]:
     return list(list(metrics.values())[-1]["tasks"])
 
 
-def _table(name: str, metrics: dict[str, Row]) -> str:
+def _table(name: str, metrics: ByModel) -> str:
     """One task's numbers, base, SFT and GRPO on the same samples."""
     parts = {model: one["tasks"][name] for model, one in metrics.items()}
     columns = list(parts[next(iter(parts))]["numbers"])
@@ -164,7 +164,7 @@ def _table(name: str, metrics: dict[str, Row]) -> str:
     heads = ["model", "format rate", *(key.replace("_", " ") for key in columns)]
     heads.append(f"{html.escape(last['headline']['name'])}, 95 %")
     unreadable = ", ".join(f"{model} {sum(one['failures'].values())}" for model, one in parts.items())
-    notes = "".join(f" {html.escape(note[0].upper() + note[1:])}." for note in last["notes"])
+    notes = "".join(f" {html.escape(note[0].upper() + note[1:])}." for note in last.get("notes", ()))
     return (
         tables.table(f"Numbers of the task {name}", heads, rows)
         + f"<p class='note'>{last['samples']} questions; unreadable answers: {unreadable}. The interval is a 95 % "
@@ -172,16 +172,16 @@ def _table(name: str, metrics: dict[str, Row]) -> str:
     )
 
 
-def _by_dataset(name: str, metrics: dict[str, Row]) -> str:
+def _by_dataset(name: str, metrics: ByModel) -> str:
     """One task's numbers by dataset; empty where there is one dataset only."""
-    parts = {model: one["tasks"][name]["datasets"] for model, one in metrics.items()}
-    sources = list(next(iter(parts.values())))
-    if len(sources) < 2:
+    parts = {model: one["tasks"][name].get("datasets", {}) for model, one in metrics.items()}
+    first = next(iter(parts.values()))
+    if len(first) < 2:
         return ""
-    columns = list(next(iter(parts.values()))[sources[0]])
+    columns = list(next(iter(first.values())))
     rows = [
         [html.escape(source), model, *(number_text(one[source][key]) for key in columns)]
-        for source in sources
+        for source in first
         for model, one in parts.items()
     ]
     heads = ["dataset", "model", *(key.replace("_", " ") for key in columns)]

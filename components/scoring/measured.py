@@ -5,14 +5,15 @@ Names are those of metrics.json: `headline`, a task's (`count.headline`), or a t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from components.core.boxes import as_boxes
+from components.core.dotted import leaves, value_at
+from components.core.metrics_json import Recorded
 from components.errors import DataError
 from components.metrics.evaluation_set import Detections, EvaluationSet, Indices, evaluation_set
 from components.metrics.resampling import POOLED, TABLES, Measure, of_boxes, of_counts
@@ -43,28 +44,28 @@ class Measured:
         return np.array([own == source for own in self.sources], dtype=np.intp)
 
 
-def names_in(metrics: Mapping[str, Any]) -> list[str]:
+def names_in(metrics: Recorded) -> list[str]:
     """Every number of a metrics.json that `measured` can draw again; an undefined one is none."""
     tasks = [
         f"{task}.{HEADLINE}" for task, one in metrics.get("tasks", {}).items() if one[HEADLINE]["value"] is not None
     ]
     numbers = [
-        f"{table}.{name}"
+        name
         for table in TABLES
-        for name, value in metrics.get(table, {}).items()
-        if isinstance(value, int | float)
+        for name, value in leaves(metrics).items()
+        if name.startswith(f"{table}.") and isinstance(value, int | float)
     ]
     return [HEADLINE, *tasks, *numbers]
 
 
-def value_in(metrics: Mapping[str, Any], name: str) -> float | None:
+def value_in(metrics: Recorded, name: str) -> float | None:
     """The number of a metrics.json; None where it is undefined or not there."""
     if name == HEADLINE:
         return headline_of(metrics).value
     table, _, number = name.partition(".")
     if number == HEADLINE:
-        return metrics.get("tasks", {}).get(table, {}).get(HEADLINE, {}).get("value")
-    return metrics.get(table, {}).get(number)
+        return value_at(metrics, f"tasks.{table}.{HEADLINE}.value")
+    return value_at(metrics, name)
 
 
 def measured(scores: Path, name: str, prompts: Callable[[], Path]) -> Measured:

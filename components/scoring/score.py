@@ -8,9 +8,9 @@ from collections import Counter
 from pathlib import Path
 
 from components.core.completion import ParseFailure
+from components.core.metrics_json import BoxTables, Overall, TaskEntry
 from components.core.reasons import around
 from components.errors import DataError
-from components.metrics.box_tables import BoxTables
 from components.metrics.task import Table
 from components.params.score import ScoreParams
 from components.scoring.answers import Said, read_completions, read_samples
@@ -20,7 +20,7 @@ from components.store.atomic import atomic_file, write_json
 from components.store.json_file import read_json
 from components.store.samples import read_sample, whole_row
 from components.store.schemas.completions import PredictSummary
-from components.store.schemas.metrics import Metrics, Overall, TaskEntry, Unreadable
+from components.store.schemas.metrics import BoxMetrics, Metrics, Unreadable
 from components.store.schemas.prompts import PROMPTS
 from components.store.tables import read_rows
 
@@ -39,20 +39,22 @@ def run(model: str, prompts: Path, predictions: Path, out: Path, params: ScorePa
         Said(sample, line, read_sample(line["text"], sample), texts)
         for sample, line, texts in zip(samples, lines, sampled, strict=True)
     ]
-    rows, plots, summaries, beside = ScoreRows(), dict[str, Table](), dict[str, TaskEntry](), BoxTables()
+    rows, plots, summaries = ScoreRows(), dict[str, Table](), dict[str, TaskEntry]()
+    boxes: BoxTables | None = None
     for task, part in _by_task(said).items():
         scores = score_task(task, part, params)
         rows.add(scores, params.confidence)
         summaries[task] = scores.summary
-        beside |= scores.beside
+        boxes = scores.beside or boxes
         plots |= scores.plots
     metrics: Metrics = {
         "model": model,
         "schema": "metrics/3",
-        **beside,
         **_overall(summaries, rows, params),
         "prediction": _prediction(predictions),
     }
+    if boxes is not None:
+        metrics = BoxMetrics(**boxes, **metrics)
     rows.write(out)
     (out / "plots").mkdir(parents=True, exist_ok=True)  # DVC wants it, also of a task that has no curve
     for name, table in plots.items():

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 
 from components.core.completion import ParseFailure
 from components.core.grammars import AnyParsed
+from components.core.metrics_json import BoxTables, HeadlineEntry, TaskEntry, TaskSummary
 from components.metrics import TASK_METRICS
-from components.metrics.box_tables import BoxTables
 from components.metrics.detection import ImageCounts, f1_interval, pooled
 from components.metrics.task import Table, TaskMetric, TaskNumbers
 from components.params.score import ScoreParams
 from components.scoring.answers import ImageAnswer, Said, image_answers
-from components.store.schemas.metrics import HeadlineEntry, TaskEntry, TaskSummary
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,7 +24,7 @@ class TaskScores:
     """
 
     summary: TaskEntry
-    beside: BoxTables
+    beside: BoxTables | None
     images: list[ImageAnswer]
     counts: list[ImageCounts]
     plots: dict[str, Table]

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
 
 from components.core.words import MODELS
 from components.machine.code_state import git_state
 from components.machine.git import git
 from components.params.base import BaseParams
 from components.params.datasets import Datasets
-from components.params.model import StrictModel
 from components.params.reading import load_entries, load_raw, load_section
 from components.params.register import RegisterParams
 from components.params.report import ReportParams
 from components.params.rewards import RewardsParams
-from components.report.evaluation import Inputs, evaluation_page, read_evaluated
+from components.report.evaluation import Inputs, Settings, evaluation_page, read_evaluated
 from components.report.gallery import SHEET_COLUMNS, contact_sheet
 from components.store.atomic import atomic_folder
 
@@ -24,11 +22,11 @@ log = logging.getLogger("lookout.report")
 SHEET_ROWS = 3
 
 
-def run(inputs: Inputs, out: Path, values: dict[str, Any], params: ReportParams, made: str = "") -> None:
+def run(inputs: Inputs, out: Path, settings: Settings, params: ReportParams, made: str = "") -> None:
     """Writes report.html and contact_sheet.png: the same inputs and commit give the same bytes."""
     with atomic_folder(out) as folder:
         evaluated = read_evaluated(inputs)
-        page = evaluation_page(inputs, evaluated, values, params.gallery_images, made)
+        page = evaluation_page(inputs, evaluated, settings, params.gallery_images, made)
         (folder / "report.html").write_text(page)
         pictures = sorted(evaluated.pictures[MODELS[-1]], key=lambda picture: picture.sample_id)
         (folder / "contact_sheet.png").write_bytes(contact_sheet(pictures[: SHEET_COLUMNS * SHEET_ROWS]))
@@ -48,19 +46,6 @@ def main() -> None:
     reports = Path("reports")
     inputs = Inputs(reports / "scores", reports / "training", Path("data/prompts"), Path("data/validated"))
     made = made_of(load_section(RegisterParams).model_name)
-    run(inputs, reports / "evaluation", shown_params(), load_section(ReportParams), made)
-
-
-def shown_params() -> dict[str, Any]:
-    """The sections that the page shows, beside its own: dvc.yaml names them."""
-    datasets = load_entries("datasets", Datasets)
-    return {
-        "profile": load_raw()["profile"],
-        "base": plain(load_section(BaseParams)),
-        "rewards": plain(load_section(RewardsParams)),
-        "datasets": {name: plain(entry) for name, entry in datasets.items()},
-    }
-
-
-def plain(params: StrictModel) -> dict[str, Any]:
-    return params.model_dump(mode="json", by_alias=True)
+    base, rewards, datasets = load_section(BaseParams), load_section(RewardsParams), load_entries("datasets", Datasets)
+    settings = Settings(load_raw()["profile"], base, rewards, datasets)
+    run(inputs, reports / "evaluation", settings, load_section(ReportParams), made)

@@ -14,9 +14,8 @@ from typing import Any
 import pytest
 
 from components.params.report import ReportParams
-from components.params.whole import load_params
 from components.stages import report as report_stage
-from tests.support.scored import scored_inputs
+from tests.support.scored import page_settings, scored_inputs
 
 pytestmark = pytest.mark.slow
 PROBE = """
@@ -60,8 +59,7 @@ const state = () => ({ cards: seen().length, status: document.querySelector(".pa
 def test_the_page_works_and_is_accessible(prepared: Path, tmp_path: Path, monkeypatch, theme: str) -> None:
     monkeypatch.chdir(prepared)
     inputs = scored_inputs(prepared, tmp_path)
-    values = load_params().model_dump(mode="json", by_alias=True)
-    report_stage.run(inputs, tmp_path / "page", values, ReportParams(gallery_images=8))
+    report_stage.run(inputs, tmp_path / "page", page_settings(), ReportParams(gallery_images=8))
     found = probe(tmp_path / "page/report.html", tmp_path, theme)
     assert found["loaded"] == found["all"]["cards"] == found["again"]["cards"] == 8
     assert found["all"]["status"] == "8 of 8 images"

@@ -24,7 +24,7 @@ from components.stages import report as report_stage
 from components.store.schemas.prompts import PROMPTS
 from components.store.schemas.rollouts import ROLLOUTS
 from components.store.tables import read_rows, write_table
-from tests.support.scored import SCORE, gold_lines, write_lines
+from tests.support.scored import SCORE, gold_lines, page_settings, write_lines
 
 
 def page_of(prepared: Path, folder: Path, entry: dict[str, Any]) -> str:
@@ -45,8 +45,7 @@ def page_of(prepared: Path, folder: Path, entry: dict[str, Any]) -> str:
         (folder / "training" / stage / "summary.json").write_text('{"warnings": []}')
     write_table(folder / "training/grpo/rollouts.parquet", ROLLOUTS, [])
     inputs = Inputs(folder / "scores", folder / "training", folder / "prompts", prepared / "data/validated")
-    values = params.model_dump(mode="json", by_alias=True)
-    report_stage.run(inputs, folder / "out", values, ReportParams(gallery_images=8))
+    report_stage.run(inputs, folder / "out", page_settings(), ReportParams(gallery_images=8))
     return (folder / "out/report.html").read_text()
 
 

@@ -10,7 +10,9 @@ from typing import TypedDict
 import pytest
 
 from components.core.completion import span_confidence
+from components.core.dotted import leaves
 from components.errors import DataError, ModelError, ParamsError
+from components.model_registry import card, diff
 from components.params.datasets import TilingParams
 from components.params.prompts import PromptParams
 from components.params.reading import load_section
@@ -20,14 +22,17 @@ from components.params.whole import load_params
 from components.policy.images import load_prompts
 from components.prompting import build as prompts_stage
 from components.prompting.questions import prompt_text, read_template
+from components.report import tables
 from components.report.evaluation import Inputs
+from components.report.tasks import TASK_PAGES
 from components.scoring import score
 from components.stages import report as report_stage
 from components.store.left_out import left_out_lines
+from components.store.schemas.completions import PredictSummary
 from components.store.schemas.prompts import PROMPTS
 from components.store.schemas.scores import PER_IMAGE
 from components.store.tables import TableSchema, read_table, write_table
-from tests.support.scored import SCORE, gold_lines, scored_inputs, write_lines
+from tests.support.scored import SCORE, gold_lines, page_settings, scored_inputs, write_lines
 from tests.support.workspace import run_stage
 
 HELD_OUT = ("val", "test")
@@ -226,11 +231,19 @@ def scored(prepared: Path, tmp_path: Path) -> Inputs:
     return scored_inputs(prepared, tmp_path)
 
 
+def test_every_number_that_a_page_names_is_in_metrics_json(scored: Inputs) -> None:
+    metrics = json.loads((scored.scores / "grpo/metrics.json").read_text())
+    named = {path for _, path in (*tables.HEADLINE, *tables.CROWD, *card.ROWS)} | set(diff.METRICS)
+    named |= set(TASK_PAGES["detect"].columns.values())
+    assert named <= set(leaves(metrics | {"prediction": PredictSummary.__annotations__}))
+    assert {path for _, path in tables.DATASET} <= set(leaves(next(iter(metrics["datasets"].values()))))
+    assert {path for _, path in tables.RANKED} <= set(metrics["confidences"]["rank"])
+
+
 def test_the_report_is_deterministic_escaped_and_loads_nothing(scored: Inputs, prepared, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(prepared)
-    values = load_params().model_dump(mode="json", by_alias=True)
     for name in ("a", "b"):
-        report_stage.run(scored, tmp_path / name, values, ReportParams(gallery_images=8))
+        report_stage.run(scored, tmp_path / name, page_settings(), ReportParams(gallery_images=8))
     page = (tmp_path / "a/report.html").read_text()
     assert page == (tmp_path / "b/report.html").read_text()
     assert (tmp_path / "a/contact_sheet.png").read_bytes() == (tmp_path / "b/contact_sheet.png").read_bytes()

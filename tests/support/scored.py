@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 from components.params.score import ScoreParams
-from components.report.evaluation import Inputs
+from components.params.whole import load_params
+from components.report.evaluation import Inputs, Settings
 from components.scoring import score
 from components.store.schemas.prompts import PROMPTS
 from components.store.schemas.rollouts import ROLLOUTS
@@ -57,3 +58,9 @@ def scored_inputs(prepared: Path, tmp_path: Path) -> Inputs:
         (folder / "summary.json").write_text('{"warnings": ["entropy <b>died</b>"]}')
     write_table(tmp_path / "training/grpo/rollouts.parquet", ROLLOUTS, [])
     return Inputs(tmp_path / "scores", tmp_path / "training", prepared / "data/prompts", prepared / "data/validated")
+
+
+def page_settings() -> Settings:
+    """What the report's page says of the params.yaml that lies here."""
+    params = load_params()
+    return Settings(params.profile, params.base, params.rewards, params.datasets)

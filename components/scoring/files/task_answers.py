@@ -19,6 +19,7 @@ from components.core.completion import ParseFailure
 from components.core.envelope import wrapped
 from components.core.grammars import GRAMMARS, AnyParsed, read_completion
 from components.core.grammars.text import said
+from components.core.metrics_json import TaskSummary
 from components.core.number_text import interval_text, number_text
 from components.core.scene import Truth
 from components.core.tasks import TASKS, has_own_tables
@@ -33,7 +34,6 @@ from components.scoring.files.completions import Side, TruthLine, read_text
 from components.scoring.tasks import task_summary
 from components.store.json_file import is_object, parse_json
 from components.store.samples import Readable, truth_of_sample, view_of_sample
-from components.store.schemas.metrics import TaskSummary
 from components.store.schemas.prompts import PROMPTS
 from components.store.tables import read_rows
 

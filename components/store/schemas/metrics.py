@@ -1,54 +1,23 @@
-"""What score's metrics.json says: all tasks together, each task, and detection's tables beside them."""
+"""The files of numbers that score writes beside its tables: metrics.json and unreadable.json."""
 
 from __future__ import annotations
 
-from typing import NotRequired, TypedDict
+from typing import TypedDict, TypeGuard
 
-from components.metrics.box_tables import BoxTables, Numbers
+from components.core.metrics_json import BoxTables, Overall
 from components.store.schemas.completions import PredictSummary
 
 
-class HeadlineEntry(TypedDict):
-    """The one number that models are compared by."""
-
-    name: str
-    value: float | None
-    interval: list[float] | None  # the ends of 95 %
-
-
-class TaskSummary(TypedDict):
-    """What every task's answers come to."""
-
-    samples: int
-    format_rate: float
-    failures: dict[str, int]  # reason -> answers that cannot be read
-    headline: HeadlineEntry
-    numbers: Numbers
-
-
-class TaskEntry(TaskSummary):
-    """A task; one that has tables of its own says neither notes nor datasets."""
-
-    notes: NotRequired[list[str]]
-    datasets: NotRequired[dict[str, Numbers]]
-
-
-class Overall(TypedDict):
-    """All tasks together; of one task alone it is that task's."""
-
-    images: int
-    format_rate: float
-    failures: dict[str, int]
-    tasks: dict[str, TaskEntry]
-    headline: HeadlineEntry
-
-
-class Metrics(BoxTables, Overall):
-    """The file. A version that was registered before there were tasks has neither tasks nor headline."""
+class Metrics(Overall):
+    """metrics.json."""
 
     model: str
     schema: str
     prediction: PredictSummary | None
+
+
+class BoxMetrics(BoxTables, Metrics):
+    """metrics.json where detection was asked for."""
 
 
 class Unreadable(TypedDict):
@@ -58,3 +27,8 @@ class Unreadable(TypedDict):
     offset: int
     before: str
     after: str
+
+
+def has_boxes(metrics: Metrics) -> TypeGuard[BoxMetrics]:
+    """Whether detection was asked for."""
+    return "detection" in metrics
