@@ -25,7 +25,8 @@ from components.machine.home import lookout_home
 from components.machine.training_lock import holders
 from components.model_registry.lineage import LOCK_FILE, dvc_files
 from components.model_registry.state_commit import git_tag
-from components.params.reading import PARAMS_FILE, check_name
+from components.params.names import check_name
+from components.params.reading import PARAMS_FILE
 from components.params.whole import load_params
 from components.store.json_file import read_json
 

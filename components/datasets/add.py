@@ -24,8 +24,7 @@ from components.graph.kept_lock import check
 from components.machine.dvc import dvc
 from components.machine.git import git
 from components.params.datasets import DatasetParams, check_entry
-from components.params.names import reads_as_text
-from components.params.reading import check_name
+from components.params.names import check_name, reads_as_text
 from components.params.whole import load_params
 from components.sources import SOURCES
 from components.sources.source import RawScene

@@ -15,9 +15,9 @@ from components.core.words import SPLITS_OF, Role
 from components.errors import DataError, LookoutError, ParamsError
 from components.graph.compose import CONF, composed, profiles
 from components.params.base import BaseParams
+from components.params.names import check_name
 from components.params.plain_yaml import load_yaml
 from components.params.prompts import PromptParams
-from components.params.reading import check_name
 from components.params.whole import Params, check_params
 from components.store.atomic import atomic_file
 

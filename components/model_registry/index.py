@@ -15,7 +15,8 @@ from typing import Any
 
 from components.errors import RecallError, RegistryError
 from components.machine.git import git
-from components.machine.home import lookout_home, mlflow_uri
+from components.machine.home import lookout_home
+from components.model_registry.address import mlflow_uri
 from components.model_registry.mlflow_types import Version
 from components.model_registry.registry import KEY_TAG, all_versions, artifact, connect, statement_of
 from components.model_registry.statement import from_statement

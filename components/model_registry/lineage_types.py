@@ -6,17 +6,10 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 from components.core.metrics_json import Recorded
 from components.machine.code_state import CodeState
+from components.policy.registered import PromptsSection, TrainedOn
 from components.store.schemas.prompt_summary import PromptSummary
 
 Stage = Literal["sft", "grpo"]
-
-
-class TrainedOn(TypedDict):
-    """A dataset that a policy was trained on, in that policy's own lineage or in one that began from it."""
-
-    role: str  # train | eval | both
-    licence: str
-    dvc_md5: str | None
 
 
 class Validation(TypedDict):
@@ -62,12 +55,6 @@ class Rewards(TypedDict):
 
     weights: dict[str, float]
     looking: Looking
-
-
-class PromptsSection(TypedDict):
-    """The section prompts, as far as it is read."""
-
-    frame: str
 
 
 class TrainingSection(TypedDict):

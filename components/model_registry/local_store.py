@@ -19,8 +19,9 @@ from typing import IO
 from urllib.parse import quote
 
 from components.errors import RegistryError
-from components.machine.home import lookout_home, mlflow_uri
+from components.machine.home import lookout_home
 from components.machine.last_words import reason
+from components.model_registry.address import mlflow_uri
 from components.model_registry.mlflow_types import mlflow_module
 from components.store.atomic import atomic_file
 

@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import RegistryError
-from components.machine.home import lookout_home, mlflow_uri
+from components.machine.home import lookout_home
+from components.model_registry.address import mlflow_uri
 from components.model_registry.local_store import ready_store, ready_to_write, sentence_of, wait_for
 from components.model_registry.mlflow_types import Client, Version, mlflow_module
 from components.model_registry.subjects import POLICY, STATEMENT_FILE
 from components.params.reading import PARAMS_FILE, load_section
 from components.params.register import RegisterParams
+from components.policy.registered import REGISTRY
 
 log = logging.getLogger("lookout.reference")
 EXPERIMENT = "lookout"
-REGISTRY = "models:/"
-"""What a reference to a registered version begins with."""
 KEY_TAG = "lookout.key"
 KEY_SAID, STATEMENT_SAID = "Lookout-Key", "Lookout-Statement"
 """What the commit of a version's git tag says: its lineage's key, and the SHA-256 of its statement."""

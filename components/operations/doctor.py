@@ -20,7 +20,8 @@ from packaging.version import Version
 from components.errors import DataError
 from components.graph.kept_lock import check
 from components.machine.dvc import run_dvc
-from components.machine.home import lookout_home, mlflow_uri
+from components.machine.home import lookout_home
+from components.model_registry.address import mlflow_uri
 from components.operations.servers import answers
 from components.operations.up import status
 

@@ -76,7 +76,9 @@ def end(sentence: str) -> NoReturn:
 
 
 def run(module: str, arguments: list[str]) -> None:
-    """Calls the stage's main, a training's and predict's in as many processes as params ask for."""
+    """Calls the stage's main: a training's and predict's in as many processes as params ask for, base's with a registry
+    to fetch from.
+    """
     stage, command = module.rpartition(".")[2], ["-m", "components.operations.stage", module, *arguments]
     found = import_module(module)
     sys.argv[:] = [str(found.__file__), *arguments]
@@ -90,6 +92,10 @@ def run(module: str, arguments: list[str]) -> None:
         from components.policy.launch import run_predict
 
         run_predict(command, load_params().predict, found.main)
+    elif stage == "base":
+        from components.model_registry.starting_policy import fetch_policy
+
+        found.main(fetch_policy)
     else:
         found.main()
 

@@ -9,8 +9,8 @@ from components.core.number_text import number_text
 from components.core.tasks import has_own_tables
 from components.core.words import MODELS
 from components.errors import DataError
-from components.machine.home import mlflow_uri
 from components.machine.terminal import plain
+from components.model_registry.address import mlflow_uri
 from components.params.whole import load_params
 from components.store.json_file import read_json
 

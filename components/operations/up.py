@@ -13,7 +13,8 @@ from urllib.parse import quote
 
 from components.errors import ServerError
 from components.machine.dvc import stage_environment
-from components.machine.home import lookout_home, main_checkout, mlflow_uri
+from components.machine.home import lookout_home, main_checkout
+from components.model_registry.address import mlflow_uri
 from components.operations.pages import address
 from components.operations.servers import LOOPBACK, Server, answers, mlflow_server, running, start, stop
 

@@ -11,6 +11,8 @@ from pydantic import AfterValidator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from components.errors import ParamsError
+
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 BAD_IN_PATHS = re.compile(r"""[\x00-\x1f\x7f$`{}"\\;|&<>]""")
 
@@ -26,6 +28,14 @@ def checked_name(name: str) -> str:
     if not reads_as_text(name):
         raise ValueError(f"{name!r} is no name: YAML reads it as a switch, a number, a date or nothing; add a letter")
     return name
+
+
+def check_name(name: str) -> None:
+    """Raises ParamsError where params cannot hold something under this name."""
+    try:
+        checked_name(name)
+    except ValueError as error:
+        raise ParamsError(str(error)) from None
 
 
 def reads_as_text(word: str) -> bool:

@@ -9,7 +9,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from components.errors import ParamsError
 from components.params.model import LONGEST_VALUE, StageParams, StrictModel
-from components.params.names import checked_name
 from components.params.plain_yaml import load_yaml
 
 PARAMS_FILE = Path("params.yaml")
@@ -57,14 +56,6 @@ def _section(name: str, path: Path) -> Any:
     if name not in values:
         raise ParamsError(f"{path}: the section {name}: is missing; it holds {', '.join(sorted(values))}")
     return values[name]
-
-
-def check_name(name: str) -> None:
-    """Raises ParamsError where params cannot hold something under this name."""
-    try:
-        checked_name(name)
-    except ValueError as error:
-        raise ParamsError(str(error)) from None
 
 
 Model = TypeVar("Model", bound=StrictModel)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +12,13 @@ from components.params.base import BaseParams, PretrainedParams
 from components.policy.families import ORIGIN, TAKEN, family_of, file_digests, patch_factor, read_config
 from components.policy.folder import greedy_config, load_model, save_policy
 from components.policy.processor import load_processor, save_processor
+from components.policy.registered import RegisteredPolicy
 from components.store.atomic import write_json
 from components.store.digest import file_sha256
 from components.store.json_file import parse_json
 
 log = logging.getLogger("lookout.base")
 GENERATION, OLD_BOUNDS = "generation_config.json", "preprocessor_config.json"
-
-
-@dataclass(frozen=True, slots=True)
-class RegisteredPolicy:
-    """A version of the registry that a training begins from: its files, and what its lineage says of it."""
-
-    folder: Path
-    weights_sha256: str
-    lineage: str
-    """The lineage's key."""
-    data: Mapping[str, Mapping[str, object]]
-    """What it was trained on, by dataset, its own base's data too: role, licence, dvc_md5."""
-    frame: str
-    """How it was trained to say coordinates."""
 
 
 def write_base(folder: Path, params: BaseParams, registered: RegisteredPolicy | None = None) -> int:

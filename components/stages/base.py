@@ -5,26 +5,26 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from components.model_registry.registry import REGISTRY
-from components.model_registry.starting_policy import registered_policy
 from components.params.base import BaseParams
 from components.params.reading import load_section
+from components.policy.registered import REGISTRY, Fetch, registered_policy
 from components.store.atomic import atomic_folder
 
 log = logging.getLogger("lookout.base")
 
 
-def run(out: Path, params: BaseParams) -> None:
-    """Writes the model folder with the digest of each of its files."""
-    from components.policy.base import RegisteredPolicy, write_base
+def run(out: Path, params: BaseParams, fetch: Fetch) -> None:
+    """Writes the model folder with the digest of each of its files; `fetch` has a registered version at hand."""
+    from components.policy.base import write_base
 
+    reference = params.pretrained.path if params.pretrained else ""
     registered = None
-    if params.pretrained and params.pretrained.path.startswith(REGISTRY):
-        registered = RegisteredPolicy(*registered_policy(params.pretrained.path))
+    if reference.startswith(REGISTRY):
+        registered = registered_policy(reference, *fetch(reference))
     with atomic_folder(out) as folder:
         parameters = write_base(folder, params, registered)
     log.info("the base policy has %.2f million parameters: %s", parameters / 1e6, out)
 
 
-def main() -> None:
-    run(Path("models/base"), load_section(BaseParams))
+def main(fetch: Fetch) -> None:
+    run(Path("models/base"), load_section(BaseParams), fetch)

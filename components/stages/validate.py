@@ -41,8 +41,9 @@ def run(
     with atomic_folder(docs) as folder:
         validation = validate_dataset(name, interim, folder, dataset, labels, params, bounds)
     if validation.errors:
-        kept = lookout_home() / "validation" / name
-        with atomic_folder(kept) as folder:
+        home = lookout_home()
+        kept = home / "validation" / name
+        with atomic_folder(kept, home) as folder:
             shutil.move(docs, folder / "report")
             write_json(folder / "validation.json", validation.content)
         raise QualityError(f"{name}: {validation.sentence}; see {kept / 'report' / 'index.html'}")

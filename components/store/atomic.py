@@ -10,13 +10,12 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from components.errors import DataError
-from components.machine.home import lookout_home
 
 PARTIAL = ".partial-"
 OUTPUTS = ("data", "models", "reports")
@@ -48,25 +47,26 @@ def atomic_file(target: Path) -> Generator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def _check_ours(target: Path) -> None:
-    """What stands among the outputs, in the home, or was made by this process is ours to replace; else nothing is."""
+def _check_ours(target: Path, places: Sequence[Path]) -> None:
+    """What stands among the outputs, in `places`, or was made by this process is ours to replace; else nothing is."""
     if target.is_symlink() or (target.exists() and not target.is_dir()):
         raise DataError(f"{target} is a link or a file, and a folder is to take its place; move it away")
     where = target.resolve()
     if where in _made or not target.exists() or not any(target.iterdir()):
         return
-    roots = [Path.cwd().resolve() / name for name in OUTPUTS]
-    if not any(root in where.parents for root in roots) and lookout_home() not in where.parents:
+    roots = [*(Path.cwd().resolve() / name for name in OUTPUTS), *places]
+    if not any(root in where.parents for root in roots):
         raise DataError(f"{target} is there already and no output of a stage; name a new folder, or move it away")
 
 
 @contextmanager
-def atomic_folder(target: Path) -> Generator[Path]:
+def atomic_folder(target: Path, *places: Path) -> Generator[Path]:
     """Gives an empty folder beside `target` to fill; on success it takes `target`'s place.
 
-    Raises DataError where something is there that no stage made: replacing it would take away what somebody keeps.
+    `places`: folders beside the outputs whose content is ours to replace, resolved. Raises DataError where something is
+    there that no stage made: replacing it would take away what somebody keeps.
     """
-    _check_ours(target)
+    _check_ours(target, places)
     target.parent.mkdir(parents=True, exist_ok=True)
     _clear_leftovers(target)
     partial = Path(tempfile.mkdtemp(prefix=f"{PARTIAL}{target.name}-", dir=target.parent))

@@ -18,7 +18,7 @@ ROOMS = {
     "synthesize": {"drawing"},
     "ingest": {"sources"},
     "validate": {"quality"},
-    "base": {"policy", "model_registry"},  # a registered version may be the starting policy
+    "base": {"policy"},
     "prompts": {"policy", "prompting"},
     "sft": {"graph", "policy", "training"},
     "grpo": {"graph", "policy", "training", "rewards"},
@@ -30,7 +30,6 @@ ROOMS = {
 FOR_ALL = {"__init__", "model", "names", "plain_yaml", "reading", "sizes", "trainer", "vllm"}
 """Modules of components/params that are no section of their own."""
 BESIDE = {
-    "base": {"register"},  # the model's name, where a reference to a version has none
     "prompts": {"base"},  # models/base changes with it, and prompts depends on that
     "report": {"register"},  # the model's name, in one sentence
 }

@@ -32,10 +32,11 @@ from components.model_registry.promote import promote, rollback
 from components.model_registry.recall import taint, undo
 from components.model_registry.register import register_model
 from components.model_registry.registry import alias_version, artifact, connect, find_version, only_writer
-from components.model_registry.starting_policy import registered_policy
+from components.model_registry.starting_policy import fetch_policy
 from components.model_registry.statement import from_statement, to_statement
 from components.model_registry.trace import trace
 from components.model_registry.verify import Finding, holds, verify
+from components.policy.registered import registered_policy
 from components.store.atomic import canonical_json
 from tests.support.backends import BUCKET
 from tests.support.toy_version import commit, git, make_checkout, train
@@ -162,22 +163,26 @@ def test_a_registered_version_is_a_base_that_the_lineage_names(checkout: Path, t
     uri = registered(checkout, "one", 5)
     shutil.copy(checkout / "models/base/model.safetensors", tmp_path / "true")
     version = find_version(connect(), uri)
-    folder, weights, lineage, data, frame = registered_policy(uri)
-    assert frame == "resized"
-    assert (folder / "model.safetensors").read_bytes() == b"one"
-    assert weights == version.tags["lookout.weights"]
-    assert lineage == version.tags["lookout.key"]
-    assert data == {"crowd": {"role": "both", "licence": "CC0-1.0", "dvc_md5": trace(uri)["data"]["crowd"]["dvc_md5"]}}
+    policy = registered_policy(uri, *fetch_policy(uri))
+    assert policy.frame == "resized"
+    assert (policy.folder / "model.safetensors").read_bytes() == b"one"
+    assert policy.weights_sha256 == version.tags["lookout.weights"]
+    assert policy.lineage == version.tags["lookout.key"]
+    assert policy.data == {
+        "crowd": {"role": "both", "licence": "CC0-1.0", "dvc_md5": trace(uri)["data"]["crowd"]["dvc_md5"]}
+    }
     origin = Path("models/base/lookout_base.json")
-    base = json.loads(origin.read_text()) | {"kind": "registered", "name": uri, "revision": weights}
+    base = json.loads(origin.read_text()) | {"kind": "registered", "name": uri, "revision": policy.weights_sha256}
     origin.write_text(
-        json.dumps(base | {"lineage": lineage, "data": {"older": data["crowd"] | {"licence": "CC-BY-NC"}}})
+        json.dumps(
+            base | {"lineage": policy.lineage, "data": {"older": {**policy.data["crowd"], "licence": "CC-BY-NC"}}}
+        )
     )
     second = registered(checkout, "two", 8)
     assert trace(second)["base"]["name"] == uri
     assert [one["version"] for one in used_by(uri)] == [2]
     assert [one["version"] for one in used_by("older")] == [2]
-    assert set(registered_policy(second)[3]) == {"older", "crowd"}
+    assert set(registered_policy(second, *fetch_policy(second)).data) == {"older", "crowd"}
     assert [gate.seen for gate in promote(second, never).gates if not gate.passed] == [
         "older: CC-BY-NC (non-commercial)"
     ]
@@ -186,12 +191,12 @@ def test_a_registered_version_is_a_base_that_the_lineage_names(checkout: Path, t
 def test_a_base_that_is_no_number_of_a_version_is_one_sentence(checkout: Path) -> None:
     uri = registered(checkout, "one", 5)
     with pytest.raises(RegistryError, match="want models:/NAME/NUMBER: an alias would move unseen"):
-        registered_policy("models:/lookout@challenger")
+        fetch_policy("models:/lookout@challenger")
     with pytest.raises(RegistryError, match=r"models:/lookout/7 is not in the registry .*; `make demo` registers"):
-        registered_policy("models:/lookout/7")
+        fetch_policy("models:/lookout/7")
     Stored(uri, "artifacts/grpo/model.safetensors").write(b"another")
     with pytest.raises(RegistryError, match=r"model\.safetensors of .* is not the file of its statement"):
-        registered_policy(uri)
+        registered_policy(uri, *fetch_policy(uri))
 
 
 def test_a_version_holds_until_one_bit_of_it_is_turned(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:

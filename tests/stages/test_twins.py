@@ -54,7 +54,7 @@ def test_a_twin_goes_through_its_formats_reader_and_its_gold_answers_score_one(
     ingest.run(name, interim, dataset)
     labels = dataset.labels or params.prompts.labels
     validate.run(name, interim, validated, tmp_path / "docs", dataset, labels, params.validate_, params.base)
-    base.run(tmp_path / "base", params.base)
+    base.run(tmp_path / "base", params.base, pytest.fail)
     prompts.run(tmp_path / "base", tmp_path / "prompts", params.datasets, params.prompts)
     rows = list(read_rows(tmp_path / "prompts/test.parquet", PROMPTS))
     assert len(rows) == SIZES["test"]

@@ -1,4 +1,4 @@
-"""Where the machine's one registry lies, and the paths that it cannot lie in."""
+"""Where the registry lies, and the paths that it cannot lie in."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from components.errors import RegistryError
-from components.machine.home import mlflow_uri
+from components.model_registry.address import mlflow_uri
 
 
 @pytest.mark.parametrize(("name", "odd"), [("a%20b", "%"), ("a?b", "?"), ("50%?", "% and ?")])
