@@ -1,7 +1,11 @@
-"""Code is a dependency too: dvc.yaml lists the files that a stage's module imports, a folder where it imports all."""
+"""Code is a dependency too: dvc.yaml lists the files that a stage's module imports, a folder where it imports all.
+
+An `__init__` that holds a docstring and nothing else decides nothing, and is not listed.
+"""
 
 from __future__ import annotations
 
+import ast
 import sys
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,19 +19,31 @@ from components.graph.stages import DVC_FILE, stage_bodies
 
 def code_deps(stage: str) -> list[str]:
     """What dvc.yaml must list of a stage's code: sorted files, and in place of all of a folder's files the folder."""
-    return _folded(code_files(stage), ROOT)
+    files = code_files(stage)
+    outside = [file for file in files if not file.startswith(f"{ROOT}/") and not _is_bare(Path(file))]
+    return sorted(outside + _folded(files, ROOT))
 
 
 def _folded(files: list[str], folder: Path) -> list[str]:
-    deps = [file for file in files if not file.startswith(f"{folder.as_posix()}/")]
-    for path in sorted(folder.iterdir()):
+    deps: list[str] = []
+    for path in folder.iterdir():
         name = path.as_posix()
         if path.is_dir():
             inside = [file for file in files if file.startswith(f"{name}/")]
-            deps += [name] if len(inside) > 1 and set(inside) == _counted(path) else _folded(inside, path)
-        elif name in files:
+            listed = _folded(inside, path)
+            deps += [name] if len(listed) > 1 and set(inside) == _counted(path) else listed
+        elif name in files and not _is_bare(path):
             deps.append(name)
-    return sorted(deps)
+    return deps
+
+
+def _is_bare(path: Path) -> bool:
+    """Whether it is an `__init__` without code."""
+    return path.name == "__init__.py" and all(_is_text(line) for line in ast.parse(path.read_text()).body)
+
+
+def _is_text(line: ast.stmt) -> bool:
+    return isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant)
 
 
 def _counted(folder: Path) -> set[str]:
@@ -55,7 +71,8 @@ def check_listed(stage: str) -> None:
     """Raises ParamsError where dvc.yaml lacks a file that the stage's module imports: an edit of it would go unseen."""
     body = body_of(stage)
     listed = set(body.get("deps", []))
-    missing = [file for file in code_files(stage) if body and not listed & _or_a_folder_above(file)]
+    wanted = [file for file in code_files(stage) if body and not _is_bare(Path(file))]
+    missing = [file for file in wanted if not listed & _or_a_folder_above(file)]
     if missing:
         raise ParamsError(
             f"dvc.yaml does not list {', '.join(missing[:3])} among the dependencies of {stage}, which imports "

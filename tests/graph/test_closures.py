@@ -25,7 +25,7 @@ ROOMS = {
     "predict": {"policy"},
     "score": {"metrics", "scoring"},
     "report": {"metrics", "report"},
-    "register": {"graph", "metrics", "model_registry"},
+    "register": {"graph", "metrics", "model_registry", "policy"},  # of policy: what a base takes over of a version
 }
 FOR_ALL = {"__init__", "model", "names", "plain_yaml", "reading", "sizes", "trainer", "vllm"}
 """Modules of components/params that are no section of their own."""
@@ -67,3 +67,9 @@ def test_training_depends_on_one_module_of_the_graph() -> None:
     for stage in ("sft", "grpo"):
         found = {Path(path).name for path in code_files(stage) if path.startswith("components/graph/")}
         assert found == {"__init__.py", "closure.py"}
+
+
+def test_register_depends_on_one_module_of_the_policy() -> None:
+    assert {path for path in code_files("register") if path.startswith("components/policy/")} == {
+        "components/policy/__init__.py", "components/policy/registered.py"
+    }  # fmt: skip

@@ -24,6 +24,17 @@ def test_a_stage_depends_on_its_import_closure(stage: str) -> None:
     assert listed == code_deps(stage), "run `make deps`"
 
 
+@pytest.mark.parametrize("stage", sorted(GRAPH["stages"]))
+def test_dvc_counts_no_file_that_the_stage_does_not_import(stage: str) -> None:
+    counted = {file.as_posix() for dep in code_deps(stage) for file in (Path(dep), *Path(dep).rglob("*.*"))}
+    files, found = (
+        set(code_files(stage)),
+        {file for file in counted if Path(file).is_file() and "__pycache__" not in file},
+    )
+    assert found <= files
+    assert {Path(file).name for file in files - found} <= {"__init__.py"}
+
+
 def test_every_stage_has_a_module_of_its_name_and_the_other_way_round() -> None:
     modules = {path.stem for path in Path("components/stages").glob("*.py")} - {"__init__"}
     assert modules == set(GRAPH["stages"])
@@ -51,16 +62,33 @@ def test_a_folder_stands_for_its_files_where_the_stage_needs_all_of_them(own_cod
         (rewards / beside).touch()
     assert [dep for dep in code_deps("own_stage") if "rewards" in dep] == ["components/rewards"]
     (rewards / "three.py").touch()
-    assert [dep.removeprefix("components/rewards/") for dep in code_deps("own_stage") if "rewards" in dep] == [
-        "__init__.py", "deep", "one.py"
-    ]  # fmt: skip
+    rest = ["components/rewards/deep/two.py", "components/rewards/one.py"]
+    assert [dep for dep in code_deps("own_stage") if "rewards" in dep] == rest
+
+
+def test_an_init_without_code_is_no_dependency_until_it_has_some(own_code: Path) -> None:
+    folder = own_code / "components/mine"
+    folder.mkdir()
+    for name in ("one.py", "two.py"):
+        (folder / name).touch()
+    (own_code / "components/stages/own_stage.py").write_text("import components.mine.one")
+    text = (own_code / "dvc.yaml").read_text()
+    (own_code / "dvc.yaml").write_text(text.replace("deps: [", "deps: [components/mine/one.py, "))
+    for bare in ("", '"""What stands here."""\n'):
+        (folder / "__init__.py").write_text(bare)
+        assert [dep for dep in code_deps("own_stage") if "mine" in dep] == ["components/mine/one.py"]
+        check_listed("own_stage")
+    (folder / "__init__.py").write_text('"""What stands here."""\nIT = 1\n')
+    assert "components/mine/__init__.py" in code_deps("own_stage")
+    with pytest.raises(ParamsError, match=r"does not list components/mine/__init__.py among"):
+        check_listed("own_stage")
 
 
 def test_what_lies_in_a_listed_folder_is_listed(own_code: Path) -> None:
     folder = own_code / "components/mine"
     folder.mkdir()
     for name in ("__init__.py", "one.py"):
-        (folder / name).touch()
+        (folder / name).write_text("IT = 1")
     (own_code / "components/stages/own_stage.py").write_text("import components.mine.one")
     with pytest.raises(ParamsError, match=r"does not list components/mine/__init__.py, components/mine/one.py"):
         check_listed("own_stage")
@@ -109,7 +137,7 @@ def own_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_file_that_is_imported_and_not_listed_stops_the_stage(own_code: Path, file: str, line: str) -> None:
     check_listed("own_stage")
     (own_code / file).parent.mkdir(exist_ok=True)
-    (own_code / file).touch()
+    (own_code / file).write_text("IT = 1")
     (own_code / "components/stages/own_stage.py").write_text(line)
     with pytest.raises(ParamsError, match=f"dvc.yaml does not list {file} among the dependencies of own_stage.*make"):
         check_listed("own_stage")
