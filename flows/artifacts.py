@@ -17,7 +17,7 @@ from components.machine.home import lookout_home
 from components.metrics.task import headline_of
 from components.operations.summary import scores
 from components.operations.up import mlflow_page, page_link
-from components.quality.drift import drift_of
+from components.quality.drift import DriftSince, drift_of
 from components.store.image_uris import content_uri
 from components.store.json_file import read_json
 
@@ -25,7 +25,7 @@ REPORTS = Path("reports")
 WORST = 10
 
 
-def show_validation(dataset: str, stopped: bool = False) -> dict[str, Any] | None:
+def show_validation(dataset: str, stopped: bool = False) -> DriftSince | None:
     """The artifact validation-<dataset>: counts, findings and drift in words. Hands the drift on, where there is any.
 
     stopped: the stage has failed, so that it is read from where it is kept. A history that cannot be read (a cache
@@ -55,7 +55,7 @@ def _key(name: str) -> str:
     return "".join(letter if letter.isalnum() else "-" for letter in name.lower())
 
 
-def _drift(dataset: str) -> tuple[dict[str, Any] | None, str]:
+def _drift(dataset: str) -> tuple[DriftSince | None, str]:
     try:
         found = drift_of(dataset)
     except DataError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -16,8 +16,31 @@ REPAIR = "`lookout doctor --repair` puts the last whole one back"
 _MARKER = re.compile(r"^(<{7}|={7}|>{7})( |$)", re.MULTILINE)
 
 
-def lock_values(text: str, name: str = LOCK_FILE.name) -> dict[str, Any]:
-    """The text of a dvc.lock as plain values: `stages`, each with lists of `deps` and `outs`.
+class LockedPath(TypedDict):
+    """A dependency or an output as it was when the stage ran."""
+
+    path: str
+    md5: NotRequired[str]
+
+
+class LockedStage(TypedDict):
+    """What a stage ran with, and what came out."""
+
+    cmd: str
+    deps: NotRequired[list[LockedPath]]
+    outs: NotRequired[list[LockedPath]]
+    params: NotRequired[dict[str, dict[str, object]]]  # file -> dotted key -> value
+
+
+class Lock(TypedDict):
+    """dvc.lock."""
+
+    schema: str
+    stages: dict[str, LockedStage]
+
+
+def lock_values(text: str, name: str = LOCK_FILE.name) -> Lock:
+    """The text of a dvc.lock as plain values.
 
     YAML 1.2: PyYAML reads 2e-06 as text. Raises DataError for conflict markers of git's, and for half a file, as a
     kill in the moment of writing leaves it.
@@ -42,7 +65,7 @@ def lock_values(text: str, name: str = LOCK_FILE.name) -> dict[str, Any]:
     return lock
 
 
-def read_lock_file(path: Path = LOCK_FILE) -> dict[str, Any]:
+def read_lock_file(path: Path = LOCK_FILE) -> Lock:
     """The file's values. Raises DataError where it is not there, torn or in conflict."""
     try:
         text = path.read_bytes().decode()
@@ -51,6 +74,12 @@ def read_lock_file(path: Path = LOCK_FILE) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise DataError(torn(str(path), f"byte {error.start} is no UTF-8")) from None
     return lock_values(text, str(path))
+
+
+def out_digests(lock: Lock, stage: str | None = None) -> dict[str, str]:
+    """Path -> DVC's digest of every output, or of one stage's; an output that has none is left out."""
+    stages = lock["stages"].values() if stage is None else [lock["stages"][stage]] if stage in lock["stages"] else []
+    return {out["path"]: out["md5"] for body in stages for out in body.get("outs", []) if "md5" in out}
 
 
 def lock_in_conflict(text: str) -> bool:

@@ -6,15 +6,15 @@ import json
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
+from components.graph.dvc_lock import Lock, out_digests
 from components.machine.dvc import run_dvc
 from components.model_registry.claims import Finding
 from components.model_registry.lineage_types import Lineage
 from components.store.digest import file_md5, file_sha256
 
 
-def data_findings(lineage: Lineage, lock: Any, images: list[str], deep: str | None) -> list[Finding]:
+def data_findings(lineage: Lineage, lock: Lock, images: list[str], deep: str | None) -> list[Finding]:
     """What the stages read and wrote lies in the DVC cache under its digest.
 
     deep: the version's tag; what its dvc.lock and *.dvc name is fetched first, its bytes are hashed, and every training
@@ -23,9 +23,11 @@ def data_findings(lineage: Lineage, lock: Any, images: list[str], deep: str | No
     if deep is not None:
         _fetch(deep)
     cache = _cache()
-    outs = {out["path"]: out["md5"] for body in lock["stages"].values() for out in body.get("outs", []) if "md5" in out}
     roots = {f"{one['root']} (raw data of {name})": one["dvc_md5"] for name, one in lineage["data"].items()}
-    wanted = {**roots, **{path: md5 for path, md5 in outs.items() if path.startswith(("data/prompts", "models/"))}}
+    wanted = {
+        **roots,
+        **{path: md5 for path, md5 in out_digests(lock).items() if path.startswith(("data/prompts", "models/"))},
+    }
     findings = [_cached(path, md5, cache, deep is not None) for path, md5 in sorted(wanted.items())]
     return findings if deep is None else [*findings, _trained_on(images, list(roots.values()), cache)]
 

@@ -15,6 +15,7 @@ from typing import Any
 from components.core.dotted import value_at
 from components.core.words import TRAINED
 from components.errors import DataError
+from components.graph.dvc_lock import Lock, out_digests
 from components.machine.git import git
 from components.model_registry.lineage import DECIDES, lineage_key
 from components.model_registry.lineage_types import Lineage
@@ -43,7 +44,7 @@ class Finding:
     seen: str
 
 
-def claim_findings(version: Version, lineage: Lineage, lock: Any, folder: Path) -> list[Finding]:
+def claim_findings(version: Version, lineage: Lineage, lock: Lock, folder: Path) -> list[Finding]:
     """All of them; `folder` is what MLflow loads. Raises RegistryError where the run lacks an artifact altogether."""
     reports = {place: artifact(version, place) for place in ARTIFACTS}
     flavor = yaml_values((folder / "MLmodel").read_text(), {}).get("flavors", {}).get("python_function", {})
@@ -132,7 +133,7 @@ def _key(lineage: Lineage) -> Finding:
     return Finding(f"key is that of {', '.join(DECIDES)}", found == lineage["key"], seen)
 
 
-def _params(lineage: Lineage, lock: Any) -> Finding:
+def _params(lineage: Lineage, lock: Lock) -> Finding:
     """params.yaml, what the lock recorded for each stage, and the statement's own words are one."""
     values, wrong = yaml_values(lineage["state"]["params.yaml"], {}), list[str]()
     count = 0
@@ -160,10 +161,9 @@ def _agrees(there: object, said: object) -> bool:
     return there == said
 
 
-def _scores(lineage: Lineage, lock: Any, reports: Path) -> Finding:
+def _scores(lineage: Lineage, lock: Lock, reports: Path) -> Finding:
     """The statement's metrics are those of metrics.json, and the reports are the bytes that dvc.lock names."""
-    outs = {out["path"]: out["md5"] for body in lock["stages"].values() for out in body.get("outs", [])}
-    wanted = {path: md5 for path, md5 in outs.items() if path.startswith(f"{SCORES}/")}
+    wanted = {path: md5 for path, md5 in out_digests(lock).items() if path.startswith(f"{SCORES}/")}
     wrong = [] if wanted else ["dvc.lock names no scores"]
     for path, md5 in wanted.items():
         place = reports / Path(path).relative_to(SCORES)
@@ -176,7 +176,7 @@ def _scores(lineage: Lineage, lock: Any, reports: Path) -> Finding:
     return _compared("scores are dvc.lock's", wrong, f"{len(wanted)} files and folders")
 
 
-def _read_or_none(path: Path) -> Any:
+def _read_or_none(path: Path) -> object:
     try:
         return read_json(path)
     except DataError:

@@ -9,12 +9,12 @@ import shutil
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from components.core.extras import OCR_LIBRARIES, has_ocr_extra
 from components.core.words import MODELS, TRAINED
 from components.errors import RegistryError
-from components.graph.dvc_lock import LOCK_FILE, read_lock_file
+from components.graph.dvc_lock import LOCK_FILE, Lock, out_digests, read_lock_file
 from components.graph.stages import stage_names
 from components.machine.code_state import git_state
 from components.machine.git import git
@@ -26,6 +26,7 @@ from components.params.whole import Params, load_params
 from components.store.atomic import canonical_json
 from components.store.digest import dvc_folder_digest, file_sha256
 from components.store.json_file import read_json
+from components.store.schemas.validated import Validated
 
 CONSTRAINTS = Path("constraints.txt")
 MODEL = Path("models/grpo")
@@ -44,7 +45,7 @@ def collect_lineage(reports: Path = Path("reports"), data: Path = Path("data")) 
     values = params.model_dump(mode="json", by_alias=True)
     decides: Decides = {
         "weights": {path.name: file_sha256(path) for path in sorted(MODEL.glob("*.safetensors"))},
-        "prompts": {path: digest for path, digest in _outs(lock, "prompts").items() if path.endswith(".parquet")},
+        "prompts": {path: digest for path, digest in out_digests(lock, "prompts").items() if path.endswith(".parquet")},
         "rewards": values["rewards"],
         "base": read_json(Path("models/base/lookout_base.json")),
         "params": {
@@ -92,9 +93,9 @@ def installed() -> dict[str, str]:
     return {name: version(name) for name in (*LIBRARIES, *(OCR_LIBRARIES if has_ocr_extra() else ()))}
 
 
-def lock_text(lock: dict[str, Any]) -> str:
+def lock_text(lock: Lock) -> str:
     """dvc.lock as YAML without the entry of register: that one is written after the statement."""
-    return yaml_text(lock | {"stages": {name: stage for name, stage in lock["stages"].items() if name != "register"}})
+    return yaml_text({**lock, "stages": {name: stage for name, stage in lock["stages"].items() if name != "register"}})
 
 
 def dvc_files() -> dict[str, str]:
@@ -132,7 +133,7 @@ def hardware() -> Hardware:
     return {"cpu": model or platform.processor(), "cores": os.cpu_count(), "gpus": gpus}
 
 
-def read_lock() -> dict[str, Any]:
+def read_lock() -> Lock:
     """dvc.lock as plain values, without stages that the graph no longer has.
 
     DVC leaves the entry of a stage that was taken away, a dataset's of an earlier profile. Raises DataError where it is
@@ -142,12 +143,12 @@ def read_lock() -> dict[str, Any]:
     if "grpo" not in lock["stages"]:
         raise RegistryError("dvc.lock has no stage grpo; run dvc repro grpo")
     there = set(stage_names())
-    return lock | {"stages": {name: stage for name, stage in lock["stages"].items() if name in there}}
+    return {**lock, "stages": {name: stage for name, stage in lock["stages"].items() if name in there}}
 
 
-def check_weights(lock: dict[str, Any]) -> None:
+def check_weights(lock: Lock) -> None:
     """Raises RegistryError where models/grpo is not, byte for byte, what dvc.lock names."""
-    wanted = _outs(lock, "grpo").get(MODEL.as_posix())
+    wanted = out_digests(lock, "grpo").get(MODEL.as_posix())
     found = dvc_folder_digest(MODEL)
     if wanted != found:
         raise RegistryError(
@@ -155,10 +156,11 @@ def check_weights(lock: dict[str, Any]) -> None:
         )
 
 
-def _dataset(name: str, params: Params, lock: dict[str, Any], data: Path) -> Dataset:
+def _dataset(name: str, params: Params, lock: Lock, data: Path) -> Dataset:
     dataset = params.datasets[name]
-    validation = read_json(data / "validated" / name / "validation.json")
-    deps = {dep["path"]: dep.get("md5") for dep in lock["stages"].get(f"ingest@{name}", {}).get("deps", [])}
+    validation: Validated = read_json(data / "validated" / name / "validation.json")
+    ingest = lock["stages"].get(f"ingest@{name}")
+    deps = {dep["path"]: dep.get("md5") for dep in ingest.get("deps", [])} if ingest else {}
     return {
         "format": dataset.format,
         "root": dataset.root,
@@ -172,7 +174,3 @@ def _dataset(name: str, params: Params, lock: dict[str, Any], data: Path) -> Dat
             "findings": [check["note"] for check in validation["checks"] if not check["success"]],
         },
     }
-
-
-def _outs(lock: dict[str, Any], stage: str) -> dict[str, str]:
-    return {out["path"]: out["md5"] for out in lock["stages"].get(stage, {}).get("outs", [])}

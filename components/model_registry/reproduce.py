@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from components.errors import RegistryError
-from components.graph.dvc_lock import LOCK_FILE, read_lock_file
+from components.graph.dvc_lock import LOCK_FILE, out_digests, read_lock_file
 from components.graph.worktree import add_worktree
 from components.machine.dvc import run_dvc
 from components.machine.home import lookout_home
@@ -134,15 +133,15 @@ def _first_difference(lineage: Lineage, into: Path, stages: list[str]) -> str | 
     """The first stage, in the graph's order, one of whose outputs has another digest than the version's dvc.lock."""
     before, after = lock_of(lineage), read_lock_file(into / LOCK_FILE)
     for name in stages:
-        ends = [_deciding(lock["stages"].get(name, {})) for lock in (before, after)]
+        ends = [_deciding(out_digests(lock, name)) for lock in (before, after)]
         if ends[0] != ends[1]:
             return name
     return None
 
 
-def _deciding(stage: dict[str, Any]) -> dict[str, str]:
+def _deciding(outs: dict[str, str]) -> dict[str, str]:
     """Digests of a stage's outputs but for its reports: those tell times."""
-    return {out["path"]: out["md5"] for out in stage.get("outs", []) if not out["path"].startswith("reports/")}
+    return {path: digest for path, digest in outs.items() if not path.startswith("reports/")}
 
 
 def _other_environment(lineage: Lineage) -> list[str]:

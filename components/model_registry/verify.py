@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 from components.errors import RegistryError
+from components.graph.dvc_lock import Lock, out_digests
 from components.machine.git import git
 from components.model_registry.cached import data_findings
 from components.model_registry.claims import Finding, claim_findings
@@ -90,7 +90,7 @@ def _loaded(version: Version, lineage: Lineage, folder: Path) -> list[Finding]:
     return [*_files(lineage, folder), _inside(version, folder), *_tag(version, lineage, tag)]
 
 
-def lock_of(lineage: Lineage) -> Any:
+def lock_of(lineage: Lineage) -> Lock:
     """The embedded dvc.lock as plain values."""
     return yaml_values(lineage["state"]["dvc.lock"], {"stages": {}})
 
@@ -137,10 +137,9 @@ def _inside(version: Version, folder: Path) -> Finding:
     return Finding("statement inside the model", same, "the run's own" if same else "it differs from the run's")
 
 
-def _weights_of_lock(lock: Any, folder: Path) -> Finding:
+def _weights_of_lock(lock: Lock, folder: Path) -> Finding:
     """The registered files are the bytes that the embedded dvc.lock names."""
-    outs = {out["path"]: out["md5"] for out in lock["stages"].get("grpo", {}).get("outs", [])}
-    wanted, found = outs.get("models/grpo"), dvc_folder_digest(folder)
+    wanted, found = out_digests(lock, "grpo").get("models/grpo"), dvc_folder_digest(folder)
     return Finding("weights are dvc.lock's", wanted == found, f"{found}, dvc.lock says {wanted}")
 
 

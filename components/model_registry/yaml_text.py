@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -17,7 +18,7 @@ def yaml_values(text: str, broken: dict[str, Any]) -> Any:
         return broken
 
 
-def yaml_text(values: dict[str, Any]) -> str:
+def yaml_text(values: Mapping[str, object]) -> str:
     """The values as YAML."""
     text = io.StringIO()
     _yaml().dump(values, text)

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from components.quality.findings import finding, percent
 from components.quality.pictures import histogram
 from components.store.schemas.ingested import NoteRow
-from components.store.schemas.validated import QuarantineRow
+from components.store.schemas.validated import Check, QuarantineRow, Validated
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'"
 """Nothing in a page of Great Expectations may run or load, whatever names and values of the data stand in it."""
@@ -30,7 +30,7 @@ MOST_NOTES = 200
 def write_offline_docs(
     site: Path,
     out: Path,
-    content: dict[str, Any],
+    content: Validated,
     quarantine: list[QuarantineRow],
     notes: list[NoteRow],
     thumbnails: dict[str, str],
@@ -73,7 +73,7 @@ def docs_index(docs: Path, dataset: str, style: str) -> str:
 
 
 def summary_page(
-    content: dict[str, Any],
+    content: Validated,
     quarantine: list[QuarantineRow],
     notes: list[NoteRow],
     thumbnails: dict[str, str],
@@ -124,11 +124,11 @@ def _picture(uri: str | None) -> str:
     return f"<img src='{uri}' alt='the refused image, the box at fault in red'>" if uri else ""
 
 
-def _worst_first(check: dict[str, Any]) -> tuple[bool, bool, str, str]:
+def _worst_first(check: Check) -> tuple[bool, bool, str, str]:
     return check["success"], check["severity"] != "critical", check["table"], check["column"]
 
 
-def _check_row(check: dict[str, Any]) -> str:
+def _check_row(check: Check) -> str:
     kind = "error" if check["severity"] == "critical" else "warning"
     mark = '<span class="good">holds</span>' if check["success"] else f'<span class="bad">{kind}</span>'
     limits = _limits(check["limits"])
@@ -141,7 +141,7 @@ def _check_row(check: dict[str, Any]) -> str:
 
 def _limits(limits: dict[str, Any]) -> str:
     """Great Expectations' keyword arguments in signs."""
-    parts = []
+    parts: list[str] = []
     if "min_value" in limits:
         parts.append(f"{'&gt;' if limits.get('strict_min') else '&ge;'} {limits['min_value']:g}")
     if "max_value" in limits:
@@ -157,7 +157,7 @@ def _words(key: str) -> str:
     return html.escape(key.replace("_", " "))
 
 
-def _value(value: Any) -> str:
+def _value(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{_words(str(key))} {_value(part)}" for key, part in value.items())
     if isinstance(value, float):

@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from components.core.boxes import as_boxes, iou
+from components.store.schemas.validated import Histogram
 
 Table = Any
-Histogram = dict[str, Any]
+Floats = NDArray[np.float64]
 EDGES: dict[str, list[float]] = {
     "people_per_image": [0, 1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 130, 400, math.inf],
     "box_height_px": [0, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, math.inf],
@@ -41,13 +43,13 @@ def distributions(scenes: Table, boxes: Table, model_scale: Callable[[int, int],
     return {name: _histogram(np.asarray(column, dtype=float), EDGES[name]) for name, column in values.items()}
 
 
-def _histogram(values: Any, edges: Sequence[float]) -> Histogram:
+def _histogram(values: Floats, edges: Sequence[float]) -> Histogram:
     finite = values[np.isfinite(values)]
     counts = np.histogram(finite, bins=[*edges[:-1], max(edges[-2] + 1, float(finite.max(initial=0)) + 1)])[0]
     return {"edges": [edge for edge in edges if math.isfinite(edge)], "counts": counts.tolist()}
 
 
-def _largest_ious(people: Table) -> Any:
+def _largest_ious(people: Table) -> list[float]:
     """For each person the IoU with the nearest neighbour in the image; 0 for one who is alone."""
     largest: list[float] = []
     for _, group in people.groupby("scene_id", sort=True):

@@ -5,21 +5,46 @@ from __future__ import annotations
 import html
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from components.errors import DataError
-from components.graph.dvc_lock import LOCK_FILE, lock_values, read_lock_file
+from components.graph.dvc_lock import LOCK_FILE, lock_values, out_digests, read_lock_file
 from components.machine.git import git
 from components.quality.distributions import population_stability
 from components.quality.pictures import histogram
 from components.store.atomic import atomic_file, write_json
 from components.store.json_file import parse_json, read_json
+from components.store.schemas.validated import Validated
 
 SHIFT = 0.25
 VALIDATED, REPORTS = Path("data/validated"), Path("reports/drift")
 
 
-def drift(before: dict[str, Any], after: dict[str, Any], threshold: float = SHIFT) -> dict[str, Any]:
+class Pair(TypedDict):
+    """A count in both versions."""
+
+    before: float | None
+    after: float
+
+
+class Drift(TypedDict):
+    """How far two versions of a dataset lie apart."""
+
+    schema: str
+    dataset: str
+    counts: dict[str, Pair]
+    population_stability: dict[str, float]
+    threshold: float
+    moved: list[str]
+
+
+class DriftSince(Drift):
+    """The file: with the git revision of the earlier version."""
+
+    revision: str
+
+
+def drift(before: Validated, after: Validated, threshold: float = SHIFT) -> Drift:
     """Both validation.json contents -> counts side by side, PSI of each distribution, what lies above `threshold`."""
     names = [name for name in after["distributions"] if name in before["distributions"]]
     stability = {
@@ -48,10 +73,10 @@ def previous_version(name: str, validated: Path) -> str | None:
     commits = (git("log", "--all", "--format=%h", "--", LOCK_FILE.name) or "").split()
     if not commits and not LOCK_FILE.exists():
         return None
-    now = _digest_in_lock(read_lock_file(), folder)
+    now = out_digests(read_lock_file()).get(folder)
     for revision in commits:
         try:
-            digest = _digest_in_lock(lock_values(git("show", f"{revision}:{LOCK_FILE}") or ""), folder)
+            digest = out_digests(lock_values(git("show", f"{revision}:{LOCK_FILE}") or "")).get(folder)
         except DataError:
             continue
         if digest is not None and now is None:
@@ -61,13 +86,7 @@ def previous_version(name: str, validated: Path) -> str | None:
     return None
 
 
-def _digest_in_lock(lock: dict[str, Any], folder: str) -> str | None:
-    """DVC's digest of an output; None where the lock does not have it."""
-    outs = (out for stage in lock["stages"].values() for out in stage.get("outs", []))
-    return next((out.get("md5") for out in outs if out["path"] == folder), None)
-
-
-def drift_of(name: str, revision: str | None = None) -> dict[str, Any] | None:
+def drift_of(name: str, revision: str | None = None) -> DriftSince | None:
     """The workspace's validated version against an earlier one, written to reports/drift; None: there is none.
 
     `revision` is a git revision; None takes the previous version. Raises DataError where it cannot be read.
@@ -76,7 +95,7 @@ def drift_of(name: str, revision: str | None = None) -> dict[str, Any] | None:
     return None if found is None else drift_since(name, found, VALIDATED, REPORTS / f"{name}.json")
 
 
-def drift_since(name: str, revision: str, validated: Path, out: Path, threshold: float = SHIFT) -> dict[str, Any]:
+def drift_since(name: str, revision: str, validated: Path, out: Path, threshold: float = SHIFT) -> DriftSince:
     """Holds the workspace's version against a git revision's, and writes `out` and a page beside it, for nobody else.
 
     Raises DataError where one of the two has no validation.json.
@@ -97,14 +116,14 @@ def drift_since(name: str, revision: str, validated: Path, out: Path, threshold:
         ) from None
     before = parse_json(kept, f"{path} of {revision}", "dvc fetch brings it back where DVC's cache is damaged")
     after = read_json(path)
-    found = drift(before, after, threshold) | {"revision": revision}
+    found: DriftSince = {**drift(before, after, threshold), "revision": revision}
     write_json(out, found)
     with atomic_file(out.with_suffix(".html")) as partial:
         partial.write_text(drift_page(found, before, after))
     return found
 
 
-def drift_page(found: dict[str, Any], before: dict[str, Any], after: dict[str, Any]) -> str:
+def drift_page(found: DriftSince, before: Validated, after: Validated) -> str:
     """Counts side by side, each distribution before and after; what has moved stands first."""
     style = resources.files("components.quality").joinpath("page.css").read_text()
     name = html.escape(found["dataset"])
@@ -133,5 +152,5 @@ has moved.</p>
 """
 
 
-def _shown(value: Any) -> str:
+def _shown(value: float | None) -> str:
     return "" if value is None else f"{value:g}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from components.store.schemas.validated import Check
 
 _SHARES = {
     "leaves_image": "of the boxes leave their image",
@@ -12,7 +12,7 @@ _SHARES = {
 """Columns of true and false whose mean is held against a limit."""
 
 
-def finding(check: dict[str, Any]) -> str:
+def finding(check: Check) -> str:
     """The numbers of a check in words; empty where its first offender says it all."""
     column, limits, observed = check["column"], check["limits"], check["observed"]
     if check["type"] == "expect_table_row_count_to_be_between":

@@ -6,20 +6,20 @@ import html
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from PIL import ImageDraw
 
 from components.errors import ImageError
 from components.store.image_files import decode, read_image_bytes
 from components.store.image_uris import image_uri
+from components.store.schemas.validated import Histogram
 
 THUMBNAIL_PX = 160
 MOST_THUMBNAILS = 24
 WIDTH, HEIGHT, BASE = 300, 120, 96
 
 
-def histogram(title: str, data: dict[str, Any]) -> str:
+def histogram(title: str, data: Histogram) -> str:
     """A figure: a bar a bin, the lower edge under it, the count on hovering."""
     edges, counts = data["edges"], data["counts"]
     tallest, step = max([*counts, 1]), WIDTH / len(counts)

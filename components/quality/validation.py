@@ -24,7 +24,7 @@ from components.quality.findings import finding
 from components.quality.frames_shown import frames
 from components.quality.pictures import AT_FAULT, MOST_THUMBNAILS, thumbnail
 from components.store.schemas.ingested import NOTES, NoteRow
-from components.store.schemas.validated import QuarantineRow
+from components.store.schemas.validated import Check, QuarantineRow, Validated
 from components.store.tables import read_rows
 
 log = logging.getLogger("lookout.validate")
@@ -50,11 +50,11 @@ class ImageBounds:
 class Validation:
     """What came out: the content of validation.json, and the rows of quarantine.parquet."""
 
-    content: dict[str, Any]
+    content: Validated
     quarantine: list[QuarantineRow]
 
     @property
-    def errors(self) -> list[dict[str, Any]]:
+    def errors(self) -> list[Check]:
         return [check for check in self.content["checks"] if not check["success"] and check["severity"] == "critical"]
 
     @property
@@ -95,12 +95,17 @@ def validate_dataset(
         if len(asks):
             checks += _run(context, f"{name}_asks", asks, ask_checks(), "asks")
         counts = _counts(scenes, boxes, notes, noun_of(boxes, labels)) | ({"questions": len(asks)} if len(asks) else {})
-        content = {"schema": "validation/1", "dataset": name, "counts": counts, "checks": checks}
-        content["distributions"] = distributions(scenes, boxes, bounds.scale)
         quarantine = _quarantine(scenes)
-        content["quarantined"] = len(quarantine)
-        content["quarantined_frac"] = len(quarantine) / max(1, len(scenes))
-        content["success"] = not any(not check["success"] and check["severity"] == "critical" for check in checks)
+        content: Validated = {
+            "schema": "validation/1",
+            "dataset": name,
+            "counts": counts,
+            "checks": checks,
+            "distributions": distributions(scenes, boxes, bounds.scale),
+            "quarantined": len(quarantine),
+            "quarantined_frac": len(quarantine) / max(1, len(scenes)),
+            "success": not any(not check["success"] and check["severity"] == "critical" for check in checks),
+        }
         site = Path(project) / "gx" / "uncommitted" / "data_docs" / "local_site"
         root = Path(dataset.root)
         pictures = frames(root, scenes, boxes, docs)
@@ -117,7 +122,7 @@ def _context(project: Path) -> Any:
     return context
 
 
-def _run(context: Any, name: str, table: Table, expectations: list[Any], kind: str) -> list[dict[str, Any]]:
+def _run(context: Any, name: str, table: Table, expectations: list[Any], kind: str) -> list[Check]:
     gx: Any = import_module("great_expectations")
 
     asset = context.data_sources.add_pandas(name).add_dataframe_asset(kind)
@@ -136,7 +141,7 @@ def _run(context: Any, name: str, table: Table, expectations: list[Any], kind: s
     return sorted((_check(one, kind) for one in result.results), key=lambda check: (check["column"], check["type"]))
 
 
-def _check(result: Any, table: str) -> dict[str, Any]:
+def _check(result: Any, table: str) -> Check:
     config, found = result.expectation_config, result.result
     limits = {key: value for key, value in config.kwargs.items() if key not in {"batch_id", "column"}}
     return {
@@ -149,7 +154,7 @@ def _check(result: Any, table: str) -> dict[str, Any]:
         "success": bool(result.success),
         "observed": _number(found.get("observed_value")),
         "unexpected_count": int(found.get("unexpected_count") or 0),
-        "unexpected_frac": _number((found.get("unexpected_percent") or 0.0) / 100),
+        "unexpected_frac": _number((found.get("unexpected_percent") or 0.0) / 100) or 0.0,
         "first": _first(found),
     }
 
@@ -163,7 +168,7 @@ def _first(found: dict[str, Any]) -> str | None:
     return f"{where}: {', '.join(others)}"
 
 
-def _number(value: Any) -> Any:
+def _number(value: float | None) -> float | None:
     return None if value is None else round(float(value), 6)
 
 

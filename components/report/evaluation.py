@@ -32,6 +32,7 @@ from components.store.samples import image_groups, whole_row
 from components.store.schemas.metrics import Unreadable
 from components.store.schemas.prompts import PROMPTS, PromptRow
 from components.store.schemas.scores import DETECTIONS, PER_IMAGE, DetectionRow, PerImageRow
+from components.store.schemas.validated import Validated
 from components.store.tables import read_rows
 
 IMAGE_BUDGET_BYTES = 20_000_000
@@ -263,7 +264,7 @@ def _origins(inputs: Inputs, params: RewardsParams) -> str:
     rewards = html.escape(json.dumps(params.model_dump(mode="json", by_alias=True), indent=2, sort_keys=True))
     rows: list[list[str]] = []
     for path in sorted(inputs.validated.glob("*/validation.json")):
-        content = read_json(path)
+        content: Validated = read_json(path)
         counts, name = content["counts"], content["dataset"]
         failed = sum(not check["success"] for check in content["checks"])
         link = f"<a href='../validation/{quote(name)}/index.html'>{html.escape(name)}</a>"
