@@ -39,19 +39,21 @@ class Shape:
     group: int
     prompts: int = 1
     checkpointed: bool = False
+    parts: int = 1
+    """Micro-batches: so many times are log-probabilities and gradients computed for what was drawn at once."""
 
 
 TINY = Shape("tiny profile", "tiny", 64, 64, 8, 8)
 ASKED = Shape("1,000 + 200", "6M", 496, 200, 8)
 SHAPES: dict[Form, tuple[Shape, ...]] = {
-    "smoke": (Shape("smoke", "tiny", 64, 8, 2, 2),),
+    "smoke": (Shape("smoke", "tiny", 64, 8, 2, 2, parts=2),),
     "quick": (TINY, ASKED),
     "full": (
         TINY, Shape("300 + 100", "6M", 272, 100, 8), ASKED, Shape("1,000 + 200", "6M", 496, 200, 16),
         Shape("1,500 + 400", "6M", 608, 400, 8), Shape("1,000 + 200, checkpointed", "6M", 496, 200, 8, 1, True),
     ),
 }  # fmt: skip
-GPU = (Shape("1,300 + 500", "3B", 1008, 500, 8, 1, True), Shape("1,300 + 500, nothing recomputed", "3B", 1008, 500, 8))
+GPU = tuple(Shape(f"{8 * n} rows of 1,300 + 500", "3B", 1008, 500, 8, n, parts=n) for n in (1, 8, 16))
 SIZES: dict[str, dict[str, dict[str, int]]] = {
     "tiny": {"text": {}, "vision": {}},
     "6M": {
@@ -78,7 +80,9 @@ def tables(form: Form) -> list[Table]:
     for shape in GPU if on_gpu else SHAPES[form]:
         step = Step(shape)
         memory = {} if on_gpu else {side: peak_mib(step, shared) for side, shared in SIDES.items()}
-        times, gpu_memory = step.measured(REPEATS[form])
+        # on a GPU a step takes up to a minute and a half: one is measured, and the first shape alone warms up
+        repeats, warm_ups = (1, int(shape.prompts == 1)) if on_gpu else (REPEATS[form], 1)
+        times, gpu_memory = step.measured(repeats, warm_ups)
         found.append((shape, step.prompt_tokens, times, memory or gpu_memory))
     return [*(_parts(*one) for one in found), _summary(found), *([_rates(found)] if on_gpu else [])]
 
@@ -188,13 +192,15 @@ class Step:
         one.model.train()
         self.seconds.clear()
         torch.manual_seed(0)
-        with self._timed("images and tokens"):
-            inputs = one._prepare_inputs(list(self.batch))
-        inputs["advantages"] = torch.linspace(-1, 1, len(inputs["advantages"]), device=one.accelerator.device)
-        with self._timed("log-probabilities"):
-            loss = one._compute_loss(one.model, inputs)
-        with self._timed("backward"):
-            loss.backward()
+        for part in range(one.args.steps_per_generation):
+            one._step = part
+            with self._timed("images and tokens"):
+                inputs = one._prepare_inputs(list(self.batch))
+            inputs["advantages"] = torch.linspace(-1, 1, len(inputs["advantages"]), device=one.accelerator.device)
+            with self._timed("log-probabilities"):
+                loss = one._compute_loss(one.model, inputs)
+            with self._timed("backward"):
+                loss.backward()
         with self._timed("update"):
             self.optimizer.step()
             self.optimizer.zero_grad()
@@ -202,20 +208,20 @@ class Step:
         self.seconds["images and tokens"] -= self.seconds["generate"] + self.seconds["rewards"]
         return dict(self.seconds)
 
-    def measured(self, repeats: int) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
-        """Medians of each part on both sides, in turns after one warm-up; on a GPU also its peak memory, MiB."""
+    def measured(self, repeats: int, warm_ups: int) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
+        """Medians of each part on both sides, in turns after the warm-ups; on a GPU also its peak memory, MiB."""
         import torch
 
         taken: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
         memory: dict[str, float] = {}
-        for turn in range(repeats + 1):
+        for turn in range(warm_ups + repeats):
             for side, shared in SIDES.items():
                 if torch.cuda.is_available():
                     torch.cuda.reset_peak_memory_stats()
                 seconds = self.take(shared)
                 if torch.cuda.is_available():
                     memory[side] = torch.cuda.max_memory_allocated() / 2**20
-                if turn:
+                if turn >= warm_ups:
                     taken[side].append(seconds)
         middle = {
             side: {part: statistics.median(one[part] for one in steps) for part in PARTS}
@@ -281,8 +287,9 @@ def make_trainer(shape: Shape) -> Any:
     rewards = GroupRewards(load_section(RewardsParams), shape.group, partial(text_of, processor.tokenizer))
     arguments = GRPOConfig(
         output_dir=mkdtemp(), use_cpu=not torch.cuda.is_available(), bf16=shape.size in VOCABULARY, report_to=[],
-        per_device_train_batch_size=shape.group * shape.prompts, num_generations=shape.group, max_steps=1,
-        max_completion_length=shape.completion_tokens, gradient_checkpointing=shape.checkpointed, disable_tqdm=True,
+        per_device_train_batch_size=shape.group * shape.prompts // shape.parts, num_generations=shape.group,
+        gradient_accumulation_steps=shape.parts, max_completion_length=shape.completion_tokens, max_steps=1,
+        gradient_checkpointing=shape.checkpointed, disable_tqdm=True,
         remove_unused_columns=False, reward_weights=rewards.weights, save_strategy="no",
     )  # fmt: skip
     model.config._name_or_path = str(Path(arguments.output_dir))

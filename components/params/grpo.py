@@ -32,6 +32,12 @@ class GrpoParams(TrainerParams):
     """Clipping upwards; DAPO (arXiv:2503.14476) sets it higher, 0.28."""
     num_iterations: int = Field(ge=1)
     """Passes over each batch of rollouts."""
+    steps_per_generation: int | None = Field(default=None, ge=1)
+    """Micro-batches of a process that are drawn at once (TRL's name); null: those of one optimisation step.
+
+    More of them fill a GPU better, since a decoding step takes hardly longer for 64 rows than for 8; the later
+    optimisation steps on such a batch are off the policy that drew it, as with num_iterations.
+    """
     loss_type: Literal["grpo", "bnpo", "dr_grpo", "dapo", "cispo", "sapo", "luspo", "vespo"]
     """dapo: mean over all tokens of the batch (arXiv:2503.14476); dr_grpo: no length bias (arXiv:2503.20783)."""
     scale_rewards: Literal["group", "batch", "none"]
@@ -48,3 +54,11 @@ class GrpoParams(TrainerParams):
     """null samples with the policy in place."""
     kept_rollout_groups: int = Field(ge=0)
     """Groups of completions kept in rollouts.parquet, spread over the run."""
+
+    def drawn_at_once(self) -> int:
+        """Micro-batches of a process in one batch of rollouts."""
+        return self.steps_per_generation or self.gradient_accumulation_steps
+
+    def steps_of_a_batch(self) -> int:
+        """Optimisation steps that are taken on one batch of rollouts."""
+        return self.num_iterations * self.drawn_at_once() // self.gradient_accumulation_steps

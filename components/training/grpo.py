@@ -144,30 +144,31 @@ def train_grpo(
     train_policy(
         "grpo", start, prompts, out, reports, params, extra, columns, make_trainer,
         finish=lambda report, run: write_table(report / "rollouts.parquet", ROLLOUTS, keeper(run).rows()),
-        save_at_multiples_of=params.num_iterations,  # a batch of rollouts that is half used would be lost
+        save_at_multiples_of=params.steps_of_a_batch(),  # a batch of rollouts that is half used would be lost
         signs=collapse_signs,
     )  # fmt: skip
 
 
 def check_batches(params: GrpoParams) -> None:
-    """Raises TrainingError where a batch of all processes holds no whole groups, with the nearest size that does."""
-    processes, size = params.launch.processes, params.num_generations
-    batch = params.per_device_train_batch_size * processes * params.gradient_accumulation_steps
+    """Raises TrainingError where a batch of rollouts holds no whole groups or steps, with the nearest that does."""
+    rows, processes, size = params.per_device_train_batch_size, params.launch.processes, params.num_generations
+    micro, at_once, every = params.gradient_accumulation_steps, params.drawn_at_once(), params.steps_of_a_batch()
+    if at_once % micro:
+        raise TrainingError(
+            f"grpo.steps_per_generation {at_once} is no multiple of gradient_accumulation_steps {micro}: a step would "
+            f"take its completions from two batches of rollouts; {at_once + micro - at_once % micro} would be"
+        )
+    batch = rows * processes * at_once
     if batch % size:
-        nearest = next(
-            b
-            for b in range(params.per_device_train_batch_size, params.per_device_train_batch_size + size + 1)
-            if b * processes * params.gradient_accumulation_steps % size == 0
-        )
+        nearest = next(more for more in range(rows, rows + size + 1) if more * processes * at_once % size == 0)
         raise TrainingError(
-            f"grpo: {params.per_device_train_batch_size} completions x {processes} processes x "
-            f"{params.gradient_accumulation_steps} accumulation steps = {batch}, which is no multiple of "
-            f"num_generations {size}; per_device_train_batch_size {nearest} would be"
+            f"grpo: {rows} completions x {processes} processes x {at_once} micro-batches = {batch}, which is no "
+            f"multiple of num_generations {size}; per_device_train_batch_size {nearest} would be"
         )
-    if params.save_steps % params.num_iterations:
+    if params.save_steps % every:
         raise TrainingError(
-            f"grpo.save_steps {params.save_steps} is no multiple of num_iterations {params.num_iterations}: a run that "
-            "resumes there would have lost the rest of its batch of rollouts"
+            f"grpo.save_steps {params.save_steps} is no multiple of {every}, the steps on one batch of rollouts: a run "
+            f"that resumes there would have lost the rest; {(params.save_steps // every + 1) * every} would be"
         )
 
 

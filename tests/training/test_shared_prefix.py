@@ -262,6 +262,33 @@ def test_the_tokens_are_those_that_stock_generation_draws(pair: Any, workspace: 
     assert torch.equal(drawn[0][1], drawn[1][1])  # the generator stands where stock's does
 
 
+def test_a_micro_batch_of_rollouts_keeps_its_groups_whole(workspace: Path) -> None:
+    """Four groups are drawn at once and parted in two: TRL mixes the rows, and each half has all four images."""
+    images: dict[str, list[int]] = {}
+    for way in ("on", "off"):
+        one = trainer(workspace, SharedPrefixTrainer, steps_per_generation=2, shared_prefix=way)
+        one.model.train()
+        rows = list(next(iter(one.get_train_dataloader())))
+        drawn: list[int] = []
+        one._generate_and_score_completions = counted(one._generate_and_score_completions, drawn)
+        parts = []
+        for one._step in (0, 1):
+            parts.append(one._prepare_inputs(rows))
+        assert drawn == [32]
+        assert [len(part["completion_ids"]) for part in parts] == [16, 16]
+        assert [len(part["image_grid_thw"]) for part in parts] == [16, 16]
+        images[way] = [len({float(row.sum()) for row in part["pixel_values"].split(64)}) for part in parts]
+    assert images == {"on": [2, 2], "off": [4, 4]}
+
+
+def counted(draws: Callable[[Any], Any], drawn: list[int]) -> Callable[[Any], Any]:
+    def watched(rows: Any) -> Any:
+        drawn.append(len(rows))
+        return draws(rows)
+
+    return watched
+
+
 def with_images(batch: list[dict[str, Any]]) -> list[dict[str, Any]]:
     from trl.data_utils import prepare_multimodal_messages
 

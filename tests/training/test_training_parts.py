@@ -167,6 +167,20 @@ def test_a_batch_without_whole_groups_names_the_nearest_that_has() -> None:
         check_batches(params)
 
 
+def test_rollouts_that_are_drawn_at_once_make_whole_steps_and_resume_points() -> None:
+    launch = load_section(GrpoParams).launch.model_copy(update={"processes": 1})
+    changes = {"per_device_train_batch_size": 4, "num_generations": 8, "gradient_accumulation_steps": 2,
+               "launch": launch, "save_steps": 8}  # fmt: skip
+    params = load_section(GrpoParams).model_copy(update=changes)
+    check_batches(params.model_copy(update={"steps_per_generation": 8}))
+    with pytest.raises(TrainingError, match=r"steps_per_generation 3 is no multiple of .* 2: .*; 4 would be"):
+        check_batches(params.model_copy(update={"steps_per_generation": 3}))
+    with pytest.raises(TrainingError, match=r"save_steps 50 is no multiple of 4, .*; 52 would be"):
+        check_batches(params.model_copy(update={"steps_per_generation": 8, "save_steps": 50}))
+    with pytest.raises(TrainingError, match=r"save_steps 3 is no multiple of 2, .*; 4 would be"):
+        check_batches(params.model_copy(update={"num_iterations": 2, "save_steps": 3}))
+
+
 def test_a_checkpoint_that_a_kill_cut_is_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="lookout.training")
     for step, state in ((5, '{"global_step": 5}'), (10, '{"global_'), (15, None)):

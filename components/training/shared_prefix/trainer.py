@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from trl.models.utils import unwrap_model_for_generation
 from trl.trainer.grpo_trainer import GRPOTrainer
+from trl.trainer.utils import split_pixel_values_by_grid, split_tensor_dict, unsplit_pixel_values_by_grid
 
 from components.errors import TrainingError
 from components.policy.families import FAMILIES
@@ -59,6 +60,19 @@ class SharedPrefixTrainer(GRPOTrainer):
         image_token = self._inner(self.model).config.image_token_id  # a sampled one would have no image
         ends = tuple(self.eos_token_ids)
         return Sampling(ends, (image_token,), self.temperature, self.top_p, self.top_k, self.min_p)
+
+    def _prepare_inputs(self, generation_batch: Any) -> Any:
+        """TRL mixes the rows of a batch of rollouts before it is parted; here they stay in the order of their groups.
+
+        A micro-batch of mixed rows has more prompts than it needs. The order of the prompts is the sampler's.
+        """
+        parts: int = self.args.steps_per_generation
+        if parts == 1 or not self._shares or not self.model.training:
+            return super()._prepare_inputs(generation_batch)
+        if self._step % (parts * self.num_iterations) == 0 or self._buffered_inputs is None:
+            whole = split_pixel_values_by_grid(self._generate_and_score_completions(generation_batch))
+            self._buffered_inputs = [unsplit_pixel_values_by_grid(one) for one in split_tensor_dict(whole, parts)]
+        return self._buffered_inputs[self._step % parts]
 
     def _get_per_token_logps_and_entropies(
         self,
