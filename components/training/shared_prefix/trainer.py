@@ -66,12 +66,15 @@ class SharedPrefixTrainer(GRPOTrainer):
 
         A micro-batch of mixed rows has more prompts than it needs. The order of the prompts is the sampler's.
         """
-        parts: int = self.args.steps_per_generation
-        if parts == 1 or not self._shares or not self.model.training:
+        settings: Any = self.args
+        model: Any = self.model
+        parts: int = settings.steps_per_generation
+        if parts == 1 or not self._shares or not model.training:
             return super()._prepare_inputs(generation_batch)
         if self._step % (parts * self.num_iterations) == 0 or self._buffered_inputs is None:
-            whole = split_pixel_values_by_grid(self._generate_and_score_completions(generation_batch))
-            self._buffered_inputs = [unsplit_pixel_values_by_grid(one) for one in split_tensor_dict(whole, parts)]
+            whole: Any = split_pixel_values_by_grid(self._generate_and_score_completions(generation_batch))
+            split: Any = split_tensor_dict(whole, parts)
+            self._buffered_inputs = [unsplit_pixel_values_by_grid(one) for one in split]
         return self._buffered_inputs[self._step % parts]
 
     def _get_per_token_logps_and_entropies(
