@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,13 @@ DVC_FILE = Path("dvc.yaml")
 
 
 def stage_bodies() -> dict[str, Any]:
-    """Stage -> what dvc.yaml says of it."""
-    return YAML(typ="safe").load(DVC_FILE.read_text())["stages"]
+    """Stage -> what dvc.yaml says of it; to be read only."""
+    return _parsed(DVC_FILE.read_text())["stages"]
+
+
+@lru_cache(maxsize=4)
+def _parsed(text: str) -> Any:
+    return YAML(typ="safe").load(text)
 
 
 def stage_names() -> list[str]:

@@ -24,7 +24,7 @@ from components.model_registry.yaml_text import yaml_text
 from components.params.reading import PARAMS_FILE
 from components.params.whole import Params, load_params
 from components.store.atomic import canonical_json
-from components.store.digest import dvc_folder_digest, file_sha256
+from components.store.digest import dvc_folder_digest, file_sha256, files_sha256
 from components.store.json_file import read_json
 from components.store.schemas.validated import Validated
 
@@ -43,8 +43,9 @@ def collect_lineage(reports: Path = Path("reports"), data: Path = Path("data")) 
     params, lock = load_params(), read_lock()
     check_weights(lock)
     values = params.model_dump(mode="json", by_alias=True)
+    files = files_sha256(MODEL)
     decides: Decides = {
-        "weights": {path.name: file_sha256(path) for path in sorted(MODEL.glob("*.safetensors"))},
+        "weights": {name: digest for name, digest in files.items() if name.endswith(".safetensors")},
         "prompts": {path: digest for path, digest in out_digests(lock, "prompts").items() if path.endswith(".parquet")},
         "rewards": values["rewards"],
         "base": read_json(Path("models/base/lookout_base.json")),
@@ -56,7 +57,6 @@ def collect_lineage(reports: Path = Path("reports"), data: Path = Path("data")) 
             "grpo": values["grpo"],
         },
     }
-    files = {path.name: file_sha256(path) for path in sorted(MODEL.iterdir()) if path.is_file()}
     return {
         "schema": "lineage/2",
         "key": lineage_key(decides),

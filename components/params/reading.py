@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,7 +23,7 @@ Entry = TypeVar("Entry")
 def load_raw(path: Path = PARAMS_FILE) -> dict[str, Any]:
     """params.yaml as plain values. Raises ParamsError where it is missing or no mapping."""
     try:
-        values = load_yaml(path.read_text())
+        values = deepcopy(_parsed(path.read_text()))
     except FileNotFoundError:
         raise ParamsError(f"{path} is not there; `lookout compose tiny` writes the default profile") from None
     except ValueError as error:
@@ -29,6 +31,12 @@ def load_raw(path: Path = PARAMS_FILE) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ParamsError(f"{path} holds {type(values).__name__}, want a mapping of sections")
     return values
+
+
+@lru_cache(maxsize=4)
+def _parsed(text: str) -> Any:
+    """A stage asks for several sections; parsing the whole takes tens of milliseconds."""
+    return load_yaml(text)
 
 
 def load_section(model: type[Section], path: Path = PARAMS_FILE) -> Section:

@@ -14,7 +14,7 @@ from components.policy.folder import greedy_config, load_model, save_policy
 from components.policy.processor import load_processor, save_processor
 from components.policy.registered import RegisteredPolicy
 from components.store.atomic import write_json
-from components.store.digest import file_sha256
+from components.store.digest import files_sha256
 from components.store.json_file import parse_json
 
 log = logging.getLogger("lookout.base")
@@ -48,7 +48,7 @@ def write_base(folder: Path, params: BaseParams, registered: RegisteredPolicy | 
         if registered:
             kind, revision = "registered", registered.weights_sha256
             more |= {"lineage": registered.lineage, "data": registered.data, "frame": registered.frame}
-    files = {path.name: file_sha256(path) for path in sorted(folder.iterdir())}
+    files = files_sha256(folder)
     write_json(folder / ORIGIN, {"kind": kind, "name": name, "revision": revision, "sha256": files} | more)
     return sum(weight.numel() for weight in model.parameters())
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
+from collections.abc import Mapping
+from pathlib import Path, PurePath
 from typing import Any
 
 from components.errors import ModelError
@@ -75,5 +76,10 @@ def save_policy(model: Any, processor: Any, folder: Path, dtype: str | None = No
 
 def weights_sha256(folder: Path) -> str:
     """One digest over the weights' files, their names included."""
-    files = {path.name: file_sha256(path) for path in sorted(folder.glob(WEIGHTS))}
-    return hashlib.sha256(canonical_json(files).encode()).hexdigest()
+    return weights_digest({path.name: file_sha256(path) for path in folder.glob(WEIGHTS)})
+
+
+def weights_digest(files: Mapping[str, str]) -> str:
+    """As `weights_sha256`, of a folder's files as digests by their names."""
+    weights = {name: digest for name, digest in files.items() if PurePath(name).match(WEIGHTS)}
+    return hashlib.sha256(canonical_json(weights).encode()).hexdigest()

@@ -26,7 +26,7 @@ from components.params.predict import PredictParams
 from components.policy.answering import Policy
 from components.policy.images import load_prompts
 from components.store.atomic import atomic_folder, write_json
-from components.store.digest import file_sha256
+from components.store.digest import file_sha256, files_sha256
 from components.store.schemas.completions import (
     COMPLETIONS,
     SAMPLES,
@@ -78,9 +78,8 @@ def predict_files(model: Path, prompts: Path, out: Path, params: PredictParams, 
 
 def _fingerprint(model: Path, prompts: Path, params: PredictParams) -> str:
     """Everything that decides an answer; the number of processes does not."""
-    digests = {path.name: file_sha256(path) for path in sorted(model.iterdir()) if path.is_file()}
     chosen = params.model_dump(exclude={"processes"})
-    text = json.dumps([digests, file_sha256(prompts), chosen], sort_keys=True)
+    text = json.dumps([files_sha256(model), file_sha256(prompts), chosen], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

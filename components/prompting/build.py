@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
 import re
@@ -21,7 +20,7 @@ from components.params.prompts import PromptParams
 from components.prompting.budget import check_numbers, person_heights, pixels_factor, token_budget
 from components.prompting.choice import chosen
 from components.prompting.leakage import HeldOut, check_leaks
-from components.prompting.questions import TASK_QUESTIONS, ScenePart, grammar_of, template_of
+from components.prompting.questions import TASK_QUESTIONS, ScenePart, grammar_of
 from components.prompting.samples import Asker
 from components.store.atomic import write_json
 from components.store.samples import read_sample
@@ -55,16 +54,17 @@ def run(
     check_frame(base, params.frame)
     processor = load_processor(base)
     samples: dict[str, list[PromptRow]] = {"train": [], "val": [], "test": []}
-    held_out, leaks = _held_out(datasets), dict[str, Counter[str]]()
+    held_out, leaks, templates = _held_out(datasets), dict[str, Counter[str]](), dict[str, str]()
     for name, dataset in datasets.items():
         settled = dataset.model_copy(update={"labels": dataset.labels or params.labels})
         asker = Asker(settled, grammar_of(name, dataset), processor, params)
         found, leaks[name] = _samples(name, asker, held_out)
+        templates[str(asker.template.path)] = asker.template.sha256
         for split, rows in found.items():
             samples[split] += rows
         check_leaks(name, leaks[name], dataset.leakage == "drop")
     fitting, refusals = _fitting(samples, params)
-    summary = _summary(samples, refusals, leaks, datasets, params)
+    summary = _summary(samples, refusals, leaks, templates, datasets, params)
     if not fitting["train"] or not fitting["test"]:
         raise DataError(_nothing_left(summary, params.max_completion_tokens))
     if of_base is not None and of_base.build is not None:
@@ -178,6 +178,7 @@ def _summary(
     samples: dict[str, list[PromptRow]],
     refusals: dict[str, Counter[str]],
     leaks: dict[str, Counter[str]],
+    templates: dict[str, str],
     datasets: dict[str, DatasetParams],
     params: PromptParams,
 ) -> PromptSummary:
@@ -186,20 +187,18 @@ def _summary(
     heights = [
         (box[3] - box[1]) * row["model_height_px"] / row["height_px"] for row in everyone for box in row["truth_boxes"]
     ]
-    grammars = {name: grammar_of(name, dataset) for name, dataset in datasets.items()}
-    templates = {template_of(dataset, params.template, grammars[name]) for name, dataset in datasets.items()}
     return {
         "schema": "prompts/3",
         "samples": {},
         "samples_by_dataset": {},
-        "tasks": {name: f"{dataset.task} as {grammars[name]}" for name, dataset in datasets.items()},
+        "tasks": {name: f"{dataset.task} as {grammar_of(name, dataset)}" for name, dataset in datasets.items()},
         "asked_though_too_long": {},
         "refused_too_long": {split: found[TOO_LONG] for split, found in refusals.items() if found[TOO_LONG]},
         "refused": {split: dict(sorted(found.items())) for split, found in refusals.items() if found},
         "gold_tokens": token_budget(lengths, params.max_completion_tokens),
         "person_height_in_model_px": person_heights(heights, params.min_height_px),
         "pixels_factor_for_min_height": round(pixels_factor(heights, params.min_height_px), 2),
-        "templates": {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(templates)},
+        "templates": dict(sorted(templates.items())),
         "left_out_as_held_out": {name: dict(sorted(found.items())) for name, found in leaks.items() if found},
     }
 

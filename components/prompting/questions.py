@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import numpy as np
@@ -145,23 +147,33 @@ def template_of(dataset: DatasetParams, template: str | None, grammar: str) -> P
     return Path(chosen) if chosen else TASK_QUESTIONS[dataset.task].templates[grammar]
 
 
-def read_template(path: Path) -> str:
-    """The file's text, to be filled in. Raises ParamsError where it is missing."""
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A prompt to be filled in."""
+
+    path: Path
+    text: str
+    sha256: str
+    """Of the file's bytes."""
+
+
+def read_template(path: Path) -> Template:
+    """The file as it is now. Raises ParamsError where it is missing."""
     try:
-        return path.read_text().strip()
+        content = path.read_bytes()
     except FileNotFoundError:
         raise ParamsError(f"prompts.template: {path} is not there") from None
+    return Template(path, TextIOWrapper(BytesIO(content)).read().strip(), hashlib.sha256(content).hexdigest())
 
 
 def prompt_text(
-    template: str,
-    path: Path,
+    template: Template,
     labels: list[str],
     phrase: str | None = None,
     grammar: str = "boxes",
     thinking: Thinking = "look",
 ) -> str:
-    """The user's message. Raises ParamsError where the template, read from `path`, has an unknown field.
+    """The user's message. Raises ParamsError where the template has an unknown field.
 
     Its fields: {labels} and {label}; {phrase}, what a sentence refers to or what is counted; {format}, how to answer.
     """
@@ -173,7 +185,7 @@ def prompt_text(
         "format": wrapped(thinking, "what you see", "[[x1,y1,x2,y2], ...]", shape),
     }
     try:
-        return template.format(**fields)
+        return template.text.format(**fields)
     except (KeyError, IndexError, ValueError) as error:
         known = ", ".join(f"{{{name}}}" for name in fields)
-        raise ParamsError(f"{path}: unknown field {error}; want {known}, and {{{{ for {{") from None
+        raise ParamsError(f"{template.path}: unknown field {error}; want {known}, and {{{{ for {{") from None

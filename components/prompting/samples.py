@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from components.core.frames import ImageView, smart_resize
@@ -16,7 +15,7 @@ from components.core.tiles import split_truth, tile_grid
 from components.errors import ParamsError
 from components.params.datasets import DatasetParams, TilingParams
 from components.params.prompts import PromptParams
-from components.prompting.questions import TASK_QUESTIONS, ScenePart, prompt_text, read_template, template_of
+from components.prompting.questions import TASK_QUESTIONS, ScenePart, Template, prompt_text, read_template, template_of
 from components.store.samples import truth_columns
 from components.store.schemas.columns import Message
 from components.store.schemas.prompts import PromptRow, WordColumns
@@ -46,13 +45,9 @@ class Asker:
             else:
                 yield from self._tiles(scene, question.truth, question.ask, words, self.dataset.tiling)
 
-    @property
-    def _path(self) -> Path:
-        return template_of(self.dataset, self.params.template, self.grammar)
-
     @cached_property
-    def _template(self) -> str:
-        return read_template(self._path)
+    def template(self) -> Template:
+        return read_template(template_of(self.dataset, self.params.template, self.grammar))
 
     @cached_property
     def _form(self) -> str:
@@ -63,13 +58,13 @@ class Asker:
         return self.dataset.labels or self.params.labels
 
     def _prompt(self, phrase: str | None) -> str:
-        return prompt_text(self._template, self._path, self._labels, phrase, self.grammar, self.params.thinking)
+        return prompt_text(self.template, self._labels, phrase, self.grammar, self.params.thinking)
 
     def _check_says(self, form: str, phrase: str | None, name: str) -> None:
         """Raises ParamsError where the prompt would not say what is asked about."""
         if phrase not in (None, self._labels[0]) and "{phrase}" not in form:
             raise ParamsError(
-                f"{self._path}: has no {{phrase}}, so it cannot ask about {phrase!r:.60}; want "
+                f"{self.template.path}: has no {{phrase}}, so it cannot ask about {phrase!r:.60}; want "
                 f"{TASK_QUESTIONS[self.dataset.task].templates[self.grammar]}, or another that has it, as "
                 f"datasets.{name}.template"
             )

@@ -13,6 +13,11 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def files_sha256(folder: Path) -> dict[str, str]:
+    """Digest of each file of the folder itself, by its name."""
+    return {path.name: file_sha256(path) for path in sorted(folder.iterdir()) if path.is_file()}
+
+
 def file_md5(path: Path) -> str:
     """As file_sha256, by DVC's digest."""
     with path.open("rb") as file:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -37,8 +38,11 @@ ONLY_TOLD = ("logging_steps", "save_steps", "kept_rollout_groups")
 """Params that say what is written down of a run, and how often. launch.threads decides: sums differ in the last bit."""
 
 
-def run_fingerprint(stage: str, start: Path, prompts: Path, params: TrainerParams, extra: dict[str, Any]) -> str:
-    """SHA-256 over the starting folder, prompts, params, code and libraries; `extra`: what else decides the run.
+def run_fingerprint(
+    stage: str, start: Mapping[str, str], prompts: Path, params: TrainerParams, extra: dict[str, Any]
+) -> str:
+    """SHA-256 over the starting folder's files, as digests by their names, prompts, params, code and libraries;
+    `extra`: what else decides the run.
 
     Every file of the folder decides: weights, tokenizer, chat template, image processor, end tokens. Of the code,
     comments, docstrings and lines of the log do not.
@@ -48,7 +52,7 @@ def run_fingerprint(stage: str, start: Path, prompts: Path, params: TrainerParam
     deepspeed = deepspeed_config(params.launch)
     decides = {
         "stage": stage,
-        "start": {path.name: file_sha256(path) for path in sorted(start.iterdir()) if path.is_file()},
+        "start": dict(start),
         "prompts": file_sha256(prompts),
         "params": values | extra,
         "deepspeed": file_sha256(Path(deepspeed)) if deepspeed else None,

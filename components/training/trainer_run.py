@@ -21,9 +21,10 @@ from transformers.utils.logging import disable_progress_bar
 
 from components.errors import TrainingError
 from components.params.trainer import TrainerParams
-from components.policy.folder import load_model, weights_sha256
+from components.policy.folder import load_model, weights_digest, weights_sha256
 from components.policy.processor import load_processor
 from components.store.atomic import atomic_file, atomic_folder, write_json
+from components.store.digest import files_sha256
 from components.training.checkpoints import checkpoint_folder, resume_point, sole_run, state_of
 from components.training.deepspeed import deepspeed_config
 from components.training.disk import refuse_full_disk
@@ -65,7 +66,8 @@ def train_policy(
     """
     if not sys.stderr.isatty():
         disable_progress_bar()  # each loading and saving would be lines of a log
-    fingerprint = run_fingerprint(stage, start, prompts, params, extra)
+    begun_with = files_sha256(start)
+    fingerprint = run_fingerprint(stage, begun_with, prompts, params, extra)
     folder, started = checkpoint_folder(stage, fingerprint), _now()
     first = os.environ.get("RANK", "0") == "0"  # one process holds the lock, looks and publishes for all
     with ExitStack() as held:
@@ -94,7 +96,7 @@ def train_policy(
                 "stage": stage,
                 "steps": state.global_step,
                 "fingerprint": fingerprint,
-                "starting_weights_sha256": weights_sha256(start),
+                "starting_weights_sha256": weights_digest(begun_with),
                 "weights_sha256": weights_sha256(out),
                 "warnings": collapse_warnings(curves, signs),
                 "run": {"started": started, "ended": _now(), "torch": torch.__version__},

@@ -98,7 +98,7 @@ def test_an_unknown_field_of_the_template_is_named(tmp_path: Path) -> None:
     path = tmp_path / "t.txt"
     path.write_text("Find {people}")
     with pytest.raises(ParamsError, match=r"unknown field 'people'; want {labels}, {label}, {phrase}, {format}"):
-        prompt_text(read_template(path), path, ["person"])
+        prompt_text(read_template(path), ["person"])
     with pytest.raises(ParamsError, match=r"prompts.template: .*gone.txt is not there"):
         read_template(tmp_path / "gone.txt")
 

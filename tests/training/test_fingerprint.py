@@ -13,6 +13,7 @@ import pytest
 from components.params.grpo import GrpoParams
 from components.params.reading import load_section
 from components.params.sft import SftParams
+from components.store.digest import files_sha256
 from components.training import fingerprint
 from components.training.checkpoints import checkpoint_folder
 from components.training.fingerprint import run_fingerprint
@@ -47,7 +48,9 @@ def said(checkout: Path, sections: dict[str, Any], monkeypatch: pytest.MonkeyPat
         params = sections[stage]
         if launch := changes.pop("launch", None):
             changes["launch"] = params.launch.model_copy(update=launch)
-        return run_fingerprint(stage, Path("base"), Path("sft.parquet"), params.model_copy(update=changes), extra or {})
+        return run_fingerprint(
+            stage, files_sha256(Path("base")), Path("sft.parquet"), params.model_copy(update=changes), extra or {}
+        )
 
     return say
 

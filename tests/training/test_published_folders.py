@@ -25,6 +25,7 @@ from components.policy.families import FAMILIES, ORIGIN, check_frame
 from components.policy.folder import load_model
 from components.policy.processor import load_processor
 from components.policy.weight_files import folder_tensors, stored_dtype
+from components.store.digest import files_sha256
 from components.training import trainer_run
 from components.training.checkpoints import checkpoint_folder, what_is_wrong
 from components.training.disk import point_bytes
@@ -92,7 +93,7 @@ def died(train: Any, base: Path, params: SftParams, monkeypatch: pytest.MonkeyPa
     with monkeypatch.context() as patch, pytest.raises(TrainingError, match="power cut"):
         patch.setattr(trainer_run, "publish", power_cut)
         train(base, params)
-    fingerprint = run_fingerprint("sft", base, Path("data/prompts/sft.parquet"), params, {})
+    fingerprint = run_fingerprint("sft", files_sha256(base), Path("data/prompts/sft.parquet"), params, {})
     return checkpoint_folder("sft", fingerprint)
 
 
