@@ -7,16 +7,16 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet
 import pytest
 
+from components.operations.stage import check
 from components.params import reading
-from components.stages import running
 from tests.support.scored import scored_inputs
+from tests.support.workspace import call_stage
 
 READ_BY_DVC = ("data/", "reports/", "conf/")
 """What stages write and read; models/ is left out: transformers opens some of its files three times."""
@@ -48,8 +48,7 @@ sys.addaudithook(note)  # for good: Python takes none away, and it counts only w
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Counter[str]]:
-    """Runs a stage's main; how often it opened each file that it read."""
-    monkeypatch.setattr(running, "die_with_parent", lambda: True)
+    """Checks and runs a stage, as its starter does; how often it opened each file that it read."""
     whole = pyarrow.parquet.ParquetFile
 
     def parquet(path: Any, **options: Any) -> Any:  # pyarrow opens a file without Python's knowing
@@ -59,10 +58,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Counter[str]]:
     monkeypatch.setattr(pyarrow.parquet, "ParquetFile", parquet)
 
     def run(stage: str, *arguments: str) -> Counter[str]:
-        monkeypatch.setattr(sys, "argv", [stage, *arguments])
-        main = import_module(f"components.stages.{stage}").main
         monkeypatch.setitem(globals(), "opened", Counter())
-        running.run_stage(main)
+        check(f"components.stages.{stage}", [*arguments])
+        call_stage(stage, *arguments)
         assert opened is not None
         found = opened
         monkeypatch.setitem(globals(), "opened", None)

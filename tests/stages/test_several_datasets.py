@@ -12,12 +12,13 @@ from components.store.schemas.prompts import PROMPTS
 from components.store.schemas.scores import PER_IMAGE
 from components.store.tables import read_table
 from tests.support.layouts import citypersons_mat
-from tests.support.workspace import make_workspace, read_params, run_stage, write_params
+from tests.support.workspace import call_stage, make_workspace, read_params, write_params
 
 
 @pytest.mark.slow
-def test_two_datasets_train_and_a_third_is_only_evaluated_on(tmp_path: Path) -> None:
+def test_two_datasets_train_and_a_third_is_only_evaluated_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = make_workspace(tmp_path / "workspace")
+    monkeypatch.chdir(folder)
     params = read_params(folder)
     params["synthetic"]["second"] = params["synthetic"]["crowd"] | {"seed": 77, "root": "data/raw/second"}
     params["datasets"]["second"] = params["datasets"]["crowd"] | {"root": "data/raw/second"}
@@ -31,14 +32,14 @@ def test_two_datasets_train_and_a_third_is_only_evaluated_on(tmp_path: Path) -> 
     params["sft"] |= {"max_steps": 2}
     write_params(folder, params)
     for name in ("crowd", "second"):
-        run_stage(folder, "synthesize", "--name", name)
+        call_stage("synthesize", "--name", name)
     for name in params["datasets"]:
-        run_stage(folder, "ingest", "--dataset", name)
-        run_stage(folder, "validate", "--dataset", name)
+        call_stage("ingest", "--dataset", name)
+        call_stage("validate", "--dataset", name)
     for stage in ("base", "prompts", "sft"):
-        run_stage(folder, stage)
-    run_stage(folder, "predict", "--model", "sft")
-    run_stage(folder, "score", "--model", "sft")
+        call_stage(stage)
+    call_stage("predict", "--model", "sft")
+    call_stage("score", "--model", "sft")
     summary = json.loads((folder / "data/prompts/summary.json").read_text())
     assert summary["samples_by_dataset"]["train"] == {"crowd": 15, "second": 5}
     assert summary["samples_by_dataset"]["test"] == {"crowd": 8, "second": 8, "third": 3}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -62,6 +63,16 @@ def run_stage(folder: Path, stage: str, *arguments: str, check: bool = True) -> 
     if check and answer.returncode:
         raise AssertionError(f"{stage} failed: {answer.stderr[-2000:]}")
     return answer
+
+
+def call_stage(stage: str, *arguments: str) -> None:
+    """Runs a stage in this process and its working folder: what stages import is imported once. Errors are raised."""
+    before = sys.argv
+    sys.argv = [stage, *arguments]
+    try:
+        import_module(f"components.stages.{stage}").main()
+    finally:
+        sys.argv = before
 
 
 def start_stage(folder: Path, stage: str, *arguments: str) -> subprocess.Popen[bytes]:
