@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,8 +33,26 @@ def test_a_table_survives_its_file_and_prints_both_ways(tmp_path: Path) -> None:
     assert TABLE.text().splitlines()[1:3] == ["  side  area, px²   ratio", "     1       3.00       –"]
 
 
-def test_a_plot_is_small(tmp_path: Path) -> None:
-    assert draw(CURVE, tmp_path).stat().st_size < 60_000
+def test_a_plot_shows_what_was_measured_and_the_power_that_fits_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures: list[Any] = []
+    monkeypatch.setattr("matplotlib.pyplot.close", figures.append)
+    path = draw(CURVE, tmp_path)
+    assert path == tmp_path / "square.png"
+    assert path.stat().st_size < 60_000
+    (axes,) = figures[0].axes
+    fitted, measured = (dict(zip(*line.get_data(), strict=True)) for line in axes.lines)
+    assert measured == dict(CURVE.points)
+    assert fitted == {x: pytest.approx(3 * x**2) for x, _ in CURVE.points}
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("side, px", "area, px²")
+    assert axes.get_title() == "A square: exponent 2.00"
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["~ x^2.00", "measured"]
+    assert [(text.get_text(), *text.xy) for text in axes.texts] == [("3.00", 1, 3), ("12.0", 2, 12), ("300", 10, 300)]
+    low, high = axes.get_ylim()
+    assert low < 3
+    assert high > 300
 
 
 def test_the_sides_take_turns() -> None:
