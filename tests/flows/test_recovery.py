@@ -37,19 +37,24 @@ def test_whatever_is_killed_the_work_is_finished(
 ) -> None:
     folder = copy_of(finished[0], tmp_path / "checkout")
     change_weight(folder, OTHER_WEIGHT)
+    # the drill goes on to the end; the slow tier to what was disturbed: what comes behind it is the same for any run
+    stages = ["grpo"] if (target, moment) in IN_SLOW else []
     with servers_up(folder) as running, most_trainers(running) as counts:
-        first = running.run()
+        first = running.run(stages=stages)
         until(lambda: MOMENTS[moment] in running.log(), 600, running.log)
         victim = until(lambda: find(running, target), 60)
         began = time.monotonic()
         running.kill(victim)
         if target in ("worker", "server"):
             running.lookout("up")
-        how = finish(running, first)
+        how = finish(running, first, stages)
         seconds = time.monotonic() - began
-        assert outputs(folder) == wanted
+        if stages:
+            assert trained(outputs(folder)) == trained(wanted)
+        else:
+            assert outputs(folder) == wanted
         assert max(counts) <= 1
-        assert until(lambda: stages(running) == [], 60) is True
+        assert until(lambda: at_work(running) == [], 60) is True
     record = Path(tmp_path.parent) / "kills.txt"
     with record.open("a") as file:
         file.write(f"{target:<8} {moment:<24} {how:<40} {seconds:.0f} s, outputs as undisturbed\n")
@@ -67,7 +72,11 @@ def find(running: Running, target: str) -> psutil.Process | None:
     return next(iter(running.processes(*words[target])), None)
 
 
-def finish(running: Running, first: str) -> str:
+def trained(digests: dict[str, str]) -> dict[str, str]:
+    return {path: digest for path, digest in digests.items() if path.startswith("models")}
+
+
+def finish(running: Running, first: str, stages: list[str]) -> str:
     """Waits for the work's end, and gives the command again where nobody else does; says who finished it."""
     again = ""
     idle_since = time.monotonic()
@@ -86,11 +95,11 @@ def finish(running: Running, first: str) -> str:
         if any(run["state"]["type"] in ("RUNNING", "PENDING", "SCHEDULED", "CANCELLING") for run in runs):
             idle_since = time.monotonic()
         elif time.monotonic() - idle_since > 15 and not again:
-            again = running.run()
+            again = running.run(stages=stages)
     raise AssertionError(running.log()[-3000:])
 
 
-def stages(running: Running) -> list[psutil.Process]:
+def at_work(running: Running) -> list[psutil.Process]:
     return running.processes("components.stages.") + running.processes("dvc", "repro")
 
 
@@ -136,7 +145,7 @@ def test_a_run_whose_machine_went_silent_is_crashed_and_given_once_more(
     folder = copy_of(finished[0], tmp_path / "checkout")
     change_weight(folder, OTHER_WEIGHT)
     with servers_up(folder) as running:
-        first = running.run()
+        first = running.run(stages=["grpo"])
         until(lambda: "Running stage 'grpo'" in running.log(), 600, running.log)
         time.sleep(2)  # the first heartbeat came as it began
         for process in running.processes("prefect worker start") + running.processes("prefect.engine"):
@@ -156,11 +165,11 @@ def test_a_cancelled_run_ends_all_its_processes_and_the_one_that_waited_finishes
     folder = copy_of(finished[0], tmp_path / "checkout")
     change_weight(folder, OTHER_WEIGHT)
     with servers_up(folder) as running, most_trainers(running) as counts:
-        run = running.run()
+        run = running.run(stages=["grpo"])
         until(lambda: "Running stage 'grpo'" in running.log(), 600, running.log)
-        second = running.run()
-        until(lambda: "waits: crowd · all" in running.log(), 180, running.log)
-        of_the_first = stages(running)
+        second = running.run(stages=["grpo"])
+        until(lambda: "waits: crowd · grpo" in running.log(), 180, running.log)
+        of_the_first = at_work(running)
         begun = time.monotonic()
         running.asked(f"/flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}})
         until(lambda: not any(process.is_running() for process in of_the_first), 60, running.log)
@@ -168,4 +177,4 @@ def test_a_cancelled_run_ends_all_its_processes_and_the_one_that_waited_finishes
         assert time.monotonic() - begun < 40
         assert running.wait(second)[0] == "COMPLETED"
         assert max(counts) == 1
-    assert outputs(folder) == wanted
+    assert trained(outputs(folder)) == trained(wanted)

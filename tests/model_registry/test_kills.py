@@ -111,7 +111,7 @@ def champion(wanted: int | None = None) -> None:
 
 @pytest.mark.slow
 def test_a_few_kills(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    drill(prepared, tmp_path, monkeypatch, 5)
+    drill(prepared, tmp_path, monkeypatch, 3)
 
 
 @pytest.mark.drill

@@ -92,23 +92,25 @@ STATEMENT: dict[str, Any] = {
 }
 
 
-@pytest.fixture(params=["sqlite and local files", "PostgreSQL and S3 behind MLflow's server"])
-def checkout(
-    prepared: Path, empty_stores: Path, own_home: Path, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest,
-) -> Path:  # fmt: skip
-    """A checkout whose registry is empty: every test is run against both kinds."""
-    if request.param == "sqlite and local files":
-        own_home.mkdir()
-        shutil.copy(empty_stores / "mlflow.db", own_home)
-    else:
-        backend = request.getfixturevalue("servers")
-        backend.empty()
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", backend.tracking_uri)
+@pytest.fixture
+def local(prepared: Path, empty_stores: Path, own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout whose registry is empty and local: for tests of git, params and gates, which no server changes."""
+    own_home.mkdir()
+    shutil.copy(empty_stores / "mlflow.db", own_home)
     folder = make_checkout(prepared, tmp_path / "checkout")
     monkeypatch.chdir(folder)
     monkeypatch.setattr(verifying, "data_findings", lambda *_: [])  # there is no DVC cache
     return folder
+
+
+@pytest.fixture(params=["sqlite and local files", "PostgreSQL and S3 behind MLflow's server"])
+def checkout(local: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
+    """As `local`, against both kinds of registry: for what is read from one and written to it."""
+    if request.param != "sqlite and local files":
+        backend = request.getfixturevalue("servers")
+        backend.empty()
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", backend.tracking_uri)
+    return local
 
 
 class Stored:
@@ -138,8 +140,8 @@ def never(version: Any, lineage: Any) -> Path:
     raise AssertionError("the test images are the same: nothing is scored again")
 
 
-def test_the_statement_is_provenance_and_says_the_same_twice(checkout: Path) -> None:
-    train(checkout, "one", 5)
+def test_the_statement_is_provenance_and_says_the_same_twice(local: Path) -> None:
+    train(local, "one", 5)
     lineage = collect_lineage()
     statement = to_statement(lineage)
     jsonschema.validate(statement, STATEMENT)
@@ -149,11 +151,11 @@ def test_the_statement_is_provenance_and_says_the_same_twice(checkout: Path) -> 
     assert "register" not in lineage["state"]["dvc.lock"]
 
 
-def test_what_the_graph_no_longer_has_is_no_claim(checkout: Path) -> None:
-    train(checkout, "one", 5)
-    lock = (checkout / "dvc.lock").read_text()
+def test_what_the_graph_no_longer_has_is_no_claim(local: Path) -> None:
+    train(local, "one", 5)
+    lock = (local / "dvc.lock").read_text()
     stale = "  ingest@earlier:\n    cmd: x\n    params: {params.yaml: {datasets.earlier: {root: there}}}\n"
-    (checkout / "dvc.lock").write_text(lock.replace("stages:\n", f"stages:\n{stale}"))
+    (local / "dvc.lock").write_text(lock.replace("stages:\n", f"stages:\n{stale}"))
     uri = register_model()["model_uri"]
     assert "ingest@earlier" not in trace(uri)["state"]["dvc.lock"]
     assert holds(verify(uri))
@@ -232,36 +234,36 @@ def test_a_file_that_nobody_named_and_another_statement_are_found(checkout: Path
     assert "statement inside the model" in broken
 
 
-def test_the_changed_files_stand_on_a_tagged_commit_and_the_branch_is_untouched(checkout: Path) -> None:
-    head = git(checkout, "rev-parse", "HEAD")
-    registered(checkout, "one", 5)
-    assert git(checkout, "rev-parse", "HEAD") == head
-    assert git(checkout, "rev-parse", "lookout/v1^") == head
-    assert git(checkout, "show", "lookout/v1:params.yaml") == (checkout / "params.yaml").read_text()
-    assert git(checkout, "diff", "--cached", "--name-only") == ""
-    git(checkout, "tag", "-f", "lookout/v1", "HEAD")
+def test_the_changed_files_stand_on_a_tagged_commit_and_the_branch_is_untouched(local: Path) -> None:
+    head = git(local, "rev-parse", "HEAD")
+    registered(local, "one", 5)
+    assert git(local, "rev-parse", "HEAD") == head
+    assert git(local, "rev-parse", "lookout/v1^") == head
+    assert git(local, "show", "lookout/v1:params.yaml") == (local / "params.yaml").read_text()
+    assert git(local, "diff", "--cached", "--name-only") == ""
+    git(local, "tag", "-f", "lookout/v1", "HEAD")
     (finding,) = [one for one in verify("1") if one.claim.startswith("its params.yaml")]
     assert finding == Finding(finding.claim, False, "dvc.lock differs at lookout/v1")
     with pytest.raises(
         RegistryError, match=r"the tag lookout/v1 holds another dvc\.lock than .*models:/lookout/1 names"
     ):
         collect()
-    git(checkout, "tag", "-d", "lookout/v1")
+    git(local, "tag", "-d", "lookout/v1")
     register_model()  # what a kill has left undone is done by the next call
     assert holds(verify("1"))
 
 
-def test_code_that_is_not_committed_is_refused_or_told_loudly(checkout: Path) -> None:
-    (checkout / "components/kept.txt").write_text("changed")
-    (checkout / "conf/new.yaml").write_text("x: 1")
+def test_code_that_is_not_committed_is_refused_or_told_loudly(local: Path) -> None:
+    (local / "components/kept.txt").write_text("changed")
+    (local / "conf/new.yaml").write_text("x: 1")
     with pytest.raises(
         RegistryError, match=r"components/kept\.txt, conf/new\.yaml differ from the commit .*git add -A"
     ):
-        registered(checkout, "one", 5)
-    params = read_params(checkout)
+        registered(local, "one", 5)
+    params = read_params(local)
     params["register"]["allow_dirty"] = True
-    write_params(checkout, params)
-    uri = registered(checkout, "one", 5)
+    write_params(local, params)
+    uri = registered(local, "one", 5)
     assert "was not committed" in find_version(connect(), uri).tags["lookout.DIRTY"]
     outcome = promote(uri, never)
     assert not outcome.promoted
@@ -294,12 +296,12 @@ def test_used_by_knows_images_data_commits_and_bases_newest_first(checkout: Path
     assert (none.exit_code, none.stdout) == (0, f"no registered version was made from {'0' * 40}\n")
 
 
-def test_an_image_is_recalled_by_its_name_its_path_and_its_file(checkout: Path) -> None:
+def test_an_image_is_recalled_by_its_name_its_path_and_its_file(local: Path) -> None:
     import pyarrow.parquet as pq
 
-    uri = registered(checkout, "one", 5)
+    uri = registered(local, "one", 5)
     path = pq.read_table("data/prompts/sft.parquet", columns=["image_path"]).column(0)[0].as_py()
-    elsewhere = checkout.parent / "a copy.png"
+    elsewhere = local.parent / "a copy.png"
     shutil.copy(path, elsewhere)
     for what in (path, Path(path).name, str(Path(path).resolve()), str(elsewhere)):
         assert {one["version"] for one in used_by(what)} == {1}, what
@@ -431,11 +433,11 @@ def test_promotion_by_a_protocols_number_reads_the_boxes_and_the_truth(checkout:
         promote(first, never)
 
 
-def test_a_recalled_dataset_and_a_licence_keep_a_version_from_promotion(checkout: Path) -> None:
-    params = read_params(checkout)
+def test_a_recalled_dataset_and_a_licence_keep_a_version_from_promotion(local: Path) -> None:
+    params = read_params(local)
     params["datasets"]["crowd"]["licence"] = "CC BY-NC 4.0"
-    write_params(checkout, params)
-    uri = registered(checkout, "one", 5)
+    write_params(local, params)
+    uri = registered(local, "one", 5)
     failed = [gate for gate in promote(uri, never).gates if not gate.passed]
     assert [gate.seen for gate in failed] == ["crowd: CC BY-NC 4.0 (non-commercial)"]
     with pytest.raises(RegistryError, match="a recall wants a reason"):
@@ -445,30 +447,30 @@ def test_a_recalled_dataset_and_a_licence_keep_a_version_from_promotion(checkout
     assert "a face was not cleared" in failed[0].seen
 
 
-def test_on_other_test_images_the_champion_is_scored_again(checkout: Path) -> None:
+def test_on_other_test_images_the_champion_is_scored_again(local: Path) -> None:
     import pyarrow.parquet as pq
 
     from tests.support.toy_version import write_lock
 
-    promote(registered(checkout, "one", 8), never)
-    path = checkout / "data/prompts/test.parquet"
+    promote(registered(local, "one", 8), never)
+    path = local / "data/prompts/test.parquet"
     table = pq.read_table(path)
     pq.write_table(table.slice(0, 6), path)
-    train(checkout, "two", 6)
-    write_lock(checkout, read_params(checkout))
+    train(local, "two", 6)
+    write_lock(local, read_params(local))
     asked: list[int] = []
 
     def rescore(version: Any, lineage: Any) -> Path:
         asked.append(int(version.version))
-        return checkout / "reports/scores/grpo"
+        return local / "reports/scores/grpo"
 
     outcome = promote(register_model()["model_uri"], rescore)
     assert asked == [1]
     assert [gate.seen for gate in outcome.gates if gate.name.startswith("gain in")] == ["1.0000 -> 1.0000: +0.0000"]
 
 
-def test_two_writers_on_one_machine_do_not_meet(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    uri = registered(checkout, "one", 5)
+def test_two_writers_on_one_machine_do_not_meet(local: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = registered(local, "one", 5)
     monkeypatch.setattr(registry, "WRITER_WAIT_S", 0.1)
     with only_writer():
         for change in (lambda: promote(uri, never), rollback, register_model):
@@ -486,7 +488,7 @@ def test_two_writers_on_one_machine_do_not_meet(checkout: Path, monkeypatch: pyt
     assert promote(uri, never).promoted
 
 
-def test_a_registry_that_does_not_answer_is_one_sentence(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_registry_that_does_not_answer_is_one_sentence(local: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     with pytest.raises(RegistryError, match=r"the registry at http://127\.0\.0\.1:9 does not answer") as caught:
@@ -495,30 +497,30 @@ def test_a_registry_that_does_not_answer_is_one_sentence(checkout: Path, monkeyp
 
 
 def test_a_tag_of_another_lineage_is_said_and_this_version_has_one_of_its_own(
-    checkout: Path, caplog: pytest.LogCaptureFixture
+    local: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    registered(checkout, "one", 5)
-    there = git(checkout, "rev-parse", "lookout/v1")
+    registered(local, "one", 5)
+    there = git(local, "rev-parse", "lookout/v1")
     version = find_version(connect(), "1")
     connect().delete_registered_model("lookout")  # as in a clone: the tag is there, the registry numbers anew
     with caplog.at_level("WARNING", logger="lookout.register"):
-        registered(checkout, "two", 5)
+        registered(local, "two", 5)
     own = f"lookout/v1-{find_version(connect(), '1').tags['lookout.key'][:8]}"
     assert "the git tag lookout/v1 is of another lineage" in caplog.text
     assert f"tag is {own}. To number on from there" in caplog.text
-    assert git(checkout, "rev-parse", "lookout/v1") == there
-    assert version.tags["lookout.key"] in git(checkout, "log", "-1", "--format=%B", "lookout/v1")
+    assert git(local, "rev-parse", "lookout/v1") == there
+    assert version.tags["lookout.key"] in git(local, "log", "-1", "--format=%B", "lookout/v1")
     assert holds(verify("1"))
-    git(checkout, "tag", "-d", own)
+    git(local, "tag", "-d", own)
     broken = {one.claim: one.seen for one in verify("1") if one.holds is False}
     assert "lookout/v1 is of the lineage" in broken["statement is the one that was registered"]
 
 
-def test_a_lost_registry_that_is_made_again_renews_the_tag(checkout: Path) -> None:
-    registered(checkout, "one", 5)
+def test_a_lost_registry_that_is_made_again_renews_the_tag(local: Path) -> None:
+    registered(local, "one", 5)
     connect().delete_registered_model("lookout")
     register_model()
-    assert git(checkout, "tag").split() == ["lookout/v1"]
+    assert git(local, "tag").split() == ["lookout/v1"]
     assert holds(verify("1"))
 
 
@@ -527,11 +529,11 @@ def test_changes_names_leaves() -> None:
         "a.c": [2, 3], "d": [[1], None], "e": [None, 4]}  # fmt: skip
 
 
-def test_what_is_committed_later_is_in_the_difference(checkout: Path) -> None:
-    registered(checkout, "one", 5)
-    (checkout / "components/kept.txt").write_text("better")
-    commit(checkout, "mend the reward")
-    registered(checkout, "two", 5)
+def test_what_is_committed_later_is_in_the_difference(local: Path) -> None:
+    registered(local, "one", 5)
+    (local / "components/kept.txt").write_text("better")
+    commit(local, "mend the reward")
+    registered(local, "two", 5)
     between = diff("1", "2")["code"]["between"]
     assert len(between) == 1
     assert "mend the reward" in between[0]

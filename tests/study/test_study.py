@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from components.metrics.detection import ImageCounts
 from components.study.columns import tokens_per_answer
 from components.study.plan import Study, load_study, runs_of
 from components.study.results import ArmResult, RunScores, arm_result, table, write_results
+from tests.support.scored import scored_inputs
 from tests.support.workspace import REPO
 
 SMOKE = REPO / "conf/study/smoke.yaml"
@@ -193,25 +195,14 @@ def test_arms_that_answer_other_samples_are_not_held_against_each_other() -> Non
         arm_result(arm, counted, baseline, study)
 
 
-@pytest.mark.slow
-def test_a_study_runs_by_dvc_and_a_second_call_has_nothing_to_run(tmp_path: Path) -> None:
-    from tests.support.checkout import checkout, run
-
-    folder = checkout(tmp_path / "checkout")
-    path = folder / "conf/study/smoke.yaml"
-    text = path.read_text().replace("seeds: [1, 2]", "seeds: [1]").replace("max_steps: 2", "max_steps: 1")
-    path.write_text(text.replace("model: sft}", "model: sft, set: {sft.max_steps: 2}}"))
-    refused = run(folder, "components.cli.main", "study", str(path), check=False)
-    assert "a study belongs to a commit, but conf/study/smoke.yaml differs" in refused.stderr
-    for command in (["add", "."], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "y"]):
-        subprocess.run(["git", *command], cwd=folder, check=True)
-    first = run(folder, "components.cli.main", "study", str(path), "--out", "tables")
-    assert "0 of 2 runs are there" in first.stderr
-    second = run(folder, "components.cli.main", "study", str(path), "--out", "tables")
-    assert "2 of 2 runs are there" in second.stderr
-    assert second.stdout == first.stdout == (folder / "tables/smoke.md").read_text() + "\n"
-    unchanged = ["git", "diff", "--quiet", "params.yaml"]
-    assert subprocess.run(unchanged, cwd=folder, check=False).returncode == 0
+def test_the_table_is_made_of_what_score_writes(prepared: Path, tmp_path: Path) -> None:
+    inputs = scored_inputs(prepared, tmp_path)
+    metrics = json.loads((inputs.scores / "grpo/metrics.json").read_text())
+    found = metrics["detection"]
+    numbers = [f"{found[name]:.3f}".lstrip("0") for name in ("precision", "recall")]
+    study = load_study(SMOKE)
+    (row,) = [line for line in table(results_of(study, metrics), study).splitlines() if line.startswith("| SFT |")]
+    assert row.startswith(f"| SFT | {found['f1']:.3f} | baseline |  | {' | '.join(numbers)} | ".replace(" 0.", " ."))
 
 
 SMALL_COUNTING = """\
@@ -228,7 +219,7 @@ grpo: {max_steps: 1}
 
 
 @pytest.mark.slow
-def test_the_study_of_thinking_counts_and_trains_no_sft_twice(tmp_path: Path) -> None:
+def test_a_study_runs_by_dvc_trains_no_sft_twice_and_a_second_call_has_nothing_to_run(tmp_path: Path) -> None:
     from tests.support.checkout import checkout, run
 
     folder = checkout(tmp_path / "checkout")
@@ -238,9 +229,14 @@ def test_the_study_of_thinking_counts_and_trains_no_sft_twice(tmp_path: Path) ->
     kept = [arm for arm in study["arms"] if arm["name"] in ("none", "look", "look-sft")]
     with path.open("w") as file:
         yaml.dump(study | {"profile": "small-counting", "seeds": [1], "bootstrap_samples": 200, "arms": kept}, file)
-    for command in (["add", "."], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "y"]):
-        subprocess.run(["git", *command], cwd=folder, check=True)
-    said = run(folder, "components.cli.main", "study", str(path), "--out", "tables").stdout
+    command = ("components.cli.main", "study", str(path), "--out", "tables")
+    refused = run(folder, *command, check=False)
+    assert "a study belongs to a commit, but conf/study/thinking.yaml differs" in refused.stderr
+    for words in (["add", "."], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "y"]):
+        subprocess.run(["git", *words], cwd=folder, check=True)
+    first = run(folder, *command)
+    assert "0 of 3 runs are there" in first.stderr
+    said = first.stdout
     assert (
         "| arm | exact counts | gain [95 %] | gain by seed | within 1 | mean error | format rate | tokens an answer |"
         in said
@@ -250,3 +246,8 @@ def test_the_study_of_thinking_counts_and_trains_no_sft_twice(tmp_path: Path) ->
     ]  # fmt: skip
     (log,) = (folder / ".lookout/studies").glob("thinking-look-sft-*.log")
     assert "Stage 'sft' is cached" in log.read_text()
+    second = run(folder, *command)
+    assert "3 of 3 runs are there" in second.stderr
+    assert second.stdout == said == (folder / "tables/thinking.md").read_text() + "\n"
+    unchanged = ["git", "diff", "--quiet", "params.yaml"]
+    assert subprocess.run(unchanged, cwd=folder, check=False).returncode == 0
