@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NotRequired, TypedDict
 
 from components.errors import RegistryError
-from components.store.digest import file_sha256
+from components.store.digest import files_sha256
 
 REGISTRY = "models:/"
 """What a reference to a registered version begins with."""
@@ -73,7 +73,7 @@ def registered_policy(reference: str, folder: Path, lineage: Recorded) -> Regist
     """Of the data, that of the bases before it too. Raises RegistryError where a file of the policy is not the one
     that its statement names.
     """
-    found = {path.name: file_sha256(path) for path in sorted(folder.iterdir())}
+    found = files_sha256(folder)
     if found != lineage["files"]:
         wrong = sorted(name for name in {*found, *lineage["files"]} if found.get(name) != lineage["files"].get(name))
         raise RegistryError(f"base.pretrained.path: {wrong[0]} of {reference} is not the file of its statement")
