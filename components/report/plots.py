@@ -80,7 +80,7 @@ def round_ticks(low: float, high: float) -> list[float]:
     """Three to six round numbers that enclose `low` and `high`."""
     if high - low < 1e-9 * max(abs(low), abs(high), 1e-3):
         pad = 0.5 * abs(high) or 1.0
-        low, high = (low - pad, high + pad) if low else (0.0, 1.0)
+        low, high = (low - pad, high + pad) if abs(low) > 1e-300 else (0.0, 1.0)  # less has no third
     rough = (high - low) / 3
     scale = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * scale for factor in (1, 2, 2.5, 5, 10) if factor * scale >= rough * (1 - 1e-9))
