@@ -11,17 +11,25 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 # registry are the same
 SCRATCH := .lookout/demo-$(PROFILE)
 
-.PHONY: help setup demo test test-slow bench drill check format deps up down status
+.PHONY: help setup dev demo test test-slow bench drill check format deps up down status
 
 help:
 	@echo "make demo [PROFILE=smoke] | up | down | status | test | test-slow | bench | drill | check | format | deps"
 
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+# setup: what runs the pipeline; dev: also what tests and checks it (a browser's driver, a type checker, a mock cloud)
 setup: $(VENV)/.installed
+dev: $(VENV)/.installed-dev
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or 3.12 found; install one or say make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(PIP_INSTALL) -e .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PIP_INSTALL) -e '.[dev]'
 	touch $@
 
 demo: setup
@@ -39,28 +47,28 @@ endif
 up down status: setup
 	@$(RUN) python -m components.cli.main $@
 
-test: setup
+test: dev
 	$(RUN) pytest -n 2
 
-test-slow: setup
+test-slow: dev
 	$(RUN) pytest -m slow -n 2 --dist loadscope
 
 # the quick form of every benchmark, less than ten minutes on an idle machine -> docs/benchmarks.md and its plots
-bench: setup
+bench: dev
 	$(RUN) python -m benchmarks.run
 
 # kills, full disks, damaged files, hostile input: hours of an idle machine -> docs/drill.md
-drill: setup
+drill: dev
 	$(RUN) pytest -m drill
 	$(RUN) python -m tests.drill.campaign
 
-check: setup
+check: dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(RUN) pyright
 	$(RUN) lint-imports
 
-format: setup
+format: dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
