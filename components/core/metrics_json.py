@@ -92,7 +92,7 @@ class BoxTables(TypedDict):
     datasets: dict[str, DatasetTables]
 
 
-class Recorded(TypedDict):
+class RecordedMetrics(TypedDict):
     """A registered version's, as far as it is read; one from before there were tasks has neither tasks nor headline."""
 
     images: int

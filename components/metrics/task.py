@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeAlias
 
 from components.core.boxes import Boxes
 from components.core.grammars import AnyParsed
-from components.core.metrics_json import BoxTables, Numbers, Overall, Recorded
+from components.core.metrics_json import BoxTables, Numbers, Overall, RecordedMetrics
 from components.core.scene import AnyTruth
 from components.errors import DataError
 from components.metrics.detection import ImageCounts
@@ -127,7 +127,7 @@ class Headline:
     interval: tuple[float, float] | None
 
 
-def headline_of(metrics: Overall | Recorded) -> Headline:
+def headline_of(metrics: Overall | RecordedMetrics) -> Headline:
     """The headline of a metrics.json; of one written before there were tasks it is detection's F1.
 
     Raises DataError where it has neither.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from components.core.class_words import counted
 from components.core.dotted import value_at
-from components.core.metrics_json import Recorded
+from components.core.metrics_json import RecordedMetrics
 from components.core.number_text import interval_text, number_text
 from components.core.tasks import has_own_tables
 from components.metrics.task import headline_of
@@ -68,7 +68,7 @@ use, they forbid it for this model.
 """
 
 
-def _rows(metrics: Recorded) -> list[tuple[str, str]]:
+def _rows(metrics: RecordedMetrics) -> list[tuple[str, str]]:
     """Name and path of each number: detection's where there are any, and those of every other task."""
     rows = list(ROWS) if "detection" in metrics else [ROWS[0]]
     for task, one in metrics.get("tasks", {}).items():

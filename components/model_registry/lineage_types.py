@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypedDict
 
-from components.core.metrics_json import Recorded
+from components.core.metrics_json import RecordedMetrics
 from components.machine.code_state import CodeState
 from components.policy.registered import PromptsSection, TrainedOn
 from components.store.schemas.prompt_summary import PromptSummary
@@ -129,7 +129,7 @@ class Lineage(Decides):
     prompt_summary: PromptSummary
     training: dict[str, Training]
     seeds: dict[str, int]
-    metrics: dict[str, Recorded]  # metrics.json by model
+    metrics: dict[str, RecordedMetrics]  # metrics.json by model
     environment: Environment
     files: dict[str, str]
     subjects: dict[str, str]

@@ -6,7 +6,7 @@ import json
 import re
 
 from components.core.dotted import leaves
-from components.core.metrics_json import Recorded
+from components.core.metrics_json import RecordedMetrics
 from components.metrics.task import headline_of
 from components.model_registry.lineage_types import Lineage
 from components.model_registry.registry import KEY_TAG
@@ -54,7 +54,7 @@ def run_metrics(lineage: Lineage) -> dict[str, float]:
     }
 
 
-def _headlines(metrics: dict[str, Recorded]) -> dict[str, float]:
+def _headlines(metrics: dict[str, RecordedMetrics]) -> dict[str, float]:
     """`headline/<model> <number>`: what each model is judged by."""
     found: dict[str, float | None] = {}
     for model, one in metrics.items():

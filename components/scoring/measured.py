@@ -13,7 +13,7 @@ import numpy as np
 
 from components.core.boxes import as_boxes
 from components.core.dotted import leaves, value_at
-from components.core.metrics_json import Recorded
+from components.core.metrics_json import RecordedMetrics
 from components.errors import DataError
 from components.metrics.evaluation_set import Detections, EvaluationSet, Indices, evaluation_set
 from components.metrics.resampling import POOLED, TABLES, Measure, of_boxes, of_counts
@@ -44,7 +44,7 @@ class Measured:
         return np.array([own == source for own in self.sources], dtype=np.intp)
 
 
-def names_in(metrics: Recorded) -> list[str]:
+def names_in(metrics: RecordedMetrics) -> list[str]:
     """Every number of a metrics.json that `measured` can draw again; an undefined one is none."""
     tasks = [
         f"{task}.{HEADLINE}" for task, one in metrics.get("tasks", {}).items() if one[HEADLINE]["value"] is not None
@@ -58,7 +58,7 @@ def names_in(metrics: Recorded) -> list[str]:
     return [HEADLINE, *tasks, *numbers]
 
 
-def value_in(metrics: Recorded, name: str) -> float | None:
+def value_in(metrics: RecordedMetrics, name: str) -> float | None:
     """The number of a metrics.json; None where it is undefined or not there."""
     if name == HEADLINE:
         return headline_of(metrics).value

@@ -38,6 +38,8 @@ class SharedPrefixTrainer(GRPOTrainer):
         }
         self._shares = shares_prefix(shared_prefix, self._why_not())
         self._longest: int = settings.max_completion_length
+        if self._shares and self._zero3 and self.accelerator.device.type == "cuda":
+            log.info("decoding is not captured: under ZeRO-3 the weights come and go; each step is launched by itself")
 
     def _why_not(self) -> str | None:
         """Why the prompt cannot be shared here, None where it can."""
