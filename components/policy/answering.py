@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
+from transformers import PreTrainedTokenizerBase
 
 from components.policy.decoding import characters_of, text_of
 from components.policy.device import own_device
 from components.policy.folder import load_model
-from components.policy.processor import load_processor
+from components.policy.processor import Processor, load_processor
 from components.policy.prompts_once import distinct_prompts, images_by_row
 from components.policy.sampling import Drawn, Sampling, sample_completions
 from components.store.schemas.completions import GreedyAnswer, SampledAnswer
@@ -27,7 +29,8 @@ class Policy:
     ) -> None:
         self.processor = load_processor(folder)
         self.device = own_device()
-        self.model = load_model(folder, "bfloat16" if bf16 else "float32").to(self.device).eval()
+        model: Any = load_model(folder, "bfloat16" if bf16 else "float32")
+        self.model = model.to(self.device).eval()
         self.max_new_tokens = max_new_tokens
         ends: Any = self.model.generation_config.eos_token_id
         self._greedy = Sampling(tuple(ends) if isinstance(ends, list) else (ends,), (self.model.config.image_token_id,))
@@ -36,7 +39,7 @@ class Policy:
     @torch.inference_mode()
     def complete(
         self,
-        images: list[Any],
+        images: list[Image.Image],
         prompts: list[list[dict[str, str]]],
         max_new_tokens: int | None = None,
         max_time: float | None = None,
@@ -56,7 +59,7 @@ class Policy:
 
     @torch.inference_mode()
     def sample(
-        self, images: list[Any], prompts: list[list[dict[str, str]]], count: int, seed: int
+        self, images: list[Image.Image], prompts: list[list[dict[str, str]]], count: int, seed: int
     ) -> list[SampledAnswer]:
         """`count` sampled answers to each prompt, one prompt's after another's; the same for the same seed."""
         torch.manual_seed(seed)
@@ -64,11 +67,17 @@ class Policy:
         return [self._line(one.tokens)[0] for one in drawn]
 
     def _draw(
-        self, images: list[Any], prompts: list[list[dict[str, str]]], count: int, sampling: Sampling, **limits: Any
+        self,
+        images: list[Image.Image],
+        prompts: list[list[dict[str, str]]],
+        count: int,
+        sampling: Sampling,
+        **limits: Any,
     ) -> list[Drawn]:
         """`count` completions of each prompt, one prompt's after another's."""
         texts = [chat(self.processor, prompt) for prompt in prompts]
-        inputs = self.processor(text=texts, images=images, return_tensors="pt", padding=True).to(self.device)
+        options: dict[str, Any] = {"return_tensors": "pt", "padding": True}
+        inputs = self.processor(text=texts, images=images, **options).to(self.device)
         by_row = images_by_row(len(texts), inputs["pixel_values"], inputs["image_grid_thw"])
         distinct = distinct_prompts(self.model, inputs["input_ids"], inputs["attention_mask"], by_row)
         each = replace(distinct, owner=distinct.owner.repeat_interleave(count))
@@ -81,7 +90,7 @@ class Policy:
         return {"text": text, "finish_reason": reason, "token_count": length}, length
 
 
-def chat(processor: Any, prompt: list[dict[str, str]]) -> str:
+def chat(processor: Processor, prompt: list[dict[str, str]]) -> str:
     """The prompt as the model reads it: the image in front of the text."""
     messages = [
         {"role": turn["role"], "content": [{"type": "image"}, {"type": "text", "text": turn["content"]}]}
@@ -91,7 +100,7 @@ def chat(processor: Any, prompt: list[dict[str, str]]) -> str:
 
 
 def answer_tokens(
-    tokenizer: Any, tokens: list[int], logprobs: list[float], text: str
+    tokenizer: PreTrainedTokenizerBase, tokens: list[int], logprobs: list[float], text: str
 ) -> list[tuple[int, int, float]] | None:
     """(first character, one behind the last, log-probability) of each token that ends behind <answer>.
 

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 Characters = tuple[int, int]
 """First character of a token in the text, and one behind its last."""
 
 
-def text_of(tokenizer: Any, tokens: Sequence[int]) -> str:
+def text_of(tokenizer: PreTrainedTokenizerBase, tokens: Sequence[int]) -> str:
     """What a completion says."""
-    return tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return str(tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
 
-def characters_of(tokenizer: Any, tokens: Sequence[int], text: str) -> list[Characters] | None:
+def characters_of(tokenizer: PreTrainedTokenizerBase, tokens: Sequence[int], text: str) -> list[Characters] | None:
     """Where each token stands in `text`, which is text_of the same tokens; None where that cannot be told.
 
     By bytes, as byte-level BPE writes them: a token that is a part of a character has that character, a special token

@@ -5,17 +5,22 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path, PurePath
-from typing import Any
+from typing import TYPE_CHECKING
 
 from components.errors import ModelError
 from components.policy.weight_files import WEIGHTS
 from components.store.atomic import canonical_json
 from components.store.digest import file_sha256
 
+if TYPE_CHECKING:
+    from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+    from components.policy.processor import Processor
+
 TOKENS = ("bos_token_id", "eos_token_id", "pad_token_id")
 
 
-def load_model(folder: Path, dtype: str = "float32") -> Any:
+def load_model(folder: Path, dtype: str = "float32") -> PreTrainedModel:
     """The model of a folder, whose generation config has nothing but its special tokens: no sampling setting of the
     folder acts, params name them all. Raises ModelError with one sentence where it cannot be loaded.
     """
@@ -35,7 +40,7 @@ def load_model(folder: Path, dtype: str = "float32") -> Any:
     return model
 
 
-def greedy_config(theirs: Any, tokenizer: Any = None) -> Any:
+def greedy_config(theirs: object, tokenizer: PreTrainedTokenizerBase | None = None) -> GenerationConfig:
     """Greedy decoding with the special tokens of another generation config, and nothing else of it.
 
     Published families ship a temperature, top_p, top_k or a repetition penalty: these would act where a caller leaves
@@ -56,7 +61,7 @@ def greedy_config(theirs: Any, tokenizer: Any = None) -> Any:
     return GenerationConfig(do_sample=False, **tokens)
 
 
-def save_policy(model: Any, processor: Any, folder: Path, dtype: str | None = None) -> None:
+def save_policy(model: PreTrainedModel, processor: Processor, folder: Path, dtype: str | None = None) -> None:
     """Writes a whole folder: weights (in `dtype` where given), config, greedy generation config, tokenizer, processor.
 
     `folder` then says by itself how it is to be used: config.json's dtype is the weights' precision, and

@@ -15,7 +15,8 @@ import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import TYPE_CHECKING
 
 from components.errors import TrainingError
 from components.machine.code_state import warn_uncommitted
@@ -24,6 +25,9 @@ from components.machine.workers import is_worker
 from components.params.predict import PredictParams
 from components.params.trainer import GRACE_S, LaunchParams
 from components.policy.extensions import free_builds
+
+if TYPE_CHECKING:
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
 OWN_SENTENCE = re.compile(r"^error: (.+)$", re.MULTILINE)
 """What a process of ours says before it ends by a failure that the user can mend."""
@@ -111,7 +115,7 @@ def _pass_signals_on() -> list[int]:
 
     asked: list[int] = []
 
-    def pass_on(number: int, _frame: Any) -> None:
+    def pass_on(number: int, _frame: FrameType | None) -> None:
         if not asked:
             signal.signal(signal.SIGALRM, pass_on)
             signal.alarm(GRACE_S + 5)
@@ -132,7 +136,7 @@ def _environment(launch: LaunchParams) -> dict[str, str]:
     return threads if torch.cuda.is_available() else threads | {"DS_ACCELERATOR": "cpu"}
 
 
-def _why(stage: str, error: Any, logs: Path, asked: Sequence[int] = ()) -> str:
+def _why(stage: str, error: ChildFailedError, logs: Path, asked: Sequence[int] = ()) -> str:
     """The own sentence of a process that failed; where none has one: which failed first, how, and its last line."""
     for failure in error.failures.values():
         if own := OWN_SENTENCE.findall(_said(failure, logs)):
@@ -151,7 +155,7 @@ def _why(stage: str, error: Any, logs: Path, asked: Sequence[int] = ()) -> str:
     return f"{stage}: process {rank} (pid {failure.pid}) ended by {how}, the others were stopped; it said last: {last}"
 
 
-def _said(failure: Any, logs: Path) -> str:
+def _said(failure: ProcessFailure, logs: Path) -> str:
     """The error stream of one process, as torch's launcher has kept it."""
     kept = logs.glob(f"*/attempt_*/{failure.local_rank}/stderr.log")
     return "".join(path.read_text(errors="replace") for path in sorted(kept))

@@ -12,12 +12,13 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypedDict, TypeGuard
+from typing import Protocol, TypedDict, TypeGuard
 from uuid import uuid4
 
 import torch
+from PIL import Image
 
 from components.errors import DataError
 from components.machine.home import lookout_home
@@ -52,17 +53,25 @@ class Batch(TypedDict):
     seconds: float
 
 
+class Progress(Protocol):
+    """A bar over steps on a terminal; machine.progress has it."""
+
+    def __call__(self, items: Sequence[int], what: str, /) -> Iterable[int]: ...
+
+
 class Answers(Protocol):
     """What predicts: transformers in place, or vLLM."""
 
-    def complete(self, images: list[Any], prompts: list[list[dict[str, str]]]) -> list[GreedyAnswer]: ...
+    def complete(self, images: list[Image.Image], prompts: list[list[dict[str, str]]]) -> list[GreedyAnswer]: ...
 
     def sample(
-        self, images: list[Any], prompts: list[list[dict[str, str]]], count: int, seed: int
+        self, images: list[Image.Image], prompts: list[list[dict[str, str]]], count: int, seed: int
     ) -> list[SampledAnswer]: ...
 
 
-def predict_files(model: Path, prompts: Path, out: Path, params: PredictParams, progress: Any) -> PredictSummary | None:
+def predict_files(
+    model: Path, prompts: Path, out: Path, params: PredictParams, progress: Progress
+) -> PredictSummary | None:
     """Fills `out` with completions.jsonl, samples.jsonl (where params ask for samples) and summary.json.
 
     In the prompts' order; the summary, or None in a process that a launcher started. Raises DataError or TrainingError
@@ -83,7 +92,7 @@ def _fingerprint(model: Path, prompts: Path, params: PredictParams) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _answer_all(model: Path, prompts: Path, journal: Path, params: PredictParams, progress: Any) -> None:
+def _answer_all(model: Path, prompts: Path, journal: Path, params: PredictParams, progress: Progress) -> None:
     """This process's share of the batches, each line of its journal one batch."""
     torch.set_num_threads(params.threads)
     dataset = load_prompts(prompts)
@@ -122,7 +131,7 @@ def _batches(journal: Path) -> Iterator[Batch]:
                 yield batch
 
 
-def _is_batch(value: Any) -> TypeGuard[Batch]:
+def _is_batch(value: object) -> TypeGuard[Batch]:
     return isinstance(value, dict) and value.keys() >= Batch.__required_keys__
 
 

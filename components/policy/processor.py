@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from transformers.models.qwen2_5_vl import processing_qwen2_5_vl
 from transformers.models.qwen2_vl import processing_qwen2_vl
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
@@ -23,11 +23,18 @@ from components.policy.families import FAMILIES, family_of, patch_factor, read_c
 CONFIG = "processor_config.json"
 
 
-class _NoVideo:
+class Processor(ProcessorMixin):
     """Images and text in, tensors out; no video."""
 
+    image_processor: Qwen2VLImageProcessorPil
+    tokenizer: PreTrainedTokenizerBase
+
     def __init__(
-        self, image_processor: Any = None, tokenizer: Any = None, chat_template: str | None = None, **kwargs: Any
+        self,
+        image_processor: Qwen2VLImageProcessorPil,
+        tokenizer: PreTrainedTokenizerBase,
+        chat_template: str | None = None,
+        **kwargs: Any,
     ) -> None:
         self.image_token, self.video_token = "<|image_pad|>", "<|video_pad|>"
         self.image_token_id = tokenizer.convert_tokens_to_ids(self.image_token)
@@ -35,22 +42,24 @@ class _NoVideo:
         ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template, **kwargs)  # pyright: ignore[reportArgumentType]
 
 
-class Qwen2VLProcessor(_NoVideo, processing_qwen2_vl.Qwen2VLProcessor):
+class Qwen2VLProcessor(Processor, processing_qwen2_vl.Qwen2VLProcessor):
     """Qwen2-VL's."""
 
 
-class Qwen2_5_VLProcessor(_NoVideo, processing_qwen2_5_vl.Qwen2_5_VLProcessor):  # noqa: N801  (the stock name)
+class Qwen2_5_VLProcessor(Processor, processing_qwen2_5_vl.Qwen2_5_VLProcessor):  # noqa: N801  (the stock name)
     """Qwen2.5-VL's."""
 
 
-class Qwen3VLProcessor(_NoVideo, processing_qwen3_vl.Qwen3VLProcessor):
+class Qwen3VLProcessor(Processor, processing_qwen3_vl.Qwen3VLProcessor):
     """Qwen3-VL's."""
 
 
-PROCESSORS: dict[str, Any] = {kind.__name__: kind for kind in (Qwen2VLProcessor, Qwen2_5_VLProcessor, Qwen3VLProcessor)}
+PROCESSORS: dict[str, type[Processor]] = {
+    kind.__name__: kind for kind in (Qwen2VLProcessor, Qwen2_5_VLProcessor, Qwen3VLProcessor)
+}
 
 
-def load_processor(folder: Path, min_pixels: int | None = None, max_pixels: int | None = None) -> Any:
+def load_processor(folder: Path, min_pixels: int | None = None, max_pixels: int | None = None) -> Processor:
     """The processor of a model folder, image bounds replaced where given.
 
     Raises ModelError where the folder has no tokenizer or no image processor, or is of no known family.
@@ -68,7 +77,7 @@ def load_processor(folder: Path, min_pixels: int | None = None, max_pixels: int 
     return kind(images, tokenizer, chat_template=tokenizer.chat_template or _template(folder))
 
 
-def save_processor(processor: Any, folder: Path, model_type: str) -> None:
+def save_processor(processor: Processor, folder: Path, model_type: str) -> None:
     """Saves it so that both this loader and the stock AutoProcessor read it."""
     family = FAMILIES[model_type]
     processor.save_pretrained(folder)
@@ -82,7 +91,7 @@ def save_processor(processor: Any, folder: Path, model_type: str) -> None:
     path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
-def _check_patches(folder: Path, images: Any) -> None:
+def _check_patches(folder: Path, images: Qwen2VLImageProcessorPil) -> None:
     """Raises ModelError where the image processor cuts other patches than the model takes."""
     wanted = patch_factor(read_config(folder))
     found = images.patch_size * images.merge_size

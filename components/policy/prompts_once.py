@@ -20,7 +20,7 @@ class RowImages:
     image_grid_thw: Tensor | None
     """(images, 3)"""
 
-    def key(self) -> Any:
+    def key(self) -> tuple[str, float] | None:
         """Tells most images apart without comparing every pixel."""
         if self.pixel_values is None or self.image_grid_thw is None:
             return None
@@ -100,7 +100,7 @@ def _first_rows(ids: Tensor, mask: Tensor, images: Sequence[RowImages]) -> tuple
     """The first row of each distinct prompt, and for every row which of them it repeats."""
     firsts: list[int] = []
     owner: list[int] = []
-    alike: dict[Any, list[int]] = defaultdict(list)
+    alike: dict[object, list[int]] = defaultdict(list)
     for row, (tokens, kept) in enumerate(zip(ids.tolist(), mask.tolist(), strict=True)):
         candidates = alike[tuple(tokens), tuple(kept), images[row].key()]
         same = next((one for one in candidates if images[firsts[one]].equals(images[row])), None)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+from transformers import (
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
+)
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from components.params.base import BuildParams
@@ -62,14 +65,14 @@ def build_processor(params: BuildParams) -> Qwen2_5_VLProcessor:
     return Qwen2_5_VLProcessor(images, build_tokenizer(params), chat_template=CHAT_TEMPLATE)
 
 
-def build_model(params: BuildParams, tokenizer: Any) -> Qwen2_5_VLForConditionalGeneration:
+def build_model(params: BuildParams, tokenizer: PreTrainedTokenizerBase) -> Qwen2_5_VLForConditionalGeneration:
     """Random weights of the params' seed, float32."""
     torch.manual_seed(params.seed)
     return Qwen2_5_VLForConditionalGeneration(_config(params, tokenizer))
 
 
-def _config(params: BuildParams, tokenizer: Any) -> Qwen2_5_VLConfig:
-    token = tokenizer.convert_tokens_to_ids
+def _config(params: BuildParams, tokenizer: PreTrainedTokenizerBase) -> Qwen2_5_VLConfig:
+    token = tokenizer.get_vocab()
     text, vision = params.text, params.vision
     quarter = text.hidden_size // text.heads // 8  # sum(mrope_section) must be head_dim / 2
     half = text.hidden_size // text.heads // 2
@@ -86,8 +89,8 @@ def _config(params: BuildParams, tokenizer: Any) -> Qwen2_5_VLConfig:
             "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": sections},
             "tie_word_embeddings": True,
             "bos_token_id": None,
-            "eos_token_id": token("<|im_end|>"),
-            "pad_token_id": token("<|endoftext|>"),
+            "eos_token_id": token["<|im_end|>"],
+            "pad_token_id": token["<|endoftext|>"],
         },
         vision_config={
             "hidden_size": vision.hidden_size,
@@ -102,9 +105,9 @@ def _config(params: BuildParams, tokenizer: Any) -> Qwen2_5_VLConfig:
             "window_size": vision.window_px,
             "fullatt_block_indexes": list(range(vision.depth)),
         },
-        image_token_id=token("<|image_pad|>"),
-        video_token_id=token("<|video_pad|>"),
-        vision_start_token_id=token("<|vision_start|>"),
-        vision_end_token_id=token("<|vision_end|>"),
+        image_token_id=token["<|image_pad|>"],
+        video_token_id=token["<|video_pad|>"],
+        vision_start_token_id=token["<|vision_start|>"],
+        vision_end_token_id=token["<|vision_end|>"],
         tie_word_embeddings=True,
     )

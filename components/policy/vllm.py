@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from components.errors import TrainingError
 from components.params.predict import PredictParams
 from components.policy.answering import answer_tokens, chat
@@ -30,20 +32,20 @@ class VllmPolicy:
         dtype = "bfloat16" if params.bf16 else "float32"
         self.engine = self.vllm.LLM(model=str(folder), dtype=dtype, gpu_memory_utilization=memory, seed=params.seed)
 
-    def complete(self, images: list[Any], prompts: list[list[dict[str, str]]]) -> list[GreedyAnswer]:
+    def complete(self, images: list[Image.Image], prompts: list[list[dict[str, str]]]) -> list[GreedyAnswer]:
         """text, finish_reason, token_count and answer_tokens of each prompt, greedy."""
         found = self._generate(images, prompts, temperature=0.0, logprobs=0)
         return [self._greedy(one.outputs[0]) for one in found]
 
     def sample(
-        self, images: list[Any], prompts: list[list[dict[str, str]]], count: int, seed: int
+        self, images: list[Image.Image], prompts: list[list[dict[str, str]]], count: int, seed: int
     ) -> list[SampledAnswer]:
         """`count` sampled answers to each prompt, one prompt's after another's."""
         options = {"temperature": self.params.temperature, "top_p": self.params.top_p, "n": count, "seed": seed}
         found = self._generate(images, prompts, **options)
         return [self._line(output)[0] for one in found for output in one.outputs]
 
-    def _generate(self, images: list[Any], prompts: list[list[dict[str, str]]], **options: Any) -> Any:
+    def _generate(self, images: list[Image.Image], prompts: list[list[dict[str, str]]], **options: Any) -> Any:
         requests = [
             {"prompt": chat(self.processor, prompt), "multi_modal_data": {"image": image}}
             for prompt, image in zip(prompts, images, strict=True)

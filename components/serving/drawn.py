@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from PIL import ImageDraw
+from PIL import Image, ImageDraw
 
 COLOUR = "#ff7a1a"
 
 
-def draw_answer(image: Any, answer: dict[str, Any], scores: Sequence[float | None] = ()) -> None:
+def draw_answer(image: Image.Image, answer: dict[str, Any], scores: Sequence[float | None] = ()) -> None:
     """Draws on `image` itself; a box that has a score shows it in its corner."""
-    draw: Any = ImageDraw.Draw(image)
+    draw = ImageDraw.Draw(image)
     width = max(1, round(max(image.size) / 300))
     for place, box in enumerate(answer["boxes"]):
         draw.rectangle(box, outline=COLOUR, width=width)

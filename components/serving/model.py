@@ -8,13 +8,14 @@ from __future__ import annotations
 import base64
 import io
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import mlflow
 from mlflow.exceptions import MlflowException
+from PIL import Image
 
 from components.core.completion import Answer, ParseFailure, span_confidence
 from components.core.envelope import SURROGATE
@@ -22,7 +23,7 @@ from components.core.frames import ImageView, smart_resize
 from components.core.grammars import AnyParsed, read_completion
 from components.core.grammars.answers import CountAnswer, TextAnswer
 from components.core.reasons import why
-from components.core.words import Thinking
+from components.core.words import Frame, Thinking
 from components.errors import DataError
 from components.policy.answering import Policy
 from components.serving.drawn import draw_answer
@@ -82,7 +83,7 @@ class LookoutModel(mlflow.pyfunc.PythonModel):
 
     def _answer(
         self,
-        images: list[Any],
+        images: list[Image.Image],
         asked: list[_Asked],
         config: dict[str, Any],
         options: dict[str, Any],
@@ -119,7 +120,7 @@ class LookoutModel(mlflow.pyfunc.PythonModel):
             raise _refused(f"row {number}: the prompt holds {held}, which is no text to this model")
         return asked
 
-    def _read(self, line: GreedyAnswer, image: Any, frame: Any, asked: _Asked) -> AnyParsed:
+    def _read(self, line: GreedyAnswer, image: Image.Image, frame: Frame, asked: _Asked) -> AnyParsed:
         images = self._policy.processor.image_processor
         bounds = (images.size["shortest_edge"], images.size["longest_edge"])
         model_size = smart_resize(image.width, image.height, images.patch_size * images.merge_size, *bounds)
@@ -144,9 +145,9 @@ def _content(row: dict[str, Any], number: int, most_bytes: int) -> bytes:
         raise _refused(f"row {number} {error}") from None
 
 
-def _batches(contents: list[bytes], most_pixels: int) -> Iterator[list[Any]]:
+def _batches(contents: list[bytes], most_pixels: int) -> Iterator[list[Image.Image]]:
     """The pictures, at most BATCH and about so many pixels at a time. Raises MlflowException that names the row."""
-    images: list[Any] = []
+    images: list[Image.Image] = []
     pixels = 0
     for number, content in enumerate(contents):
         try:
@@ -191,7 +192,7 @@ def _said(answer: AnyParsed, line: GreedyAnswer, options: dict[str, Any]) -> dic
     }
 
 
-def _floats(rows: Any) -> list[list[float]]:
+def _floats(rows: Iterable[Iterable[float]]) -> list[list[float]]:
     return [[float(value) for value in row] for row in rows]
 
 
@@ -202,7 +203,7 @@ def _scores(answer: Answer, line: GreedyAnswer, confidence: str) -> list[float |
     return [1.0 if confidence == "constant" else 1 / place for place in places]
 
 
-def _overlay(image: Any, said: dict[str, Any]) -> str:
+def _overlay(image: Image.Image, said: dict[str, Any]) -> str:
     """The image with its boxes and points, a PNG in base64."""
     copy = image.copy()
     draw_answer(copy, said)

@@ -9,11 +9,14 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from components.errors import ModelError, TrainingError
 from components.machine.home import lookout_home
 from components.policy.weight_files import WEIGHTS, tensors_of
+
+if TYPE_CHECKING:
+    from transformers import TrainerState
 
 log = logging.getLogger("lookout.training")
 CHECKED = {".safetensors", ".pt", ".pth"}
@@ -109,7 +112,7 @@ def _damage(path: Path) -> str | None:
     return None if bad is None else f"{path.name} is damaged at {bad}"
 
 
-def state_of(checkpoint: Path) -> Any:
+def state_of(checkpoint: Path) -> TrainerState:
     """The trainer's state at a resume point: its step, what it logged. Raises OSError, ValueError or TypeError."""
     from transformers import TrainerState
 

@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from datasets import Dataset
+from transformers import PreTrainedModel, Trainer
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.utils import RepeatSampler
 
@@ -16,7 +18,7 @@ from components.params.rewards import RewardsParams
 from components.params.trainer import TrainerParams
 from components.policy.decoding import text_of
 from components.policy.images import load_prompts
-from components.policy.processor import load_processor
+from components.policy.processor import Processor, load_processor
 from components.rewards import collapse_signs
 from components.store.schemas.rollouts import ROLLOUTS
 from components.store.tables import write_table
@@ -89,7 +91,7 @@ class RolloutTrainer(SharedPrefixTrainer):
         if self.use_vllm:
             self.vllm_generation: Any = SamePrompts(self.vllm_generation)
 
-    def _get_train_sampler(self, dataset: Any = None) -> EpochSampler:
+    def _get_train_sampler(self, dataset: Dataset | None = None) -> EpochSampler:
         stock: Any = super()._get_train_sampler(dataset)
         return EpochSampler(
             stock.data_source,
@@ -124,7 +126,7 @@ def train_grpo(
     def keeper(run: Path) -> RolloutKeeper:
         return RolloutKeeper(run / "rollouts", params.kept_rollout_groups, params.max_steps)
 
-    def make_trainer(model: Any, processor: Any, arguments: dict[str, Any]) -> Any:
+    def make_trainer(model: PreTrainedModel, processor: Processor, arguments: dict[str, Any]) -> Trainer:
         # a reference model (beta > 0) is loaded from this path: the start's, also when resuming
         model.config._name_or_path = str(start)
         return RolloutTrainer(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -13,15 +13,20 @@ from components.policy.processor import load_processor
 from components.policy.weight_files import stored_dtype
 from components.store.atomic import scratch_folder
 
+if TYPE_CHECKING:
+    from peft import LoraConfig
+    from transformers import Trainer
+
 Weights = dict[str, torch.Tensor]
 
 
-def whole_weights(trainer: Any) -> Weights:
+def whole_weights(trainer: Trainer) -> Weights:
     """The trained weights by name; every process takes part: under ZeRO-3 each holds a part of them."""
-    inner = trainer.accelerator.unwrap_model(trainer.model)
+    accelerator: Any = trainer.accelerator
+    inner = accelerator.unwrap_model(trainer.model)
     if trainer.model_wrapped is inner:
         return inner.state_dict()
-    return trainer.accelerator.get_state_dict(trainer.model_wrapped)
+    return accelerator.get_state_dict(trainer.model_wrapped)
 
 
 def weights_of_checkpoint(checkpoint: Path, start: Path, params: TrainerParams) -> Weights:
@@ -41,15 +46,16 @@ def publish(weights: Weights | None, start: Path, folder: Path, params: TrainerP
     from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
     unset_hf_deepspeed_config()  # or this process would load its part of a model only
-    model = load_model(start)
-    if weights is not None:
-        if params.lora:
-            from peft import get_peft_model
+    model, adapters = load_model(start), lora_config(params.lora)
+    if weights is not None and adapters is not None:
+        from peft import get_peft_model
 
-            model = get_peft_model(model, lora_config(params.lora))
+        adapted: Any = get_peft_model(model, adapters)
+        adapted.load_state_dict(weights)
+        model = adapted.merge_and_unload()
+    elif weights is not None:
         model.load_state_dict(weights)
-    policy: Any = model.merge_and_unload() if weights is not None and params.lora else model
-    save_policy(policy, load_processor(start), folder, stored_dtype(start))
+    save_policy(model, load_processor(start), folder, stored_dtype(start))
 
 
 def rehearse(start: Path, out: Path, reports: Path, params: TrainerParams) -> None:
@@ -58,7 +64,7 @@ def rehearse(start: Path, out: Path, reports: Path, params: TrainerParams) -> No
         publish(None, start, folder, params)
 
 
-def lora_config(params: LoraParams | None) -> Any:
+def lora_config(params: LoraParams | None) -> LoraConfig | None:
     """peft's configuration, None for full training."""
     if params is None:
         return None

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from transformers import PreTrainedModel, Trainer
+
 from components.params.sft import SftParams
 from components.policy.images import load_prompts
+from components.policy.processor import Processor
 from components.training.publishing import lora_config
 from components.training.trainer_run import check_starts_from_policy, train_policy
 
@@ -20,7 +23,7 @@ def train_sft(start: Path, prompts: Path, out: Path, reports: Path, params: SftP
     check_starts_from_policy(start)
     dataset = load_prompts(prompts).select_columns(["prompt", "completion", "image_path", "image_sha256", "tile"])
 
-    def make_trainer(model: Any, processor: Any, arguments: dict[str, Any]) -> Any:
+    def make_trainer(model: PreTrainedModel, processor: Processor, arguments: dict[str, Any]) -> Trainer:
         from trl.trainer.sft_config import SFTConfig
         from trl.trainer.sft_trainer import SFTTrainer
 

@@ -9,20 +9,29 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from torch import nn
+from transformers import (
+    PreTrainedModel,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 from transformers.utils.logging import disable_progress_bar
 
 from components.errors import TrainingError
 from components.params.trainer import TrainerParams
 from components.policy.folder import load_model, weights_digest, weights_sha256
-from components.policy.processor import load_processor
+from components.policy.processor import Processor, load_processor
 from components.store.atomic import atomic_file, atomic_folder, write_json
 from components.store.digest import files_sha256
 from components.training.checkpoints import checkpoint_folder, resume_point, sole_run, state_of
@@ -35,10 +44,12 @@ from components.training.stopping import StopWhenAsked
 log = logging.getLogger("lookout.training")
 REWARD, TOTAL = "reward_", "reward_total"
 """Columns of the curves: one a reward, and their weighted sum."""
-TrainerFactory = Callable[[Any, Any, dict[str, Any]], Any]
+TrainerFactory = Callable[[PreTrainedModel, Processor, dict[str, Any]], Trainer]
 """(model, processor, the shared arguments) -> a TRL trainer."""
 Finish = Callable[[Path, Path], None]
 """(the folder of reports, the folder of resume points) -> more reports."""
+Curves = dict[str, float | str]
+"""A row of curves.csv; blank where nothing was logged."""
 Means = dict[str, float]
 Signs = Callable[[Means, Means], list[str]]
 """(name of a reward -> its mean in the first tenth of the curves, in the last tenth) -> signs of collapse."""
@@ -78,7 +89,7 @@ def train_policy(
         checkpoint = resume_point(stage, folder, params.launch.processes * params.launch.nodes, say=first)
         state = TrainerState() if checkpoint is None else state_of(checkpoint)
         weights: Weights | None = None
-        trainer: Any = None
+        trainer: Trainer | None = None
         if state.global_step < params.max_steps:
             stop = StopWhenAsked(stage, save_at_multiples_of)
             said = ProgressCallback(stage, columns, signs)
@@ -125,7 +136,7 @@ def _trained(
     said: TrainerCallback,
     make_trainer: TrainerFactory,
     stop: StopWhenAsked,
-) -> Any:
+) -> Trainer:
     """The trainer after its last step, gone on from a resume point where there is one.
 
     Raises TrainingError where it was asked to end before.
@@ -155,13 +166,13 @@ def _trained(
     return trainer
 
 
-def _loaded_already(*_: Any) -> None:
+def _loaded_already(resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
     """In place of the trainer's own loading of weights."""
 
 
-def _prepared(model: Any, params: TrainerParams) -> Any:
+def _prepared(model: PreTrainedModel, params: TrainerParams) -> PreTrainedModel:
     if params.freeze_vision:
-        for weight in model.model.visual.parameters():
+        for weight in model.get_submodule("model.visual").parameters():
             weight.requires_grad_(False)
     return model
 
@@ -184,24 +195,26 @@ def _arguments(folder: Path, params: TrainerParams) -> dict[str, Any]:
     }
 
 
-def _curves(history: Sequence[dict[str, Any]], columns: dict[str, str]) -> list[dict[str, Any]]:
+def _curves(history: Sequence[Mapping[str, float | None]], columns: dict[str, str]) -> list[Curves]:
     """One row a logged step; a column that was not logged, or a reward that scored no sample, stays blank."""
     rows = [entry for entry in history if "loss" in entry]
-    return [{"step": row["step"]} | {column: _cell(row.get(key)) for column, key in columns.items()} for row in rows]
+    return [
+        {"step": _cell(row["step"])} | {column: _cell(row.get(key)) for column, key in columns.items()} for row in rows
+    ]
 
 
-def _cell(value: Any) -> Any:
+def _cell(value: float | None) -> float | str:
     return "" if value is None or math.isnan(value) else value  # the mean of no score at all is NaN, or None
 
 
-def _write_csv(path: Path, columns: list[str], rows: list[dict[str, Any]]) -> None:
+def _write_csv(path: Path, columns: list[str], rows: list[Curves]) -> None:
     with atomic_file(path) as partial, partial.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 
 
-def collapse_warnings(curves: Sequence[dict[str, Any]], signs: Signs | None = None) -> list[str]:
+def collapse_warnings(curves: Sequence[Curves], signs: Signs | None = None) -> list[str]:
     """Signs that a policy games its rewards or has died, read off the first and the last tenth of its curves."""
     tenth = max(1, len(curves) // 10)
     last = curves[-tenth:]
@@ -213,14 +226,14 @@ def collapse_warnings(curves: Sequence[dict[str, Any]], signs: Signs | None = No
     return warnings
 
 
-def _reward_means(rows: Sequence[dict[str, Any]]) -> Means:
+def _reward_means(rows: Sequence[Curves]) -> Means:
     """Mean of each reward that scored something, by its name."""
     names = [column for column in rows[0] if column.startswith(REWARD) and column != TOTAL] if rows else []
     means = {name.removeprefix(REWARD): _mean(rows, name, math.nan) for name in names}
     return {name: mean for name, mean in means.items() if not math.isnan(mean)}
 
 
-def _mean(rows: Sequence[dict[str, Any]], column: str, default: float) -> float:
+def _mean(rows: Sequence[Curves], column: str, default: float) -> float:
     values = [float(row[column]) for row in rows if row.get(column, "") != ""]
     return sum(values) / len(values) if values else default
 
@@ -234,7 +247,7 @@ class ProgressCallback(TrainerCallback):
         self._said: set[str] = set()
 
     def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
     ) -> None:
         self._begun, self._first = time.monotonic(), state.global_step
 
@@ -243,8 +256,8 @@ class ProgressCallback(TrainerCallback):
         args: TrainingArguments,
         state: TrainerState,
         control: TrainerControl,
-        logs: dict[str, Any] | None = None,
-        **kwargs: Any,
+        logs: dict[str, float] | None = None,
+        **kwargs: object,
     ) -> None:
         if not state.is_world_process_zero or not logs or "loss" not in logs:
             return

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import DynamicCache
 
@@ -75,7 +75,7 @@ def layout_costs(config: Any, prompts: Prompts, completions: Completions) -> tup
     return parted, packed_cost(best), best
 
 
-def two_part(model: Any, prompts: Prompts, completions: Completions) -> Scored:
+def two_part(model: nn.Module, prompts: Prompts, completions: Completions) -> Scored:
     """Scores through keys and values of the prompts. `model` has TRL's fused head and may be wrapped (DDP, ZeRO-2)."""
     cache = DynamicCache()
     model(
@@ -107,7 +107,7 @@ def repeat_cache(cache: DynamicCache, owner: Tensor) -> None:
         layer.keys, layer.values = layer.keys.index_select(0, owner), layer.values.index_select(0, owner)
 
 
-def packed(model: Any, prompts: Prompts, completions: Completions, per_row: int) -> Scored:
+def packed(model: nn.Module, prompts: Prompts, completions: Completions, per_row: int) -> Scored:
     """Scores with at most `per_row` completions of one prompt behind it in a row."""
     rows = pack_rows(prompts.owner.tolist(), per_row)
     lengths = completions.mask.sum(dim=1).tolist()

@@ -11,7 +11,7 @@ import logging
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from trl.models.utils import unwrap_model_for_generation
 from trl.trainer.grpo_trainer import GRPOTrainer
 from trl.trainer.utils import split_pixel_values_by_grid, split_tensor_dict, unsplit_pixel_values_by_grid
@@ -81,7 +81,7 @@ class SharedPrefixTrainer(GRPOTrainer):
 
     def _get_per_token_logps_and_entropies(
         self,
-        model: Any,
+        model: nn.Module,
         input_ids: Tensor,
         attention_mask: Tensor,
         logits_to_keep: int,
@@ -108,7 +108,7 @@ class SharedPrefixTrainer(GRPOTrainer):
         entropies = torch.cat([entropy for _, entropy in scored if entropy is not None]) if compute_entropy else None
         return torch.cat([logps for logps, _ in scored]), entropies, None
 
-    def _score(self, model: Any, prompts: Prompts, completions: Completions) -> Scored:
+    def _score(self, model: nn.Module, prompts: Prompts, completions: Completions) -> Scored:
         inner = self._inner(model)
         parted, one_pass, per_row = layout_costs(inner.config, prompts, completions)
         # a checkpointed layer takes no cache; ZeRO-3 wants one forward pass a backward pass
