@@ -17,7 +17,7 @@ from prefect.concurrency.sync import concurrency
 from prefect.runtime import flow_run
 
 from components.graph.compose import composed, overridden
-from components.graph.kept_lock import repair
+from components.graph.kept_lock import repairs
 from components.graph.worktree import add_worktree, remove_worktree
 from components.machine.children import die_with_parent
 from components.machine.git import git
@@ -40,9 +40,9 @@ def place(profile: str, overrides: Sequence[str], keep: str, new_datasets: bool 
 
     The worktree is named by its parameters: after a kill the same run finds it again and finishes. It is removed
     once the work is done; keep: a branch that the version's commit is then put on. Raises ParamsError before
-    anything is made. A dvc.lock that a kill has torn is put right first.
+    anything is made. What a kill of DVC has torn is mended first.
     """
-    _mend_lock()
+    _mend()
     if not profile and not overrides:
         load_params()
         yield
@@ -58,16 +58,15 @@ def place(profile: str, overrides: Sequence[str], keep: str, new_datasets: bool 
         add_worktree(into, commit, dvc_files() | lock | {PARAMS_FILE.name: text})
     get_run_logger().info("works in %s, at commit %s; params.yaml here stays as it is", into, commit[:10])
     with chdir(into):
-        _mend_lock()
+        _mend()
         yield
     if keep:
         _keep(keep, into / "reports/registration.json")
     remove_worktree(into)
 
 
-def _mend_lock() -> None:
-    said = repair()
-    if said:
+def _mend() -> None:
+    for said in repairs():
         get_run_logger().warning(said)
 
 

@@ -107,15 +107,17 @@ def status() -> None:
 
 @verb()
 def doctor(
-    repair: Annotated[bool, typer.Option("--repair", help="put the last whole dvc.lock back where it is torn")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="mend what a kill of DVC has torn: dvc.lock and its record of use")
+    ] = False,
 ) -> None:
     """Look at what a run needs of this machine and say what to do; exit code 1 where something will not work."""
     from components.operations.doctor import examine
 
     if repair:
-        from components.graph.kept_lock import repair as put_back
+        from components.graph.kept_lock import repairs
 
-        typer.echo(put_back() or "dvc.lock is whole: nothing to repair")
+        typer.echo("\n".join(repairs()) or "dvc.lock and DVC's record of use are whole: nothing to repair")
         return
 
     findings = examine()

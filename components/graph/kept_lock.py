@@ -12,6 +12,7 @@ from pathlib import Path
 
 from components.errors import DataError
 from components.graph.dvc_lock import LOCK_FILE, lock_in_conflict, read_lock_file, torn
+from components.machine.dvc import free_in_use
 from components.store.atomic import atomic_file
 
 KEPT = Path(".lookout/dvc.lock")
@@ -50,6 +51,11 @@ def check(path: Path = LOCK_FILE) -> None:
         raise DataError(torn(str(path), why[:80])) from None
     if _is_cut(path.read_bytes()):
         raise DataError(torn(str(path), "its last stage is cut"))
+
+
+def repairs() -> list[str]:
+    """Mends what a kill of DVC has torn in this checkout, and says so; empty where nothing is torn."""
+    return [said for mend in (repair, free_in_use) if (said := mend())]
 
 
 def repair() -> str | None:

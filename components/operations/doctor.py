@@ -19,7 +19,7 @@ from packaging.version import Version
 
 from components.errors import DataError
 from components.graph.kept_lock import check
-from components.machine.dvc import run_dvc
+from components.machine.dvc import IN_USE, in_use_is_torn, run_dvc
 from components.machine.home import lookout_home
 from components.model_registry.address import mlflow_uri
 from components.operations.servers import answers
@@ -111,6 +111,8 @@ def _lock() -> Iterator[Finding]:
         yield Finding("bad", "dvc.lock", str(error))
     else:
         yield Finding("ok", "dvc.lock", "can be read")
+    if in_use_is_torn():
+        yield Finding("bad", str(IN_USE), "a kill has cut it, and no dvc command works", "lookout doctor --repair")
 
 
 def _gpu() -> Iterator[Finding]:

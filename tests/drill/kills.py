@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 from ruamel.yaml import YAML
 
+from components.machine.dvc import in_use_is_torn
 from tests.support.checkout import environment, run
 
 STAGES = ("synthesize@crowd", "ingest@crowd", "validate@crowd", "base", "prompts", "sft", "grpo", "predict@sft",
@@ -44,7 +45,7 @@ class Row:
     hit: int = 0
     """Kills that met it at work."""
     torn_lock: int = 0
-    """Of dvc.lock: mended by `lookout doctor --repair`; blocked counts what that did not mend."""
+    """dvc.lock or DVC's record of use: `lookout doctor --repair` mended it; blocked counts what that did not mend."""
     lost: int = 0
     orphans: int = 0
     leftovers: int = 0
@@ -89,7 +90,7 @@ def kill_stages(
         kind, itself = KINDS[turn % len(KINDS)], turn // len(KINDS) % 2 == 0
         before, left = (folder / "dvc.lock").read_bytes(), _partials(folder)
         _strike(row, folder, force, kind, chance.uniform(0, seconds[stage]))
-        if (folder / "dvc.lock").read_bytes() != before:
+        if (folder / "dvc.lock").read_bytes() != before or in_use_is_torn(folder):
             row.torn_lock += "was torn" in said(done(folder, "components.cli.main", "doctor", "--repair"))
         again = done(folder, "dvc", "repro", "--single-item", *(["--force"] if itself else []), stage)
         _look(row, again, 0)

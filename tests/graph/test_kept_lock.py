@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from components.cli import main as cli
-from components.errors import DataError
-from components.graph.kept_lock import KEPT, TORN, check, keep, repair
+from components.errors import DataError, LookoutError
+from components.graph.kept_lock import KEPT, TORN, check, keep, repair, repairs
+from components.machine.dvc import IN_USE, dvc
 from components.operations import stage
 from tests.graph.test_dvc_lock import WHOLE
 
@@ -80,6 +82,32 @@ def test_a_torn_lock_of_which_no_whole_one_is_kept_is_set_aside() -> None:
     assert not Path("dvc.lock").exists()
     assert TORN.read_text() == HALF
     assert repair() is None
+
+
+@pytest.mark.parametrize("cut", ["", '{"read": {"a": [{"pid": 1, "cm', '{"read": {}}'])
+def test_a_torn_record_of_use_stops_dvc_and_is_taken_away(checkout: Path, cut: str) -> None:
+    subprocess.run(["git", "init", "-q"], cwd=checkout, check=True)
+    dvc("init", "-q")
+    Path("a").write_text("a")
+    IN_USE.write_text(cut)
+    torn = cut != '{"read": {}}'
+    if torn:
+        with pytest.raises(LookoutError, match=r"RWLock-file.*`lookout doctor --repair` takes it away"):
+            dvc("add", "a")
+    assert [said.split(" (")[0] for said in repairs()] == ([f"{IN_USE} was torn"] if torn else [])
+    assert IN_USE.exists() is not torn
+    dvc("add", "a")
+    assert repairs() == []
+
+
+def test_a_torn_record_that_a_command_holds_is_left_alone(checkout: Path) -> None:
+    from dvc.lock import make_lock
+
+    IN_USE.parent.mkdir(parents=True)
+    IN_USE.write_text("{")
+    with make_lock(str(IN_USE.with_name("rwlock.lock"))), pytest.raises(DataError, match="held by a command of DVC"):
+        repairs()
+    assert IN_USE.read_text() == "{"
 
 
 def test_a_stage_that_was_started_by_hand_keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
