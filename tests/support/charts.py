@@ -41,6 +41,7 @@ def _shown(figure: Any, drawing: Any) -> Shown:
     *ticks, first, last, label = words
     rows = [float(line.get("y1")) for line in drawing.iter("line")]
     left, right = first[1], last[1]
+    assert rows == sorted(rows, reverse=True), "more is higher up, which is a smaller y"
     bottom, top = (rows[0], float(ticks[0][0])), (rows[-1], float(ticks[-1][0]))
 
     def value(x: float, y: float) -> tuple[float, float]:

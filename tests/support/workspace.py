@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -67,12 +66,13 @@ def run_stage(folder: Path, stage: str, *arguments: str, check: bool = True) -> 
 
 def call_stage(stage: str, *arguments: str) -> None:
     """Runs a stage in this process and its working folder: what stages import is imported once. Errors are raised."""
-    before = sys.argv
-    sys.argv = [stage, *arguments]
+    from components.operations.stage import run
+
+    before = sys.argv[:]
     try:
-        import_module(f"components.stages.{stage}").main()
+        run(f"components.stages.{stage}", [*arguments])
     finally:
-        sys.argv = before
+        sys.argv[:] = before
 
 
 def start_stage(folder: Path, stage: str, *arguments: str) -> subprocess.Popen[bytes]:
