@@ -81,7 +81,7 @@ def test_a_run_is_started_watched_and_answered_in_the_pages(
         look_at_the_run(page, root, run)
         answer_the_pause(page, running)
         look_at_the_version(page, running)
-        assert "gallery_images: 9" not in (folder / "params.yaml").read_text()
+        assert "looking: 0.05" in (folder / "params.yaml").read_text()
         page.goto(f"{root}/deployments")
         expect(page.get_by_text("watch-data").first).to_be_visible()
         shot(page, "deployments")
@@ -102,7 +102,7 @@ def a_hostile_override_runs_nothing(page: Page, running: Running) -> None:
 
 
 def start_by_the_form(page: Page, running: Running) -> str:
-    root = override_by_the_form(page, running, "report.gallery_images=9")  # what runs is short: pages are looked at
+    root = override_by_the_form(page, running, "rewards.weights.looking=0.4")
     assert len(running.flow_runs("retrain")) == 2
     return root
 
@@ -157,7 +157,7 @@ def ended(running: Running, number: int) -> dict[str, Any] | None:
 
 def look_at_the_run(page: Page, root: str, run: dict[str, Any]) -> None:
     page.goto(f"{root}/runs/flow-run/{run['id']}")
-    expect(page.get_by_text("crowd · all · gallery_images 9").first).to_be_visible()
+    expect(page.get_by_text("crowd · all · looking 0.4").first).to_be_visible()
     expect(page.get_by_text("Completed").first).to_be_visible()
     shot(page, "run")
     page.get_by_text("Artifacts", exact=True).last.click()
