@@ -16,7 +16,8 @@ SCRATCH := .lookout/demo-$(PROFILE)
 help:
 	@echo "make demo [PROFILE=smoke] | up | down | status | test | test-slow | bench | drill | check | format | deps"
 
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# what is never imported is not compiled
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 
 # setup: what runs the pipeline; dev: also what tests and checks it (a browser's driver, a type checker, a mock cloud)
 setup: $(VENV)/.installed
