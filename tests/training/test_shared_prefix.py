@@ -350,6 +350,33 @@ def test_a_model_that_is_not_known_falls_back_with_one_line(caplog: pytest.LogCa
         shares_prefix("on", "a model of type llava is not known to work")
 
 
+@pytest.mark.parametrize("asked", ["auto", "on"])
+def test_the_first_log_probabilities_are_held_against_stocks(
+    workspace: Path, asked: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = trainer(workspace, SharedPrefixTrainer, shared_prefix=asked)
+    one.model.train()
+    inputs = rollouts(one, 8)
+    assert one._shares
+    assert one._checked
+    assert one.model.training
+    one._checked = False
+    shared = one._shared
+    monkeypatch.setattr(one, "_shared", lambda *a, **k: (shared(*a, **k)[0] + 0.01, None, None))  # a wrong layout
+    if asked == "on":
+        with pytest.raises(TrainingError, match=r"shared_prefix is on, but its log-probabilities are 1.0e-02 apart"):
+            loss_and_logps(one, inputs)
+        return
+    with caplog.at_level("WARNING", "lookout.grpo"):
+        _, logps = loss_and_logps(one, inputs)
+    assert "its log-probabilities are 1.0e-02 apart from TRL's" in caplog.text
+    assert not one._shares
+    monkeypatch.undo()
+    one._shares = True
+    kept = inputs["completion_mask"].bool()
+    assert torch.allclose(loss_and_logps(one, inputs)[1][kept], logps[kept], atol=1e-5)
+
+
 def test_off_is_stock_and_other_attention_is_refused(workspace: Path, pair: Any) -> None:
     off = trainer(workspace, SharedPrefixTrainer, shared_prefix="off")
     off.model.load_state_dict(pair[0].model.state_dict())

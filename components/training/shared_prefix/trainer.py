@@ -24,6 +24,9 @@ from components.training.shared_prefix.layouts import Completions, Scored, layou
 
 log = logging.getLogger("lookout.grpo")
 SharedPrefix = Literal["auto", "on", "off"]
+LEAST_APART = 1e-4
+ROUNDINGS = 8
+"""Of the weights' precision: so far may log-probabilities be from TRL's in the mean of all tokens (bf16: .06)."""
 
 
 class SharedPrefixTrainer(GRPOTrainer):
@@ -36,7 +39,8 @@ class SharedPrefixTrainer(GRPOTrainer):
             "gather_deepspeed3_params": settings.ds3_gather_for_generation,
             "gradient_checkpointing_kwargs": settings.gradient_checkpointing_kwargs,
         }
-        self._shares = shares_prefix(shared_prefix, self._why_not())
+        self._asked: SharedPrefix = shared_prefix
+        self._shares, self._checked = shares_prefix(shared_prefix, self._why_not()), False
         self._longest: int = settings.max_completion_length
         if self._shares and self._zero3 and self.accelerator.device.type == "cuda":
             log.info("decoding is not captured: under ZeRO-3 the weights come and go; each step is launched by itself")
@@ -89,10 +93,47 @@ class SharedPrefixTrainer(GRPOTrainer):
         compute_entropy: bool = False,
         **fields: Any,
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        if not self._shares:
-            return super()._get_per_token_logps_and_entropies(
-                model, input_ids, attention_mask, logits_to_keep, batch_size, compute_entropy, **fields
-            )
+        batch = model, input_ids, attention_mask, logits_to_keep, batch_size
+        if self._shares and not self._checked:
+            self._check(*batch, **fields)
+        way = self._shared if self._shares else super()._get_per_token_logps_and_entropies
+        return way(*batch, compute_entropy, **fields)
+
+    def _check(self, *batch: Any, **fields: Any) -> None:
+        """Holds the first log-probabilities of a run against stock TRL's, over all processes.
+
+        Raises TrainingError where they are apart and shared_prefix is on; auto goes on with TRL's own step.
+        """
+        self._checked = True
+        model, _, attention_mask, logits_to_keep, _ = batch
+        training = model.training
+        model.eval()  # an adapter's dropout would draw another mask for each
+        with torch.no_grad():
+            ours = self._shared(*batch, **fields)[0]
+            theirs = super()._get_per_token_logps_and_entropies(*batch, **fields)[0]
+        model.train(training)
+        said = attention_mask[:, -logits_to_keep:].bool()
+        sums = torch.stack([(ours - theirs).abs()[said].sum(), said.sum()])
+        together: Any = self.accelerator.reduce(sums.float(), reduction="sum")
+        apart = float(together[0] / together[1].clamp(min=1))
+        most = max(LEAST_APART, ROUNDINGS * torch.finfo(next(model.parameters()).dtype).eps)
+        log.info("the shared prompt's log-probabilities are %.1e apart from TRL's (at most %.1e)", apart, most)
+        why_not = (
+            None if apart <= most else f"its log-probabilities are {apart:.1e} apart from TRL's, at most {most:.1e}"
+        )
+        self._shares = shares_prefix(self._asked, why_not)
+
+    def _shared(
+        self,
+        model: nn.Module,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        logits_to_keep: int,
+        batch_size: int | None = None,
+        compute_entropy: bool = False,
+        **fields: Any,
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """As TRL's _get_per_token_logps_and_entropies, by distinct prompts."""
         size = batch_size or len(input_ids)
         images = images_by_row(
             len(input_ids), fields.get("pixel_values"), fields.get("image_grid_thw"), fields.get("num_images")
@@ -155,5 +196,5 @@ def shares_prefix(asked: SharedPrefix, why_not: str | None) -> bool:
         return asked != "off"
     if asked == "on":
         raise TrainingError(f"grpo.shared_prefix is on, but {why_not}; auto or off take TRL's own step")
-    log.info("the prompt is not shared in a group (%s): TRL's own step", why_not)
+    log.warning("the prompt is not shared in a group (%s): TRL's own step", why_not)
     return False
