@@ -5,9 +5,12 @@ from __future__ import annotations
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from components.params.datasets import DatasetParams
 
 app = typer.Typer()
 verb = partial(app.command, rich_help_panel="data")
@@ -95,19 +98,13 @@ def fetch_images(dataset: Annotated[str, typer.Option(help="a name of datasets: 
     """Download the images of a dataset that is published as URLs; each is verified by its SHA-256."""
     from components.datasets.fetch import REPORT
     from components.datasets.fetch import fetch_images as fetch
-    from components.errors import ParamsError
-    from components.params.whole import load_params
 
-    datasets = load_params().datasets
-    if dataset not in datasets:
-        raise ParamsError(f"params.yaml has no datasets.{dataset}; it has {sorted(datasets)}")
-    report = fetch(dataset, datasets[dataset])
+    entry = _entry(dataset)
+    report = fetch(dataset, entry)
     typer.echo(f"{report['images']} of {report['wanted']} images are there, {report['fetched_now']} fetched now")
     for reason, count in report["reasons"].items():
         typer.echo(f"{count:>7} not to be had: {reason}")
-    typer.echo(
-        f"{Path(datasets[dataset].root) / REPORT} names each; SHA-256 of the list {report['sha256_of_the_list']}"
-    )
+    typer.echo(f"{Path(entry.root) / REPORT} names each; SHA-256 of the list {report['sha256_of_the_list']}")
 
 
 @verb()
@@ -119,6 +116,7 @@ def validate(dataset: Annotated[str, typer.Option(help="a name of datasets: in p
     from components.graph.kept_lock import check
     from components.machine.dvc import DVC, stage_environment
 
+    _entry(dataset)
     check()
     if subprocess.run([*DVC, "repro", f"validate@{dataset}"], env=stage_environment(), check=False).returncode:
         raise QualityError(f"{dataset} did not pass; the stage's own sentence stands above")
@@ -132,7 +130,16 @@ def drift(
     since: Annotated[str | None, typer.Option(help="git revision; the previous version where it is not given")] = None,
 ) -> None:
     """Hold a validated dataset against an earlier version of it, and say what has moved."""
+    _entry(dataset)
     _print_drift(dataset, since)
+
+
+def _entry(dataset: str) -> DatasetParams:
+    """Raises ParamsError that lists the datasets that are there."""
+    from components.params.reading import entry_of
+    from components.params.whole import load_params
+
+    return entry_of(load_params().datasets, "datasets", dataset)
 
 
 def _print_drift(dataset: str, since: str | None) -> None:

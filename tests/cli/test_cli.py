@@ -91,6 +91,9 @@ def verbs_of(room: Any) -> list[Any]:
             "tiny-counting",
         ),
         (["register"], "dvc.lock is not there"),
+        (["validate", "--dataset", "crwd"], "params.yaml has no datasets.crwd; it has ['crowd']"),
+        (["drift", "--dataset", "crwd"], "params.yaml has no datasets.crwd; it has ['crowd']"),
+        (["fetch-images", "--dataset", "crwd"], "params.yaml has no datasets.crwd; it has ['crowd']"),
     ],
 )
 def test_a_failure_is_one_sentence_and_exit_code_1(tmp_path: Path, arguments: list[str], words: str) -> None:
