@@ -116,8 +116,8 @@ def validate(dataset: Annotated[str, typer.Option(help="a name of datasets: in p
     from components.graph.kept_lock import check
     from components.machine.dvc import DVC, stage_environment
 
-    _entry(dataset)
     check()
+    _entry(dataset)
     if subprocess.run([*DVC, "repro", f"validate@{dataset}"], env=stage_environment(), check=False).returncode:
         raise QualityError(f"{dataset} did not pass; the stage's own sentence stands above")
     typer.echo(f"reports/validation/{dataset}/index.html")

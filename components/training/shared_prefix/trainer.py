@@ -84,20 +84,12 @@ class SharedPrefixTrainer(GRPOTrainer):
         return self._buffered_inputs[self._step % parts]
 
     def _get_per_token_logps_and_entropies(
-        self,
-        model: nn.Module,
-        input_ids: Tensor,
-        attention_mask: Tensor,
-        logits_to_keep: int,
-        batch_size: int | None = None,
-        compute_entropy: bool = False,
-        **fields: Any,
+        self, *batch: Any, **fields: Any
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        batch = model, input_ids, attention_mask, logits_to_keep, batch_size
         if self._shares and not self._checked:
             self._check(*batch, **fields)
         way = self._shared if self._shares else super()._get_per_token_logps_and_entropies
-        return way(*batch, compute_entropy, **fields)
+        return way(*batch, **fields)
 
     def _check(self, *batch: Any, **fields: Any) -> None:
         """Holds the first log-probabilities of a run against stock TRL's, over all processes.
@@ -105,7 +97,7 @@ class SharedPrefixTrainer(GRPOTrainer):
         Raises TrainingError where they are apart and shared_prefix is on; auto goes on with TRL's own step.
         """
         self._checked = True
-        model, _, attention_mask, logits_to_keep, _ = batch
+        model, _, attention_mask, logits_to_keep = batch[:4]
         training = model.training
         model.eval()  # an adapter's dropout would draw another mask for each
         with torch.no_grad():
