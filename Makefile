@@ -52,7 +52,7 @@ test: dev
 	$(RUN) pytest -n 2
 
 test-slow: dev
-	$(RUN) pytest -m slow -n 2 --dist loadscope
+	$(RUN) pytest -m "slow and not drill" -n 2 --dist loadscope
 
 # the quick form of every benchmark, less than ten minutes on an idle machine -> docs/benchmarks.md and its plots
 bench: dev

@@ -38,9 +38,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One test that has the finished checkout made comes first, those that would wait for it meanwhile last."""
+    """One test that has the finished checkout made comes first, those that would wait for it meanwhile last.
+
+    Of these the flows come first, each minutes long: what is left when one worker has nothing more to do is short.
+    """
     waiting = [item for item in items if "finished" in getattr(item, "fixturenames", ())]
-    items[:] = waiting[:1] + [item for item in items if item not in set(waiting)] + waiting[1:]
+    last = sorted(waiting[1:], key=lambda item: "tests/flows/" not in item.nodeid)
+    items[:] = waiting[:1] + [item for item in items if item not in set(waiting)] + last
 
 
 @pytest.fixture(autouse=True)
@@ -74,12 +78,14 @@ def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], str 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace whose data, base policy and prompts are made; tests read it and do not change it."""
-    from tests.support.workspace import DATA_STAGES, make_workspace, run_stage
+    from tests.support.workspace import DATA_STAGES, call_stage, make_workspace
 
     def make(folder: Path) -> None:
-        make_workspace(folder)
-        for stage, *arguments in DATA_STAGES:
-            run_stage(folder, stage, *arguments)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(make_workspace(folder))
+            patch.setenv("LOOKOUT_HOME", str(folder / "home"))
+            for stage, *arguments in DATA_STAGES:
+                call_stage(stage, *arguments)
 
     return once(tmp_path_factory, "prepared", make)[0]
 

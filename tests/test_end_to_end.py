@@ -255,18 +255,18 @@ def test_a_stage_that_fails_gives_the_flow_its_own_sentence(finished: tuple[Path
     assert said.startswith("error: ingest@crowd: data/raw/crowd/annotation_train.odgt:1: the line is not JSON")
 
 
-@pytest.mark.parametrize("stage", ["sft", "grpo"])
+@pytest.mark.parametrize("stage", ["sft", pytest.param("grpo", marks=pytest.mark.drill)])
 def test_a_killed_training_ends_with_the_weights_of_one_that_was_not(folder: Path, stage: str) -> None:
     params = read_params(folder)
     params[stage] |= {"max_steps": 12, "save_steps": 4}
     write_params(folder, params)
-    module = f"components.stages.{stage}"
+    words = ["components.operations.stage", f"components.stages.{stage}"]
     before = weights(folder, stage)
-    run(folder, module)
+    run(folder, *words)
     whole = weights(folder, stage)
     assert whole != before  # the longer run learned something, or equality would prove nothing
     shutil.rmtree(folder / "models" / stage)
-    command = [sys.executable, "-m", module]
+    command = [sys.executable, "-m", *words]
     process = subprocess.Popen(command, cwd=folder, env=environment(folder), start_new_session=True)
     checkpoints = folder / ".lookout/checkpoints"
     deadline = time.monotonic() + 120
@@ -279,7 +279,7 @@ def test_a_killed_training_ends_with_the_weights_of_one_that_was_not(folder: Pat
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not (folder / "models" / stage).exists(), "the run ended before it could be killed"
-    said = run(folder, module).stderr
+    said = run(folder, *words).stderr
     assert "resumes from checkpoint-" in said
     assert weights(folder, stage) == whole
 

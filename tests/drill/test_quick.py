@@ -1,4 +1,4 @@
-"""A few kills and faults of `make drill`: two stages, one verb, full and read-only disks, damaged files."""
+"""A few kills and faults of `make drill`: two stages, full and read-only disks, damaged files."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ from pathlib import Path
 import pytest
 
 from tests.drill.faults import disks, tables
-from tests.drill.kills import PROMOTE, kill_stages, kill_verbs
+from tests.drill.kills import kill_stages
 from tests.support.checkout import copied
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def folder(reweighted: tuple[Path, str], tmp_path: Path) -> Path:
-    """A finished checkout whose registry has two versions."""
-    return copied(reweighted[0], tmp_path / "checkout")
+def folder(finished: tuple[Path, str], tmp_path: Path) -> Path:
+    return copied(finished[0], tmp_path / "checkout")
 
 
 def test_kills_lose_nothing_leave_nobody_and_block_nothing(folder: Path) -> None:
-    rows = [*kill_stages(folder, 2, stages=("ingest@crowd", "score@sft")), *kill_verbs(folder, 1, [PROMOTE])]
-    assert [row.kills for row in rows] == [1, 1, 1]
+    rows = [*kill_stages(folder, 2, stages=("ingest@crowd", "score@sft"))]
+    assert [row.kills for row in rows] == [1, 1]
     assert sum(row.hit for row in rows) >= 1
     assert [row for row in rows if not row.holds()] == []
 

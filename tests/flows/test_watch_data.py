@@ -1,4 +1,4 @@
-"""New data, unattended: nothing new, a new image, a defect; and who is told."""
+"""New data, unattended, with a team's servers: nothing new, a new image, a defect; and who is told."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from flows.watch_data import data_changed
+from tests.support.backends import team_servers
 from tests.support.checkout import run
 from tests.support.running import Running, copy_of, servers_up, until
 from tests.support.workspace import read_params, write_params
@@ -71,7 +72,13 @@ def test_new_data_is_validated_and_trained_on_and_bad_data_is_neither(
 ) -> None:
     folder = tracked(finished[0], tmp_path / "checkout")
     crowd = folder / "data/raw/crowd"
-    with receiver() as (url, posted), servers_up(folder, LOOKOUT_WEBHOOK=url) as running:
+    shutil.rmtree(folder / ".lookout/prefect")
+    with (
+        receiver() as (url, posted),
+        team_servers(tmp_path / "servers") as elsewhere,
+        servers_up(folder, LOOKOUT_WEBHOOK=url, **elsewhere) as running,
+    ):
+        assert "mlflow" not in running.lookout("status")  # it is another's to run
         running.unschedule("watch-data/watch-data")
         assert watched(running) == ("COMPLETED", "nothing new in crowd")
 
@@ -87,6 +94,7 @@ def test_new_data_is_validated_and_trained_on_and_bad_data_is_neither(
         assert said == "models:/lookout/1 is champion; before: nobody"
         assert "images: 45" in running.artifacts("validation-crowd")[0]
         assert "images 44 -> 45" in running.artifacts("validation-crowd")[0]
+        assert "holds   statement inside the model" in running.lookout("verify", "@champion")
 
         run_id = running.run(overrides=["validate.max_quarantined_frac=0.5"], stages=["validate"])  # in a worktree
         assert running.wait(run_id) == ("COMPLETED", "1 of 2 stages were up to date")
@@ -104,6 +112,7 @@ def test_new_data_is_validated_and_trained_on_and_bad_data_is_neither(
         for text in ("Lookout: prefect.flow-run.Failed\nwatch data",
                      "Lookout: lookout.promoted\nmodels:/lookout/1 is champion; before: nobody"):  # fmt: skip
             assert until(lambda text=text: any(one["text"].startswith(text) for one in posted), 90)
+    assert not (folder / ".lookout/prefect/prefect.db").exists()
 
 
 def test_new_code_is_no_news_of_the_data() -> None:

@@ -103,10 +103,15 @@ def local(prepared: Path, empty_stores: Path, own_home: Path, tmp_path: Path, mo
     return folder
 
 
-@pytest.fixture(params=["sqlite and local files", "PostgreSQL and S3 behind MLflow's server"])
+LOCAL, SERVERS = "sqlite and local files", "PostgreSQL and S3 behind MLflow's server"
+each_commit = pytest.mark.parametrize("checkout", [LOCAL, SERVERS], indirect=True)
+"""A test whose answer hangs on the store itself; test_backends.py, too, is run against servers with each commit."""
+
+
+@pytest.fixture(params=[LOCAL, pytest.param(SERVERS, marks=pytest.mark.drill)])
 def checkout(local: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
-    """As `local`, against both kinds of registry: for what is read from one and written to it."""
-    if request.param != "sqlite and local files":
+    """As `local`, against both kinds of registry, in the drill: for what is read from one and written to it."""
+    if request.param == SERVERS:
         backend = request.getfixturevalue("servers")
         backend.empty()
         monkeypatch.setenv("MLFLOW_TRACKING_URI", backend.tracking_uri)
@@ -201,6 +206,7 @@ def test_a_base_that_is_no_number_of_a_version_is_one_sentence(checkout: Path) -
         registered_policy(uri, *fetch_policy(uri))
 
 
+@each_commit
 def test_a_version_holds_until_one_bit_of_it_is_turned(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     uri = registered(checkout, "one", 5)
     with monkeypatch.context() as patch:
@@ -392,6 +398,7 @@ def test_a_version_is_found_by_alias_run_and_folder(checkout: Path, tmp_path: Pa
     assert '"grpo" -> "version";' in CliRunner().invoke(app, ["trace", "1", "--dot"]).stdout
 
 
+@each_commit
 def test_the_better_one_becomes_champion_the_worse_and_the_equal_do_not_and_back(checkout: Path) -> None:
     client = connect()
     first = registered(checkout, "one", 4)

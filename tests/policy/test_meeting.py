@@ -66,18 +66,15 @@ def test_an_address_that_cannot_be_used_is_one_sentence(endpoint: str, says: str
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("stage", "arguments"), [("sft", ()), ("grpo", ()), ("predict", ("--model", "base"))])
+@pytest.mark.parametrize(("stage", "arguments"), [("sft", ()), ("predict", ("--model", "base"))])
 def test_each_launcher_listens_on_loopback_only(
     prepared: Path, tmp_path: Path, stage: str, arguments: tuple[str, ...]
 ) -> None:
     folder = tmp_path / "workspace"
     shutil.copytree(prepared, folder, symlinks=True)
-    shutil.copytree(folder / "models/base", folder / "models/sft", dirs_exist_ok=True)
     params = read_params(folder)
-    for name in ("sft", "grpo"):
-        params[name]["launch"]["processes"] = 2
-        params[name] |= {"max_steps": 3, "save_steps": 3}
-    params["grpo"]["per_device_train_batch_size"] = 16
+    params["sft"] |= {"max_steps": 3, "save_steps": 3}
+    params["sft"]["launch"]["processes"] = 2
     params["predict"]["processes"] = 2
     write_params(folder, params)
     seen: set[str] = set()
@@ -88,7 +85,7 @@ def test_each_launcher_listens_on_loopback_only(
                 seen |= set(listeners(family))
             except (FileNotFoundError, psutil.NoSuchProcess):
                 continue  # one of them has ended meanwhile
-            time.sleep(0.02)
+            time.sleep(0.2)
     assert process.returncode == 0, (folder / f"{stage}.log").read_text()[-2000:]
     assert seen, "nobody listened: this looked at the wrong processes"
     assert {address.split(":")[0] for address in seen} <= LOOPBACK

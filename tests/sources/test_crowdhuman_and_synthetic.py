@@ -48,8 +48,8 @@ def test_a_crowdhuman_like_set_has_crowdhumans_crowds(tmp_path: Path) -> None:
     params = synthetic(
         tmp_path,
         images={"train": 40, "val": 1, "test": 1},
-        width_px=1024,
-        height_px=768,
+        width_px=512,
+        height_px=384,
         people_median=15.5,
         people_sigma=0.87,
         people_max=400,

@@ -227,28 +227,29 @@ def test_a_study_runs_by_dvc_trains_no_sft_twice_and_a_second_call_has_nothing_t
     (folder / "conf/profile/small-counting.yaml").write_text(SMALL_COUNTING)
     path, yaml = folder / "conf/study/thinking.yaml", YAML(typ="safe", pure=True)
     study = yaml.load(path.read_text())
-    kept = [arm for arm in study["arms"] if arm["name"] in ("none", "look", "look-sft")]
+    kept = [arm for arm in study["arms"] if arm["name"] in ("look", "look-sft")]
     with path.open("w") as file:
-        yaml.dump(study | {"profile": "small-counting", "seeds": [1], "bootstrap_samples": 200, "arms": kept}, file)
+        small = {"profile": "small-counting", "seeds": [1], "baseline": "look", "bootstrap_samples": 200, "arms": kept}
+        yaml.dump(study | small, file)
     command = ("components.cli.main", "study", str(path), "--out", "tables")
     refused = run(folder, *command, check=False)
     assert "a study belongs to a commit, but conf/study/thinking.yaml differs" in refused.stderr
     for words in (["add", "."], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "y"]):
         subprocess.run(["git", *words], cwd=folder, check=True)
     first = run(folder, *command)
-    assert "0 of 3 runs are there" in first.stderr
+    assert "0 of 2 runs are there" in first.stderr
     said = first.stdout
     assert (
         "| arm | exact counts | gain [95 %] | gain by seed | within 1 | mean error | format rate | tokens an answer |"
         in said
     )
     assert [line.split(" | ")[0] for line in said.splitlines() if line.startswith(("| GRPO", "| SFT"))] == [
-        "| GRPO, the answer alone", "| GRPO, thinking and looking first", "| SFT, thinking and looking first"
+        "| GRPO, thinking and looking first", "| SFT, thinking and looking first"
     ]  # fmt: skip
     (log,) = (folder / ".lookout/studies").glob("thinking-look-sft-*.log")
     assert "Stage 'sft' is cached" in log.read_text()
     second = run(folder, *command)
-    assert "3 of 3 runs are there" in second.stderr
+    assert "2 of 2 runs are there" in second.stderr
     assert second.stdout == said == (folder / "tables/thinking.md").read_text() + "\n"
     unchanged = ["git", "diff", "--quiet", "params.yaml"]
     assert subprocess.run(unchanged, cwd=folder, check=False).returncode == 0

@@ -112,6 +112,20 @@ def real_backend(folder: Path) -> Iterator[Backend]:
         yield Backend(server.url, database, store)
 
 
+@contextmanager
+def team_servers(folder: Path) -> Iterator[dict[str, str]]:
+    """What deploy/compose.yaml starts, without containers; the variables that name Prefect's database and MLflow."""
+    import psycopg2
+
+    with real_backend(folder) as backend:
+        connection = psycopg2.connect(backend.database)
+        connection.autocommit = True  # a database is not made within a transaction
+        connection.cursor().execute("create database prefect")
+        connection.close()
+        database = backend.database.replace("postgresql:", "postgresql+asyncpg:").replace("/postgres", "/prefect")
+        yield {"PREFECT_API_DATABASE_CONNECTION_URL": database, "MLFLOW_TRACKING_URI": backend.tracking_uri}
+
+
 def run_python(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """`python -m ...` with the code that lies in `folder`."""
     return subprocess.run(

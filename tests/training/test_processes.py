@@ -89,7 +89,7 @@ def test_the_shared_prefix_takes_the_steps_of_stock_trl(workspace: Path, ddp_los
     assert losses(workspace) == pytest.approx(ddp_losses, rel=1e-4)
 
 
-@pytest.mark.parametrize("deepspeed", ["zero2", "zero3"])
+@pytest.mark.parametrize("deepspeed", [pytest.param("zero2", marks=pytest.mark.drill), "zero3"])
 def test_zero_takes_the_steps_of_ddp_and_leaves_a_whole_model(
     workspace: Path, ddp_losses: list[float], deepspeed: str
 ) -> None:
