@@ -11,10 +11,10 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 # registry are the same
 SCRATCH := .lookout/demo-$(PROFILE)
 
-.PHONY: help setup dev demo test test-slow bench drill check format deps up down status
+.PHONY: help setup setup-gpu dev demo test test-slow bench drill check format deps up down status
 
 help:
-	@echo "make demo [PROFILE=smoke] | up | down | status | test | test-slow | bench | drill | check | format | deps"
+	@echo "make demo [PROFILE=smoke] | setup-gpu | up | down | status | test | test-slow | bench | drill | check | format | deps"
 
 # what is never imported is not compiled
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
@@ -31,6 +31,15 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(PIP_INSTALL) -e '.[dev]'
+	touch $@
+
+# a second environment, with vLLM, for the processes of sft, grpo and predict: launch.python in params names it
+GPU_VENV ?= .venv-gpu
+setup-gpu: $(GPU_VENV)/.installed
+
+$(GPU_VENV)/.installed: deploy/gpu/requirements.in deploy/gpu/constraints.txt
+	$(PYTHON) -m venv $(GPU_VENV)
+	$(GPU_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -r deploy/gpu/requirements.in -c deploy/gpu/constraints.txt
 	touch $@
 
 demo: setup
@@ -68,6 +77,7 @@ check: dev
 	$(BIN)/ruff check .
 	$(RUN) pyright
 	$(RUN) lint-imports
+	$(BIN)/uv pip compile --quiet --python-version 3.11 -c deploy/gpu/constraints.txt deploy/gpu/requirements.in > /dev/null
 
 format: dev
 	$(BIN)/ruff format .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from components.core.class_words import counted
@@ -86,4 +87,16 @@ def lineage_tree(lineage: Traced) -> Any:
     libraries = lineage["environment"]["libraries"]
     shown = ", ".join(f"{name} {libraries[name]}" for name in ("torch", "transformers", "trl", "numpy"))
     add(tree, f"environment  python {lineage['environment']['python']}, {shown}")
+    for stage, summary in lineage.get("training", {}).items():
+        if others := _other_libraries(summary.get("run", {}), libraries):
+            add(tree, f"{stage} had an interpreter of its own: python {summary['run']['python']}, {', '.join(others)}")
     return tree
+
+
+def _other_libraries(run: Mapping[str, Any], libraries: Mapping[str, str]) -> list[str]:
+    """vLLM, which the pipeline's environment never has, and what a training had in another version than that."""
+    return [
+        f"{name} {version}"
+        for name, version in run.get("libraries", {}).items()
+        if name == "vllm" or libraries.get(name, version) != version
+    ]

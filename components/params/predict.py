@@ -30,6 +30,8 @@ class PredictParams(StageParams):
     seed: int
     vllm: VllmParams | None
     """null generates with transformers in place."""
+    python: str | None = None
+    """The interpreter that answers where it is not this one: `.venv-gpu/bin/python` (make setup-gpu)."""
 
     @model_validator(mode="after")
     def _vllm_in_place(self) -> PredictParams:

@@ -28,6 +28,8 @@ class LaunchParams(StrictModel):
     """Machines; the stage is started on each of them, over one shared checkout and LOOKOUT_HOME."""
     rendezvous: str | None
     """host:port of the first machine, where the others meet it; null on a single one."""
+    python: str | None = None
+    """The interpreter of the training's processes where it is not this one: `.venv-gpu/bin/python` (make setup-gpu)."""
 
     @model_validator(mode="after")
     def _meets(self) -> LaunchParams:

@@ -10,7 +10,7 @@ from components.params.model import StrictModel
 
 
 class VllmParams(StrictModel):
-    """Sampling by vLLM: inside the trainer's processes, or by a server of its own (`trl vllm-serve`)."""
+    """Sampling by vLLM: inside the trainer's processes, or by a server of its own (`vllm serve`)."""
 
     mode: Literal["colocate", "server"]
     gpu_memory_utilization: float = Field(gt=0, lt=1)

@@ -52,11 +52,20 @@ def run_training(stage: str, command: Sequence[str], launch: LaunchParams, train
 def run_predict(command: Sequence[str], params: PredictParams, predict: Callable[[], None]) -> None:
     """As run_training, beside whatever else the machine does; what several processes answered is put together here."""
     launch = LaunchParams(
-        processes=params.processes, deepspeed="none", threads=params.threads, nodes=1, rendezvous=None
+        processes=params.processes,
+        deepspeed="none",
+        threads=params.threads,
+        nodes=1,
+        rendezvous=None,
+        python=params.python,
     )
     _run_processes("predict", command, launch, predict)
-    if launch.processes > 1 and not is_worker():
+    if _launches(launch) and not is_worker():
         predict()
+
+
+def _launches(launch: LaunchParams) -> bool:
+    return launch.processes > 1 or launch.nodes > 1 or launch.python is not None
 
 
 def _run_processes(stage: str, command: Sequence[str], launch: LaunchParams, work: Callable[[], None]) -> None:
@@ -64,10 +73,10 @@ def _run_processes(stage: str, command: Sequence[str], launch: LaunchParams, wor
         if os.environ["RANK"] != "0":
             logging.getLogger("lookout").setLevel(logging.WARNING)  # only the first process logs
         work()
-    elif launch.processes == 1 and launch.nodes == 1:
-        work()
-    else:
+    elif _launches(launch):
         _launch(stage, command, launch)
+    else:
+        work()
 
 
 def _launch(stage: str, command: Sequence[str], launch: LaunchParams) -> None:
@@ -77,6 +86,7 @@ def _launch(stage: str, command: Sequence[str], launch: LaunchParams) -> None:
 
     from components.policy.meeting import BACKEND, LOOPBACK, allow, loopback_only
 
+    python = _interpreter(stage, launch)
     allow()
     asked = _pass_signals_on()
     for name, value in _environment(launch).items():
@@ -96,12 +106,25 @@ def _launch(stage: str, command: Sequence[str], launch: LaunchParams) -> None:
         logs_specs=DefaultLogsSpecs(str(logs), tee=Std.ALL),
     )
     try:
-        elastic_launch(config, sys.executable)("-u", *command)
+        elastic_launch(config, python)("-u", *command)
     except ChildFailedError as error:
         raise TrainingError(_why(stage, error, logs, asked)) from None
     finally:
         signal.alarm(0)
         shutil.rmtree(logs, ignore_errors=True)
+
+
+def _interpreter(stage: str, launch: LaunchParams) -> str:
+    """Raises TrainingError where the one that params name is none."""
+    if launch.python is None:
+        return sys.executable
+    found = shutil.which(launch.python)
+    if found is None:
+        raise TrainingError(
+            f"{stage}: params name the interpreter {launch.python}, which is not there or no program; `make setup-gpu` "
+            "makes .venv-gpu/bin/python, null takes the one that runs the pipeline"
+        )
+    return found
 
 
 def _pass_signals_on() -> list[int]:

@@ -31,6 +31,9 @@ LEAST_ROWS = 8
 LOOK_EVERY = 8
 """Steps on a GPU from one look at which rows have ended to the next: each look waits for all that was launched."""
 
+NEVER = -100.0
+"""What vLLM adds to the logit of a token that is not to be drawn: the most that it takes away."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sampling:

@@ -1,4 +1,4 @@
-"""Answers by vLLM, in the same lines as transformers gives. For GPUs: `pip install -e '.[gpu]'`."""
+"""Answers by vLLM, in the same lines as transformers gives; in an environment of its own (`make setup-gpu`)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from components.params.predict import PredictParams
 from components.policy.answering import answer_tokens, chat
 from components.policy.decoding import text_of
 from components.policy.processor import load_processor
+from components.policy.sampling import NEVER
 from components.store.schemas.completions import GreedyAnswer, SampledAnswer
 
 
@@ -23,7 +24,8 @@ class VllmPolicy:
             import vllm  # pyright: ignore[reportMissingImports]
         except ImportError:
             raise TrainingError(
-                "predict.vllm is set but vllm is not installed: pip install -e '.[gpu]', or predict.vllm: null"
+                "predict.vllm is set but vllm is not installed here: `make setup-gpu`, then predict.python: "
+                ".venv-gpu/bin/python; or predict.vllm: null"
             ) from None
         self.vllm: Any = vllm
         self.params = params
@@ -50,6 +52,7 @@ class VllmPolicy:
             {"prompt": chat(self.processor, prompt), "multi_modal_data": {"image": image}}
             for prompt, image in zip(prompts, images, strict=True)
         ]
+        options |= {"logit_bias": {self.processor.image_token_id: NEVER}}
         sampling = self.vllm.SamplingParams(max_tokens=self.params.max_new_tokens, detokenize=False, **options)
         return self.engine.generate(requests, sampling, use_tqdm=False)
 

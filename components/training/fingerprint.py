@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def run_fingerprint(
     comments, docstrings and lines of the log do not.
     """
     values = {name: value for name, value in params.model_dump().items() if name not in ONLY_TOLD}
-    values["launch"] = {name: value for name, value in values["launch"].items() if name != "rendezvous"}
+    values["launch"] = {name: value for name, value in values["launch"].items() if name not in ("rendezvous", "python")}
     deepspeed = deepspeed_config(params.launch)
     decides = {
         "stage": stage,
@@ -57,9 +58,17 @@ def run_fingerprint(
         "params": values | extra,
         "deepspeed": file_sha256(Path(deepspeed)) if deepspeed else None,
         "code": {path: _meaning(Path(path).read_text()) for path in _deciding_code(stage)},
-        "libraries": {name: version(name) for name in LIBRARIES},
+        "libraries": libraries(),
     }
     return hashlib.sha256(canonical_json(decides).encode()).hexdigest()
+
+
+def libraries() -> dict[str, str]:
+    """Name -> version of what decides a training's numbers, in the interpreter that runs it; vLLM where it has one."""
+    found = {name: version(name) for name in LIBRARIES}
+    with suppress(PackageNotFoundError):
+        found["vllm"] = version("vllm")
+    return found
 
 
 def _deciding_code(stage: str) -> list[str]:

@@ -19,6 +19,7 @@ from components.params.trainer import TrainerParams
 from components.policy.decoding import text_of
 from components.policy.images import load_prompts
 from components.policy.processor import Processor, load_processor
+from components.policy.sampling import NEVER
 from components.rewards import collapse_signs
 from components.store.schemas.rollouts import ROLLOUTS
 from components.store.tables import write_table
@@ -132,7 +133,11 @@ def train_grpo(
         return RolloutTrainer(
             model=model,
             reward_funcs=rewards.functions(),
-            args=GRPOConfig(**arguments, **_grpo_arguments(params), reward_weights=rewards.weights),
+            args=GRPOConfig(
+                **arguments,
+                **_grpo_arguments(params, processor.image_token_id),
+                reward_weights=rewards.weights,
+            ),
             train_dataset=dataset,
             processing_class=processor,
             peft_config=lora_config(params.lora),
@@ -177,10 +182,14 @@ def check_batches(params: GrpoParams) -> None:
 def check_vllm(params: GrpoParams) -> None:
     """Raises TrainingError where params ask for vLLM and it is not installed."""
     if params.vllm is not None and importlib.util.find_spec("vllm") is None:
-        raise TrainingError("grpo.vllm is set but vllm is not installed: pip install -e '.[gpu]', or grpo.vllm: null")
+        raise TrainingError(
+            "grpo.vllm is set but vllm is not installed here: `make setup-gpu`, then grpo.launch.python: "
+            ".venv-gpu/bin/python; or grpo.vllm: null"
+        )
 
 
-def _grpo_arguments(params: GrpoParams) -> dict[str, Any]:
+def _grpo_arguments(params: GrpoParams, image_token: int) -> dict[str, Any]:
+    """TRL's arguments; vLLM, too, must not draw `image_token`, which would have no image."""
     stock = {
         name: value
         for name, value in params.model_dump().items()
@@ -188,4 +197,5 @@ def _grpo_arguments(params: GrpoParams) -> dict[str, Any]:
     }
     if params.vllm is None:
         return stock
-    return stock | {"use_vllm": True} | {f"vllm_{name}": value for name, value in params.vllm.model_dump().items()}
+    settings = {f"vllm_{name}": value for name, value in params.vllm.model_dump().items()}
+    return stock | settings | {"use_vllm": True, "generation_kwargs": {"logit_bias": {image_token: NEVER}}}

@@ -6,6 +6,7 @@ import csv
 import logging
 import math
 import os
+import platform
 import shutil
 import sys
 import time
@@ -37,7 +38,7 @@ from components.store.digest import files_sha256
 from components.training.checkpoints import checkpoint_folder, resume_point, sole_run, state_of
 from components.training.deepspeed import deepspeed_config
 from components.training.disk import refuse_full_disk
-from components.training.fingerprint import run_fingerprint
+from components.training.fingerprint import libraries, run_fingerprint
 from components.training.publishing import Weights, publish, rehearse, weights_of_checkpoint, whole_weights
 from components.training.stopping import StopWhenAsked
 
@@ -110,7 +111,12 @@ def train_policy(
                 "starting_weights_sha256": weights_digest(begun_with),
                 "weights_sha256": weights_sha256(out),
                 "warnings": collapse_warnings(curves, signs),
-                "run": {"started": started, "ended": _now(), "torch": torch.__version__},
+                "run": {
+                    "started": started,
+                    "ended": _now(),
+                    "python": platform.python_version(),
+                    "libraries": libraries(),
+                },
             }
             with atomic_folder(reports) as report:
                 _write_csv(report / "curves.csv", ["step", *columns], curves)

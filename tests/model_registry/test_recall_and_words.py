@@ -44,6 +44,18 @@ def test_a_lineage_is_printed_as_it_is_whatever_its_texts_are() -> None:
     assert "\x1b]8" not in said
 
 
+def test_a_training_in_another_environment_says_what_was_another_there() -> None:
+    here = {"torch": "2", "transformers": "5", "trl": "1", "numpy": "2"}
+    own = here | {"numpy": "1", "rapidfuzz": "3", "vllm": "0.30"}
+    made = lineage("x") | {"environment": {"python": "3.12", "libraries": here}}
+    made["training"] = {"sft": {"run": {"python": "3.12", "libraries": here}},
+                        "grpo": {"run": {"python": "3.11", "libraries": own}}, "earlier": {}}  # fmt: skip
+    console = Console(file=io.StringIO(), width=400)
+    console.print(lineage_tree(made))
+    (said,) = [line for line in console.file.getvalue().splitlines() if "of its own" in line]  # type: ignore[attr-defined]
+    assert said.endswith("grpo had an interpreter of its own: python 3.11, numpy 1, vllm 0.30")
+
+
 SHOWN = {"plain ü 人": "plain ü 人", "a\x1bb": "a\\x1bb", "a\u202eb": "a\\u202eb", "\ud800": "\\ud800", "a\nb": "a\\nb"}
 
 

@@ -75,7 +75,7 @@ def test_each_launcher_listens_on_loopback_only(
     params = read_params(folder)
     params["sft"] |= {"max_steps": 3, "save_steps": 3}
     params["sft"]["launch"]["processes"] = 2
-    params["predict"]["processes"] = 2
+    params["predict"] |= {"processes": 2, "python": sys.executable}  # as one of an environment of its own is started
     write_params(folder, params)
     seen: set[str] = set()
     with start_stage(folder, stage, *arguments) as process:

@@ -101,6 +101,7 @@ class FakeEngine:
         self.options = options
 
     def generate(self, requests: list[dict[str, Any]], sampling: Any, use_tqdm: bool) -> list[Any]:
+        assert list(sampling.options["logit_bias"].values()) == [-100.0]  # the image token is never drawn
         assert all(request["multi_modal_data"]["image"].size for request in requests)
         steps = [{token: SimpleNamespace(logprob=-0.5)} for token in (3, 4)]
         output = SimpleNamespace(token_ids=[3, 4], finish_reason="length", logprobs=steps)

@@ -31,7 +31,7 @@ from components.training.checkpoints import resume_point, sole_run
 from components.training.deepspeed import deepspeed_config
 from components.training.disk import refuse_full_disk
 from components.training.group_rewards import GroupRewards, whole_groups
-from components.training.grpo import SamePrompts, check_batches, check_vllm
+from components.training.grpo import SamePrompts, _grpo_arguments, check_batches, check_vllm
 from components.training.trainer_run import ProgressCallback, collapse_warnings
 
 GOLD = '<think>I see 2; 2 overlap.</think><look>[[1,2,30,64]]</look><answer>[{"bbox_2d":[1,2,3,4],"label":"person"},{"bbox_2d":[10,2,30,64],"label":"person"}]</answer>'  # noqa: E501
@@ -304,8 +304,12 @@ def test_the_same_run_does_not_start_twice(tmp_path: Path) -> None:
 def test_vllm_is_guarded() -> None:
     vllm = VllmParams(mode="colocate", gpu_memory_utilization=0.3, server_base_url=None)
     params = load_section(GrpoParams).model_copy(update={"vllm": vllm})
-    with pytest.raises(TrainingError, match=r"pip install -e '\.\[gpu\]'"):
+    with pytest.raises(TrainingError, match=r"make setup-gpu`, then grpo\.launch\.python: \.venv-gpu/bin/python"):
         check_vllm(params)
+    asked = _grpo_arguments(params, image_token=7)
+    assert asked["vllm_mode"] == "colocate"
+    assert asked["generation_kwargs"] == {"logit_bias": {7: -100.0}}  # a sampled one would have no image
+    assert "generation_kwargs" not in _grpo_arguments(load_section(GrpoParams), image_token=7)
 
     class Doubling:
         answer: ClassVar[list[list[int]]] = [[1, 9, 2]]
