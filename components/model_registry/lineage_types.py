@@ -76,11 +76,12 @@ class Sections(TypedDict):
 
 
 class TrainingRun(TypedDict):
-    """When a training began and ended, RFC 3339, and by which torch."""
+    """When a training began and ended, RFC 3339, and in which environment; what is older says torch's version only."""
 
     started: str
     ended: str
-    torch: str
+    python: NotRequired[str]
+    libraries: NotRequired[dict[str, str]]
 
 
 class Training(TypedDict):

@@ -88,15 +88,12 @@ def lineage_tree(lineage: Traced) -> Any:
     shown = ", ".join(f"{name} {libraries[name]}" for name in ("torch", "transformers", "trl", "numpy"))
     add(tree, f"environment  python {lineage['environment']['python']}, {shown}")
     for stage, summary in lineage.get("training", {}).items():
-        if others := _other_libraries(summary.get("run", {}), libraries):
-            add(tree, f"{stage} had an interpreter of its own: python {summary['run']['python']}, {', '.join(others)}")
+        run = summary.get("run", {})
+        if others := _other_libraries(run.get("libraries", {}), libraries):
+            add(tree, f"{stage} had an interpreter of its own: python {run.get('python')}, {', '.join(others)}")
     return tree
 
 
-def _other_libraries(run: Mapping[str, Any], libraries: Mapping[str, str]) -> list[str]:
+def _other_libraries(own: Mapping[str, str], libraries: Mapping[str, str]) -> list[str]:
     """vLLM, which the pipeline's environment never has, and what a training had in another version than that."""
-    return [
-        f"{name} {version}"
-        for name, version in run.get("libraries", {}).items()
-        if name == "vllm" or libraries.get(name, version) != version
-    ]
+    return [f"{name} {found}" for name, found in own.items() if name == "vllm" or libraries.get(name, found) != found]

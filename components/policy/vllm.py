@@ -52,7 +52,8 @@ class VllmPolicy:
             {"prompt": chat(self.processor, prompt), "multi_modal_data": {"image": image}}
             for prompt, image in zip(prompts, images, strict=True)
         ]
-        options |= {"logit_bias": {self.processor.image_token_id: NEVER}}
+        never: Any = self.processor.image_token_id
+        options |= {"logit_bias": {never: NEVER}}
         sampling = self.vllm.SamplingParams(max_tokens=self.params.max_new_tokens, detokenize=False, **options)
         return self.engine.generate(requests, sampling, use_tqdm=False)
 

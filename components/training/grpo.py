@@ -135,7 +135,7 @@ def train_grpo(
             reward_funcs=rewards.functions(),
             args=GRPOConfig(
                 **arguments,
-                **_grpo_arguments(params, processor.image_token_id),
+                **_grpo_arguments(params, model.config.image_token_id),
                 reward_weights=rewards.weights,
             ),
             train_dataset=dataset,
