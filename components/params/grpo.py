@@ -48,8 +48,11 @@ class GrpoParams(TrainerParams):
     """sequence is GSPO (arXiv:2507.18071)."""
     mask_truncated_completions: bool
     """Completions at the length limit carry no loss (arXiv:2503.14476)."""
-    shared_prefix: Literal["auto", "on", "off"]
-    """A group's prompt and image are paid once (arXiv:2506.05433), exactly; auto: where the model is known to work."""
+    shared_prefix: Literal["auto", "on", "off", "observe"]
+    """A group's prompt and image are paid once (arXiv:2506.05433), exactly; auto: where the model is known to work.
+
+    observe takes TRL's own step, and says once how far apart the two are and what would be saved.
+    """
     vllm: VllmParams | None
     """null samples with the policy in place."""
     kept_rollout_groups: int = Field(ge=0)

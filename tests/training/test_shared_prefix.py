@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -343,6 +344,7 @@ def test_a_model_that_is_not_known_falls_back_with_one_line(caplog: pytest.LogCa
         assert not shares_prefix("auto", "a model of type llava is not known to work")
         assert shares_prefix("auto", None)
         assert not shares_prefix("off", None)
+        assert not shares_prefix("observe", None)
     assert caplog.messages == [
         "the prompt is not shared in a group (a model of type llava is not known to work): TRL's own step"
     ]
@@ -375,6 +377,25 @@ def test_the_first_log_probabilities_are_held_against_stocks(
     one._shares = True
     kept = inputs["completion_mask"].bool()
     assert torch.allclose(loss_and_logps(one, inputs)[1][kept], logps[kept], atol=1e-5)
+
+
+def test_observe_is_stock_and_says_once_what_would_be_saved(
+    workspace: Path, pair: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen = trainer(workspace, SharedPrefixTrainer, shared_prefix="observe")
+    seen.model.load_state_dict(pair[0].model.state_dict())
+    inputs = rollouts(pair[0], 8)
+    with caplog.at_level("INFO", "lookout.grpo"):
+        wanted, theirs = gradients(pair[0], inputs)
+        for _ in range(2):
+            got, mine = gradients(seen, inputs)
+            assert wanted == got
+            assert all(torch.equal(theirs[name], mine[name]) for name in theirs)
+    apart, saved = caplog.messages
+    assert "apart from TRL's" in apart
+    said = re.fullmatch(r"shared_prefix is observe: 16 completions have 2 prompts; auto would save (\d+) % .*", saved)
+    assert said, saved
+    assert 50 < int(said[1]) < 90  # of 16 prompts two are left, and the completions
 
 
 def test_off_is_stock_and_other_attention_is_refused(workspace: Path, pair: Any) -> None:

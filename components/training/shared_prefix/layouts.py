@@ -55,10 +55,7 @@ def layout_costs(config: Any, prompts: Prompts, completions: Completions) -> tup
 
     A token costs twice the layers' weights, a pair of tokens that attend four times layers times width.
     """
-    text = config.get_text_config()
-    heads, keys = text.num_attention_heads, text.num_key_value_heads
-    layer = text.hidden_size**2 * (2 + 2 * keys / heads) + 3 * text.hidden_size * text.intermediate_size
-    token, pair = 2 * text.num_hidden_layers * layer, 4 * text.num_hidden_layers * text.hidden_size
+    token, pair = _prices(config)
     lengths, prompt = completions.mask.sum(dim=1).tolist(), prompts.ids.shape[1]
     owner = prompts.owner.tolist()
 
@@ -73,6 +70,22 @@ def layout_costs(config: Any, prompts: Prompts, completions: Completions) -> tup
     parted = len(prompts.ids) * (REPEATED_PROMPT * prompt * token + prompt**2 * pair)
     parted += len(lengths) * longest * (token + (prompt + longest) * pair)
     return parted, packed_cost(best), best
+
+
+def stock_cost(config: Any, prompts: Prompts, completions: Completions) -> float:
+    """Multiplications of TRL's own step, where each completion has its prompt and image in its row."""
+    token, pair = _prices(config)
+    rows, longest = completions.ids.shape
+    prompt = prompts.ids.shape[1]
+    return rows * ((REPEATED_PROMPT * prompt + longest) * token + (prompt + longest) ** 2 * pair)
+
+
+def _prices(config: Any) -> tuple[float, float]:
+    """Multiplications of a token, and of a pair of tokens that attend."""
+    text = config.get_text_config()
+    heads, keys = text.num_attention_heads, text.num_key_value_heads
+    layer = text.hidden_size**2 * (2 + 2 * keys / heads) + 3 * text.hidden_size * text.intermediate_size
+    return 2 * text.num_hidden_layers * layer, 4 * text.num_hidden_layers * text.hidden_size
 
 
 def two_part(model: nn.Module, prompts: Prompts, completions: Completions) -> Scored:

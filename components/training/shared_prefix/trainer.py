@@ -8,6 +8,7 @@ policy/sampling.py. Source of the idea: Prefix Grouper, arXiv:2506.05433.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
@@ -18,12 +19,12 @@ from trl.trainer.utils import split_pixel_values_by_grid, split_tensor_dict, uns
 
 from components.errors import TrainingError
 from components.policy.families import FAMILIES
-from components.policy.prompts_once import Prompts, distinct_prompts, images_by_row
+from components.policy.prompts_once import Prompts, RowImages, distinct_prompts, images_by_row
 from components.policy.sampling import Sampling, sample_completions
-from components.training.shared_prefix.layouts import Completions, Scored, layout_costs, packed, two_part
+from components.training.shared_prefix.layouts import Completions, Scored, layout_costs, packed, stock_cost, two_part
 
 log = logging.getLogger("lookout.grpo")
-SharedPrefix = Literal["auto", "on", "off"]
+SharedPrefix = Literal["auto", "on", "off", "observe"]
 LEAST_APART = 1e-4
 ROUNDINGS = 8
 """Of the weights' precision: so far may log-probabilities be from TRL's in the mean of all tokens (bf16: .06)."""
@@ -40,7 +41,10 @@ class SharedPrefixTrainer(GRPOTrainer):
             "gradient_checkpointing_kwargs": settings.gradient_checkpointing_kwargs,
         }
         self._asked: SharedPrefix = shared_prefix
-        self._shares, self._checked = shares_prefix(shared_prefix, self._why_not()), False
+        why_not = self._why_not()
+        self._shares = shares_prefix(shared_prefix, why_not)
+        self._checked = not (self._shares or (shared_prefix == "observe" and why_not is None))
+        """Whether the first log-probabilities have been held against TRL's, or need not be."""
         self._longest: int = settings.max_completion_length
         if self._shares and self._zero3 and self.accelerator.device.type == "cuda":
             log.info("decoding is not captured: under ZeRO-3 the weights come and go; each step is launched by itself")
@@ -86,7 +90,7 @@ class SharedPrefixTrainer(GRPOTrainer):
     def _get_per_token_logps_and_entropies(
         self, *batch: Any, **fields: Any
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        if self._shares and not self._checked:
+        if not self._checked:
             self._check(*batch, **fields)
         way = self._shared if self._shares else super()._get_per_token_logps_and_entropies
         return way(*batch, **fields)
@@ -94,7 +98,8 @@ class SharedPrefixTrainer(GRPOTrainer):
     def _check(self, *batch: Any, **fields: Any) -> None:
         """Holds the first log-probabilities of a run against stock TRL's, over all processes.
 
-        Raises TrainingError where they are apart and shared_prefix is on; auto goes on with TRL's own step.
+        Raises TrainingError where they are apart and shared_prefix is on; auto goes on with TRL's own step. observe
+        does so anyway, and says what sharing would save.
         """
         self._checked = True
         model, _, attention_mask, logits_to_keep = batch[:4]
@@ -114,6 +119,20 @@ class SharedPrefixTrainer(GRPOTrainer):
             None if apart <= most else f"its log-probabilities are {apart:.1e} apart from TRL's, at most {most:.1e}"
         )
         self._shares = shares_prefix(self._asked, why_not)
+        if self._asked == "observe":
+            self._say_saving(*batch, **fields)
+
+    def _say_saving(self, _model: Any, ids: Tensor, mask: Tensor, logits_to_keep: int, *_: Any, **fields: Any) -> None:
+        """Logs what sharing would save of TRL's multiplications, in this process's rows of one micro-batch."""
+        inner = self._inner(self.model)
+        prompts = distinct_prompts(inner, ids[:, :-logits_to_keep], mask[:, :-logits_to_keep], _images(ids, fields))
+        completions = Completions(ids[:, -logits_to_keep:], mask[:, -logits_to_keep:])
+        least = min(layout_costs(inner.config, prompts, completions)[:2])
+        log.info(
+            "shared_prefix is observe: %d completions have %d prompts; auto would save %.0f %% of the multiplications "
+            "of their log-probabilities",
+            len(ids), len(prompts.ids), 100 * (1 - least / stock_cost(inner.config, prompts, completions)),
+        )  # fmt: skip
 
     def _shared(
         self,
@@ -127,9 +146,7 @@ class SharedPrefixTrainer(GRPOTrainer):
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """As TRL's _get_per_token_logps_and_entropies, by distinct prompts."""
         size = batch_size or len(input_ids)
-        images = images_by_row(
-            len(input_ids), fields.get("pixel_values"), fields.get("image_grid_thw"), fields.get("num_images")
-        )
+        images = _images(input_ids, fields)
         scored: list[Scored] = []
         for start in range(0, len(input_ids), size):
             rows = slice(start, start + size)
@@ -182,10 +199,14 @@ class SharedPrefixTrainer(GRPOTrainer):
         return [one.tokens for one in drawn], None
 
 
+def _images(ids: Tensor, fields: Mapping[str, Any]) -> list[RowImages]:
+    return images_by_row(len(ids), fields.get("pixel_values"), fields.get("image_grid_thw"), fields.get("num_images"))
+
+
 def shares_prefix(asked: SharedPrefix, why_not: str | None) -> bool:
-    """Whether the prompt is shared; where `auto` does not, the log says why. Raises TrainingError where `on` cannot."""
+    """Whether the prompt is shared; where it cannot be, the log says why. Raises TrainingError where `on` cannot."""
     if asked == "off" or why_not is None:
-        return asked != "off"
+        return asked in ("auto", "on")
     if asked == "on":
         raise TrainingError(f"grpo.shared_prefix is on, but {why_not}; auto or off take TRL's own step")
     log.warning("the prompt is not shared in a group (%s): TRL's own step", why_not)
