@@ -56,6 +56,10 @@ class TrainerParams(StageParams):
     gradient_checkpointing: bool
     logging_steps: int = Field(ge=1)
     save_steps: int = Field(ge=1)
+    dataloader_num_workers: int = Field(default=0, ge=0)
+    """Processes that read images ahead (and resize them, in SFT), beside each training process; 0: it does so itself.
+    The weights are the same for any number.
+    """
     freeze_vision: bool
     lora: LoraParams | None
     launch: LaunchParams

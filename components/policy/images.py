@@ -22,10 +22,12 @@ def load_prompts(path: Path) -> Dataset:
 
 def _with_images(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
     files = zip(batch["image_path"], batch["image_sha256"], batch["tile"], strict=True)
-    images = [
-        prompt_image(Path(path), sha) if tile is None else prompt_image(Path(path), sha).crop(tile)
-        for path, sha, tile in files
-    ]
+    opened: dict[tuple[str, str | None], Image.Image] = {}
+    images: list[Image.Image] = []
+    for path, sha, tile in files:  # a group's rows have one image, tiles of a photograph one file
+        if (path, sha) not in opened:
+            opened[path, sha] = prompt_image(Path(path), sha)
+        images.append(opened[path, sha] if tile is None else opened[path, sha].crop(tile))
     return batch | {"image": images}
 
 

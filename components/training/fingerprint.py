@@ -35,8 +35,8 @@ DECIDES_NOTHING = (
     "components/training/stopping.py",
 )
 """Code that starts, guards and ends a training, or brings its files into place."""
-ONLY_TOLD = ("logging_steps", "save_steps", "kept_rollout_groups")
-"""Params that say what is written down of a run, and how often. launch.threads decides: sums differ in the last bit."""
+PARAMS_THAT_DECIDE_NOTHING = ("logging_steps", "save_steps", "kept_rollout_groups", "dataloader_num_workers")
+"""Params that say what is written down of a run, and who reads. launch.threads decides: sums differ in the last bit."""
 
 
 def run_fingerprint(
@@ -48,7 +48,7 @@ def run_fingerprint(
     Every file of the folder decides: weights, tokenizer, chat template, image processor, end tokens. Of the code,
     comments, docstrings and lines of the log do not.
     """
-    values = {name: value for name, value in params.model_dump().items() if name not in ONLY_TOLD}
+    values = {name: value for name, value in params.model_dump().items() if name not in PARAMS_THAT_DECIDE_NOTHING}
     values["launch"] = {name: value for name, value in values["launch"].items() if name not in ("rendezvous", "python")}
     deepspeed = deepspeed_config(params.launch)
     decides = {

@@ -196,7 +196,6 @@ def _arguments(folder: Path, params: TrainerParams) -> dict[str, Any]:
         "report_to": [],
         "disable_tqdm": not sys.stderr.isatty(),
         "remove_unused_columns": False,
-        "dataloader_num_workers": 0,
         "logging_nan_inf_filter": False,
         "ddp_find_unused_parameters": False,  # each batch has images: all weights are used, adapters or not
     }

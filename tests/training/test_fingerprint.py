@@ -85,7 +85,14 @@ def test_code_that_starts_guards_or_tells_keeps_a_resume_point(said: Say, path: 
 
 
 @pytest.mark.parametrize(
-    "changes", [{"logging_steps": 7}, {"save_steps": 7}, {"kept_rollout_groups": 7}, {"launch": {"rendezvous": "a:1"}}]
+    "changes",
+    [
+        {"logging_steps": 7},
+        {"dataloader_num_workers": 7},
+        {"save_steps": 7},
+        {"kept_rollout_groups": 7},
+        {"launch": {"rendezvous": "a:1"}},
+    ],
 )
 def test_params_that_only_tell_keep_a_resume_point(said: Say, changes: dict[str, Any]) -> None:
     assert said(**changes) == said()

@@ -114,6 +114,7 @@ def test_adapters_on_a_frozen_vision_tower_resume_exactly_and_are_merged(workspa
     assert all(".q_proj." in name or ".v_proj." in name for name in changed)
     assert not any("visual" in name for name in changed)
     shutil.rmtree(workspace / "models/grpo")
+    set_params(workspace, max_steps=4, dataloader_num_workers=2)  # who reads the images decides nothing
     process = start(workspace, "grpo")
     wait_for(lambda: any((workspace / "home/checkpoints").glob("grpo-*/checkpoint-2/trainer_state.json")), process)
     os.killpg(process.pid, signal.SIGKILL)

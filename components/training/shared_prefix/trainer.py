@@ -21,6 +21,7 @@ from components.errors import TrainingError
 from components.policy.families import FAMILIES
 from components.policy.prompts_once import Prompts, RowImages, distinct_prompts, images_by_row
 from components.policy.sampling import Sampling, sample_completions
+from components.training.shared_prefix.images_once import each_image_once
 from components.training.shared_prefix.layouts import Completions, Scored, layout_costs, packed, stock_cost, two_part
 
 log = logging.getLogger("lookout.grpo")
@@ -41,6 +42,8 @@ class SharedPrefixTrainer(GRPOTrainer):
             "gradient_checkpointing_kwargs": settings.gradient_checkpointing_kwargs,
         }
         self._asked: SharedPrefix = shared_prefix
+        processor: Any = self.processing_class
+        processor.image_processor = each_image_once(processor.image_processor)
         why_not = self._why_not()
         self._shares = shares_prefix(shared_prefix, why_not)
         self._checked = not (self._shares or (shared_prefix == "observe" and why_not is None))
