@@ -156,7 +156,8 @@ class Step:
         import torch
 
         self.shape = shape
-        self.trainer = make_trainer(shape)
+        self.trainer, stock = make_trainer(shape)
+        self._images = {False: stock, True: self.trainer.processing_class.image_processor}
         self.trainer.current_gradient_accumulation_steps = 1
         self.batch = next(iter(self.trainer.get_train_dataloader()))
         self.optimizer = torch.optim.AdamW(self.trainer.model.parameters(), lr=0.0)
@@ -188,6 +189,7 @@ class Step:
 
         one = self.trainer
         one._shares = shared
+        one.processing_class.image_processor = self._images[shared]
         one._buffered_inputs = None
         one.model.train()
         self.seconds.clear()
@@ -237,39 +239,48 @@ def _wait() -> None:
         torch.cuda.synchronize()
 
 
-def make_trainer(shape: Shape) -> Any:
-    """Our trainer on a policy of this size with random weights and as many random images as a step has prompts."""
+def make_policy(size: str, px: int) -> tuple[Any, Any]:
+    """A model of this size with random weights, for images of px x px, and its processor."""
+    import torch
+
+    from components.params.base import BaseParams
+    from components.params.reading import load_section
+    from components.policy.tiny import build_model, build_processor
+
+    build = load_section(BaseParams).build
+    if build is None:
+        raise RuntimeError("params.yaml names a published base; this benchmark builds its own (lookout compose tiny)")
+    towers = {name: getattr(build, name).model_copy(update=SIZES[size][name]) for name in ("text", "vision")}
+    changes = towers | {"min_pixels": px**2, "max_pixels": px**2, "max_length": 8192}
+    build = build.model_copy(update=changes)
+    processor = build_processor(build)
+    with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
+        model: Any = build_model(build, processor.tokenizer)
+        if size in VOCABULARY:
+            model = model.to(torch.bfloat16)
+            model.resize_token_embeddings(VOCABULARY[size], mean_resizing=False)
+            model.model.visual.fullatt_block_indexes = FULL_ATTENTION_BLOCKS[size]
+    return model, processor
+
+
+def make_trainer(shape: Shape) -> tuple[Any, Any]:
+    """Our trainer with as many random images as a step has prompts, and the image processor that stock TRL has."""
     import numpy as np
     import torch
     from datasets import Dataset
     from PIL import Image
     from trl.trainer.grpo_config import GRPOConfig
 
-    from components.params.base import BaseParams
     from components.params.reading import load_section
     from components.params.rewards import RewardsParams
     from components.policy.decoding import text_of
-    from components.policy.tiny import build_model, build_processor
     from components.store.samples import READING_COLUMNS
     from components.training.group_rewards import GroupRewards
     from components.training.shared_prefix.trainer import SharedPrefixTrainer
 
-    build = load_section(BaseParams).build
-    if build is None:
-        raise RuntimeError("params.yaml names a published base; this benchmark builds its own (lookout compose tiny)")
-    px, size = shape.image_px, SIZES[shape.size]
-    changes = {
-        "text": build.text.model_copy(update=size["text"]), "vision": build.vision.model_copy(update=size["vision"]),
-        "min_pixels": px**2, "max_pixels": px**2, "max_length": 8192,
-    }  # fmt: skip
-    build = build.model_copy(update=changes)
-    processor = build_processor(build)
-    with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
-        model: Any = build_model(build, processor.tokenizer)
-        if shape.size in VOCABULARY:
-            model = model.to(torch.bfloat16)
-            model.resize_token_embeddings(VOCABULARY[shape.size], mean_resizing=False)
-            model.model.visual.fullatt_block_indexes = FULL_ATTENTION_BLOCKS[shape.size]
+    px = shape.image_px
+    model, processor = make_policy(shape.size, px)
+    stock = processor.image_processor
     random = np.random.default_rng(0)
     truth = dict.fromkeys(READING_COLUMNS) | {
         "answer_as": "boxes", "thinking": "look", "truth_boxes": [[1.0, 2.0, 30.0, 60.0]], "truth_labels": ["person"],
@@ -299,7 +310,7 @@ def make_trainer(shape: Shape) -> Any:
     )  # fmt: skip
     if shape.checkpointed:  # as Trainer.train does, which is not called here
         model.activation_checkpointing_enable()
-    return trainer
+    return trainer, stock
 
 
 def peak_mib(step: Step, shared: bool) -> float:

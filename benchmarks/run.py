@@ -22,7 +22,7 @@ from pathlib import Path
 
 from benchmarks.measuring import REPEATS, Form, Table, draw, load_tables
 
-SCRIPTS = ("grpo_step", "rewards", "tasks", "metrics", "ingest", "registry", "overhead", "scaling")
+SCRIPTS = ("grpo_step", "predict", "rewards", "tasks", "metrics", "ingest", "registry", "overhead", "scaling")
 LIMIT_S = 900
 """A script that takes longer is ended: it hangs. On an idle machine all of them take less than ten minutes."""
 LIBRARIES = (
