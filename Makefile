@@ -33,7 +33,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(PIP_INSTALL) -e '.[dev]'
 	touch $@
 
-# a second environment, with vLLM, for the processes of sft, grpo and predict: launch.python in params names it
+# a second environment, with vLLM, for the processes of sft, grpo and predict: `launch.python: gpu` in params
 GPU_VENV ?= .venv-gpu
 setup-gpu: $(GPU_VENV)/.installed
 

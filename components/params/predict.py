@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -30,8 +30,8 @@ class PredictParams(StageParams):
     seed: int
     vllm: VllmParams | None
     """null generates with transformers in place."""
-    python: str | None = None
-    """The interpreter that answers where it is not this one: `.venv-gpu/bin/python` (make setup-gpu)."""
+    python: Literal["gpu"] | None = None
+    """gpu: the interpreter that `make setup-gpu` made (LOOKOUT_GPU_PYTHON names another); null: this one."""
 
     @model_validator(mode="after")
     def _vllm_in_place(self) -> PredictParams:

@@ -28,8 +28,8 @@ class LaunchParams(StrictModel):
     """Machines; the stage is started on each of them, over one shared checkout and LOOKOUT_HOME."""
     rendezvous: str | None
     """host:port of the first machine, where the others meet it; null on a single one."""
-    python: str | None = None
-    """The interpreter of the training's processes where it is not this one: `.venv-gpu/bin/python` (make setup-gpu)."""
+    python: Literal["gpu"] | None = None
+    """gpu: the interpreter that `make setup-gpu` made (LOOKOUT_GPU_PYTHON names another); null: this one."""
 
     @model_validator(mode="after")
     def _meets(self) -> LaunchParams:
@@ -56,7 +56,7 @@ class TrainerParams(StageParams):
     gradient_checkpointing: bool
     logging_steps: int = Field(ge=1)
     save_steps: int = Field(ge=1)
-    dataloader_num_workers: int = Field(default=0, ge=0)
+    dataloader_num_workers: int = Field(default=0, ge=0, le=64)
     """Processes that read images ahead (and resize them, in SFT), beside each training process; 0: it does so itself.
     The weights are the same for any number.
     """

@@ -29,6 +29,7 @@ from components.policy.extensions import free_builds
 if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
+GPU_PYTHON = "LOOKOUT_GPU_PYTHON"
 OWN_SENTENCE = re.compile(r"^error: (.+)$", re.MULTILINE)
 """What a process of ours says before it ends by a failure that the user can mend."""
 LAST_OF_TRACEBACK = re.compile(r"^[\w.]+(?:Error|Exception|Interrupt|Exit)\b.*$", re.MULTILINE)
@@ -115,16 +116,20 @@ def _launch(stage: str, command: Sequence[str], launch: LaunchParams) -> None:
 
 
 def _interpreter(stage: str, launch: LaunchParams) -> str:
-    """Raises TrainingError where the one that params name is none."""
+    """This one, or that of the second environment, which lies beside the first: also for a worktree.
+
+    Params name no path: who may type an override into a form must not choose a program. Raises TrainingError where the
+    interpreter is not there.
+    """
     if launch.python is None:
         return sys.executable
-    found = shutil.which(launch.python)
-    if found is None:
+    path = os.environ.get(GPU_PYTHON) or str(Path(sys.prefix).parent / ".venv-gpu/bin/python")
+    if shutil.which(path) is None:
         raise TrainingError(
-            f"{stage}: params name the interpreter {launch.python}, which is not there or no program; `make setup-gpu` "
-            "makes .venv-gpu/bin/python, null takes the one that runs the pipeline"
+            f"{stage}: params ask for python: gpu, but {path} is not there or no program: `make setup-gpu` makes it, "
+            f"{GPU_PYTHON} names another, python: null takes the one that runs the pipeline"
         )
-    return found
+    return path
 
 
 def _pass_signals_on() -> list[int]:

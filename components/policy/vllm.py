@@ -25,7 +25,7 @@ class VllmPolicy:
         except ImportError:
             raise TrainingError(
                 "predict.vllm is set but vllm is not installed here: `make setup-gpu`, then predict.python: "
-                ".venv-gpu/bin/python; or predict.vllm: null"
+                "gpu; or predict.vllm: null"
             ) from None
         self.vllm: Any = vllm
         self.params = params

@@ -183,8 +183,8 @@ def check_vllm(params: GrpoParams) -> None:
     """Raises TrainingError where params ask for vLLM and it is not installed."""
     if params.vllm is not None and importlib.util.find_spec("vllm") is None:
         raise TrainingError(
-            "grpo.vllm is set but vllm is not installed here: `make setup-gpu`, then grpo.launch.python: "
-            ".venv-gpu/bin/python; or grpo.vllm: null"
+            "grpo.vllm is set but vllm is not installed here: `make setup-gpu`, then grpo.launch.python: gpu; "
+            "or grpo.vllm: null"
         )
 
 

@@ -68,14 +68,15 @@ def test_an_address_that_cannot_be_used_is_one_sentence(endpoint: str, says: str
 @pytest.mark.slow
 @pytest.mark.parametrize(("stage", "arguments"), [("sft", ()), ("predict", ("--model", "base"))])
 def test_each_launcher_listens_on_loopback_only(
-    prepared: Path, tmp_path: Path, stage: str, arguments: tuple[str, ...]
+    prepared: Path, tmp_path: Path, stage: str, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("LOOKOUT_GPU_PYTHON", sys.executable)  # as that of another environment is started
     folder = tmp_path / "workspace"
     shutil.copytree(prepared, folder, symlinks=True)
     params = read_params(folder)
     params["sft"] |= {"max_steps": 3, "save_steps": 3}
     params["sft"]["launch"]["processes"] = 2
-    params["predict"] |= {"processes": 2, "python": sys.executable}  # as one of an environment of its own is started
+    params["predict"] |= {"processes": 2, "python": "gpu"}
     write_params(folder, params)
     seen: set[str] = set()
     with start_stage(folder, stage, *arguments) as process:

@@ -132,5 +132,5 @@ def test_params_libraries_and_deepspeeds_settings_decide(said: Say, monkeypatch:
     monkeypatch.setattr(fingerprint, "version", lambda name: f"another {name}")
     found.append(said())
     assert len(set(found)) == len(found)
-    assert said(launch={"python": ".venv-gpu/bin/python"}) == found[-1]  # what it has installed decides, not its name
+    assert said(launch={"python": "gpu"}) == found[-1]  # what it has installed decides, not its name
     assert len({checkpoint_folder("grpo", one) for one in found}) == len(found)

@@ -304,7 +304,7 @@ def test_the_same_run_does_not_start_twice(tmp_path: Path) -> None:
 def test_vllm_is_guarded() -> None:
     vllm = VllmParams(mode="colocate", gpu_memory_utilization=0.3, server_base_url=None)
     params = load_section(GrpoParams).model_copy(update={"vllm": vllm})
-    with pytest.raises(TrainingError, match=r"make setup-gpu`, then grpo\.launch\.python: \.venv-gpu/bin/python"):
+    with pytest.raises(TrainingError, match=r"make setup-gpu`, then grpo\.launch\.python: gpu"):
         check_vllm(params)
     asked = _grpo_arguments(params, image_token=7)
     assert asked["vllm_mode"] == "colocate"
